@@ -1,0 +1,36 @@
+/*
+ * clock: the only place that reads the time. Wall time is milliseconds since
+ * the epoch (UTC); monotonic time is microseconds from an arbitrary origin.
+ * A test may fix the wall clock (MAILTAILOR_TEST_NOW, an RFC 3339 instant, or
+ * clock_fix); monotonic time always runs.
+ * Threads: safe.
+ */
+#ifndef MT_BASE_CLOCK_H
+#define MT_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+int64_t clock_now_ms(void);
+int64_t clock_mono_us(void);
+/* CPU time of the process / calling thread, microseconds. */
+int64_t clock_cpu_us(void);
+int64_t clock_thread_cpu_us(void);
+/* Fixes the wall clock; 0 lets it run again. */
+void clock_fix(int64_t now_ms);
+
+/* "2026-03-29T02:30:00Z", "…+02:00", fractions allowed (RFC 3339). */
+int clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e);
+/* Writes "2026-03-29T02:30:00.123Z" (no fraction when it is 0) and returns out. */
+const char *clock_format_rfc3339(int64_t ms, char out[40]);
+/* "250ms" "30s" "15m" "12h" "7d" "2w" "2y" (365 days); a bare number other than 0 is refused. */
+int clock_parse_duration(struct str s, int64_t *ms, struct err *e);
+/* The shortest spelling that parses back: 604800000 → "7d" … Returns out. */
+const char *clock_format_duration(int64_t ms, char out[40]);
+/* "64M" "1G" "1048576" bytes (powers of 1024). */
+int size_parse(struct str s, int64_t *bytes, struct err *e);
+
+#endif

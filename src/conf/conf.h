@@ -1,0 +1,188 @@
+/*
+ * conf: the configuration file (libConfuse) → one frozen struct.
+ *
+ * conf_load reads FILE and every file its `include` lines name (globs allowed,
+ * `include "campaigns.d/*.conf"`, relative to the including file), checks all
+ * of it, and reports every mistake it can find, not only the first, each as
+ * "FILE:LINE: what is wrong; what to do". Unknown keys, unclosed sections,
+ * duplicate titles, references to unknown plugins or caps, bad durations are
+ * mistakes. What needs the file system (plugins, key ring, state directory) is
+ * checked by who opens it, not here.
+ *
+ * Ownership: everything hangs off conf->arena; strings are NUL-terminated.
+ * Frozen after loading: any number of threads may read it. A reload makes a
+ * new one (epoch); the old one lives until its last reader is done.
+ * Threads: libConfuse's scanner is global; conf_load takes a lock.
+ */
+#ifndef MT_CONF_CONF_H
+#define MT_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/value.h"
+
+struct conf_list {
+	const char **v;
+	size_t n;
+};
+
+/* Where a setting stands, for messages that come up later (a missing plugin file, say). */
+struct conf_pos {
+	const char *file;
+	int line;
+};
+
+/* state { directory, map_size, max_readers } */
+struct conf_state {
+	const char *directory; /* LMDB environment; created 0700 */
+	int64_t map_size;      /* bytes; upper bound of the database file */
+	int64_t max_readers;
+	struct conf_pos pos;
+};
+
+/* A network in CIDR form, IPv4 as v4-mapped IPv6. */
+struct conf_net {
+	uint8_t addr[16];
+	int bits; /* of 128 */
+};
+
+/* milter { … } */
+struct conf_milter {
+	const char *socket;	 /* "unix:/path" or "inet:port@host" as libmilter spells it; both MTAs' spellings accepted */
+	int64_t socket_mode;	 /* 0660 */
+	const char *socket_group; /* NULL: unchanged */
+	struct conf_net *trusted; /* trusted_networks; default loopback */
+	size_t ntrusted;
+	bool trust_authenticated; /* default yes: {auth_authen} present means trusted */
+	int64_t max_message;	  /* bytes a campaign message may have; larger: 552 5.3.4. default 50M */
+	int64_t template_cache;	  /* bytes, default 64M */
+	int64_t drain_timeout_ms; /* SIGTERM: how long running messages may take. default 30s */
+	enum log_target log_target;
+	enum log_level log_level;
+};
+
+/* track { host = "https://t.example.com" … domain "shop.example" { host = … } } */
+struct conf_track_domain {
+	const char *domain; /* From domain, lower-case A-label form; subdomains are not included */
+	const char *host;
+};
+struct conf_track {
+	const char *host; /* "https://t.example.com", no trailing slash; NULL: tracking and unsubscribe links impossible */
+	struct conf_track_domain *domains;
+	size_t ndomains;
+};
+
+/* keys { file = … } */
+struct conf_keys {
+	const char *file;
+	struct conf_pos pos;
+};
+
+/* plugin NAME { path, deadline, options { any = "string" } } */
+struct conf_plugin {
+	const char *name;
+	const char *path;    /* relative: to milter's plugin_directory setting, see conf->plugin_directory */
+	int64_t deadline_ms; /* default 50ms per call */
+	const char **option_names, **option_values;
+	size_t noptions;
+	struct conf_pos pos;
+};
+
+enum conf_scope { CONF_SCOPE_RECIPIENT, CONF_SCOPE_DOMAIN };
+enum conf_cap_action { CONF_CAP_DISCARD, CONF_CAP_REJECT }; /* "defer" is refused until there is a spool */
+
+/* cap NAME { category, limit, window, scope, action } */
+struct conf_cap {
+	const char *name;
+	struct conf_list categories; /* empty: every category but transactional, which is never capped */
+	int64_t limit;		     /* 0: no limit (the cap is off) */
+	int64_t window_ms;	     /* true sliding window */
+	enum conf_scope scope;	     /* recipient, or the recipient's domain */
+	enum conf_cap_action action; /* discard: accepted and dropped; reject: 550 5.7.1 to the submitter */
+	struct conf_pos pos;
+};
+
+enum conf_missing { CONF_MISSING_FALLBACK, CONF_MISSING_HOLD };
+enum conf_consent { CONF_CONSENT_DENY, CONF_CONSENT_ALLOW };
+
+/* campaign NAME { … } */
+struct conf_campaign {
+	const char *name;     /* [A-Za-z0-9._-], 1..64 bytes */
+	const char *category; /* "promo" …; "transactional" is never capped. default "marketing" */
+	/* Match rules: any non-empty one that fits makes a message from a trusted submitter campaign mail. */
+	struct conf_list match_sender;	    /* envelope senders: addr, "@domain" */
+	struct conf_list match_from_domain; /* From: domains */
+	struct conf_list match_listener;    /* macro {daemon_port} or {daemon_name} */
+	struct conf_list personalizers;	    /* plugin names, in order */
+	struct conf_list scorers;	    /* plugin names */
+	const char *send_if;		    /* "click >= 0.02"; NULL: always */
+	bool templates;			    /* default yes; no: {{…}} is left as it is */
+	bool templates_amp;		    /* default no: text/x-amp-html is left alone */
+	enum conf_missing missing;	    /* default fallback */
+	bool rewrite_to;		    /* To: becomes the recipient's own. default yes */
+	bool require_consent;		    /* default no: only profiles with consent granted for the category are mailed */
+	/* Tracking */
+	bool track_opens, track_clicks;		    /* default yes */
+	enum conf_consent tracking_unknown;	    /* what unknown tracking consent means. default allow */
+	const char *track_host;			    /* overrides track.host; NULL */
+	struct conf_list exclude_hosts;		    /* hosts whose links stay unwrapped; "example.com" covers subdomains */
+	int64_t link_lifetime_ms;		    /* default 2y */
+	/* Headers */
+	bool list_unsubscribe;			    /* default yes */
+	const char *unsubscribe_mailto;		    /* second URI; NULL: none */
+	const char *feedback_id;		    /* SenderId, 5..15 chars; NULL: no Feedback-ID header */
+	const char *language;			    /* BCP 47 default for recipients without one; "en" */
+	const char *time_zone;			    /* default for recipients without one; "UTC" */
+	const char **default_names, **default_values; /* defaults { field = "value" }: lowest precedence merge data */
+	size_t ndefaults;
+	const struct value *defaults;		    /* the same as a map of strings */
+	int64_t link_secret_version;		    /* reserved, 0 */
+	struct conf_pos pos;
+};
+
+struct conf {
+	struct arena *arena;
+	const char *file;
+	const char *plugin_directory; /* default PREFIX/lib/mailtailor/plugins, set by the caller */
+	struct conf_state state;
+	struct conf_milter milter;
+	struct conf_track track;
+	struct conf_keys keys;
+	struct conf_plugin *plugins;
+	size_t nplugins;
+	struct conf_cap *caps;
+	size_t ncaps;
+	struct conf_campaign *campaigns;
+	size_t ncampaigns;
+};
+
+/* One mistake; text is "FILE:LINE: …" without newline. */
+typedef void conf_report_fn(void *ctx, const char *text);
+
+/*
+ * NULL when anything is wrong; every mistake went to report. Never exits, never prints.
+ * default_plugin_dir is used when the file names none.
+ */
+struct conf *conf_load(const char *file, const char *default_plugin_dir, conf_report_fn *report, void *ctx);
+void conf_free(struct conf **c);
+
+/* NULL when there is none. */
+const struct conf_campaign *conf_campaign_find(const struct conf *c, struct str name);
+const struct conf_plugin *conf_plugin_find(const struct conf *c, struct str name);
+/* True when addr (16 bytes, v4-mapped) lies in a trusted network. */
+bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
+/* The tracking host for a campaign and a From domain (campaign, then domain, then default); NULL when none is set. */
+const char *conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
+/* True when cap applies to category (transactional: never). */
+bool conf_cap_covers(const struct conf_cap *cap, const char *category);
+/* Prints every setting that differs from its default, in the file's own grammar; or as JSON. */
+void conf_print_diff(const struct conf *c, FILE *out);
+void conf_print_diff_json(const struct conf *c, FILE *out);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * plugin: loads plugins, keeps an epoch's set of them, calls them under a
+ * deadline. The only user of dlopen.
+ *
+ * A call never trusts its plugin: inputs are copied into the call's own arena
+ * before the plugin sees them, outputs are checked (sizes, UTF-8, counts, finite
+ * scores) and copied out. Calls run on the set's own threads; a caller waits
+ * until the deadline and goes on without the late contribution, which is
+ * dropped when it comes. A plugin that was late or failed `breaker` times in a row is
+ * left out until the next epoch (logged once, counted).
+ *
+ * Threads: plugin_run may be called from any thread. A set lives until its last reference is gone.
+ */
+#ifndef MT_PLUGIN_PLUGIN_H
+#define MT_PLUGIN_PLUGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/value.h"
+#include "conf/conf.h"
+
+struct plugin_set;
+
+/*
+ * Loads every plugin that conf names: file check (regular, owned by root or the effective user, not writable by group
+ * or others, nor its directory), dlopen RTLD_NOW|RTLD_LOCAL, magic, ABI version, struct sizes, create(). Every mistake is reported
+ * as "FILE:LINE: plugin "x": …"; NULL when there was any.
+ */
+struct plugin_set *plugin_set_load(const struct conf *c, conf_report_fn *report, void *ctx);
+/* Drops the reference; waits for nobody: a stuck plugin's thread keeps its library mapped. Takes NULL, leaves NULL. */
+void plugin_set_free(struct plugin_set **s);
+
+/* What a message's plugins may see. All borrowed for the call (and copied). */
+struct plugin_request {
+	const struct conf_campaign *campaign; /* its personalizers run in order, then its scorers on one row, then … */
+	const struct value *profile;	      /* map */
+	const struct value *message;	      /* merge data of the message; map or NULL */
+	const struct value *defaults;	      /* campaign defaults; map or NULL */
+	const char *language, *time_zone;     /* never NULL */
+	int64_t now_ms;
+	uint8_t recipient_key[16];
+	bool known;
+};
+
+struct plugin_score {
+	struct str name; /* "click" */
+	double value;
+};
+struct plugin_note {
+	struct str plugin, text; /* "late (50ms)", "failed: …", "bad output: …", "switched off until reload" */
+};
+
+struct plugin_result {
+	const struct value *vars; /* a map: variables the personalizers set, later plugins over earlier; never NULL */
+	const struct value *sources; /* the same names → plugin name, for --explain */
+	struct plugin_score *scores;
+	size_t nscores;
+	struct plugin_note *notes; /* contributions that are missing, and why */
+	size_t nnotes;
+};
+
+/*
+ * Scorers run before personalizers, since content rules may read scores. Always 0: what fails is missing and noted.
+ * Result memory from a.
+ */
+int plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *a, struct plugin_result *out);
+
+struct plugin_counters {
+	const char *name;
+	int64_t calls, late, failed, rejected;
+	bool off;
+};
+size_t plugin_set_counters(const struct plugin_set *s, struct plugin_counters *out, size_t max);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * store: the LMDB environment. Each table has its own file (profile.c,
+ * suppression.c, consent.c, cap.c, decision.c …) and speaks in the terms below; no
+ * MDB_txn leaves src/store. State at rest holds no plain address: keys are
+ * recipient keys; what is personal is sealed by the caller before it comes here.
+ *
+ * Writers: LMDB has one. In a daemon (store_writer_start) all writes of all
+ * threads go to one writer thread that commits many requests in one
+ * transaction; a call returns when its commit is on disk (fdatasync done).
+ * Without a writer thread (admin tool) each call is a transaction of its own,
+ * or part of the batch between store_batch_begin and store_batch_end.
+ * Other processes may write at the same time; LMDB's lock serialises.
+ *
+ * Threads: every function may be called from any thread (batches: one thread).
+ * Read transactions are opened and closed within a call (MDB_NOTLS).
+ * Errors: ERR_IO (disk, LMDB), ERR_TEMP (map or readers full: raise state.map_size / max_readers), ERR_CORRUPT,
+ * ERR_CONFIG (schema version does not match: says both versions and what to do).
+ */
+#ifndef MT_STORE_STORE_H
+#define MT_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define STORE_SCHEMA_VERSION 1
+#define STORE_KEY_LEN 16 /* recipient key, domain key, idempotency key */
+
+struct store;
+
+struct store_options {
+	const char *directory;
+	int64_t map_size;    /* bytes, 0: 16 GiB */
+	int64_t max_readers; /* 0: 1024 */
+	bool read_only;	     /* refuses to create */
+	bool create;	     /* make directory (0700) and schema when absent */
+};
+
+struct store *store_open(const struct store_options *o, struct err *e);
+/* Stops the writer thread after its last commit. */
+void store_close(struct store **s);
+int store_writer_start(struct store *s, struct err *e);
+
+/* Admin imports: writes between begin and end are one transaction. */
+int store_batch_begin(struct store *s, struct err *e);
+int store_batch_end(struct store *s, bool commit, struct err *e);
+
+/* ---- profiles: opaque sealed bytes ---- */
+int store_profile_put(struct store *s, const uint8_t rk[16], struct str sealed, struct err *e);
+/* 1 found, 0 not, -1 error. The bytes are copied to a. */
+int store_profile_get(struct store *s, const uint8_t rk[16], struct arena *a, struct str *sealed, struct err *e);
+/* Calls fn for each; false stops. The bytes are valid during the call. */
+int store_profile_each(struct store *s, bool (*fn)(void *ctx, const uint8_t rk[16], struct str sealed), void *ctx,
+		       struct err *e);
+
+/* ---- consent ---- */
+enum consent_state { CONSENT_UNKNOWN, CONSENT_GRANTED, CONSENT_DENIED };
+/* topic: "tracking", or "mail" (all categories), or "mail:CATEGORY" */
+struct consent_record {
+	struct str topic;
+	enum consent_state state;
+	int64_t at_ms;
+	struct str source; /* "import", "admin", "preferences" … */
+};
+int store_consent_put(struct store *s, const uint8_t rk[16], const struct consent_record *c, struct err *e);
+
+/* ---- suppression ---- */
+enum suppression_reason { SUPPRESS_MANUAL, SUPPRESS_UNSUBSCRIBE, SUPPRESS_COMPLAINT, SUPPRESS_HARD_BOUNCE,
+			  SUPPRESS_SOFT_BOUNCE, SUPPRESS_IMPORT };
+const char *suppression_reason_name(enum suppression_reason r);
+/* category "": all mail but transactional; "*": all mail. key: recipient key or domain key. */
+struct suppression_record {
+	struct str category;
+	enum suppression_reason reason;
+	int64_t at_ms;
+	struct str note;
+};
+int store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r, struct err *e);
+/* 1 removed, 0 was not there. */
+int store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e);
+int store_suppression_each(struct store *s,
+			   bool (*fn)(void *ctx, const uint8_t key[16], const struct suppression_record *r), void *ctx,
+			   struct err *e);
+
+/* ---- caps and decisions ---- */
+
+/* One cap as it applies to one request: id names cap and scope key together. */
+struct cap_request {
+	uint8_t id[16];	   /* keyed_id("cap", cap name, scope key) */
+	int64_t limit;	   /* > 0 */
+	int64_t window_ms; /* > 0 */
+};
+
+enum reserve_status {
+	RESERVE_OK,	/* placed now, on disk */
+	RESERVE_AGAIN,	/* this key had its place already: counted once; *decision is what was stored then */
+	RESERVE_CAPPED, /* cap number *capped is full; nothing was placed in any */
+};
+
+struct reserve_request {
+	uint8_t idem[16];	  /* keyed_id("copy", campaign, Message-ID, recipient) */
+	uint8_t rk[16];
+	int64_t now_ms;
+	const struct cap_request *caps;
+	size_t ncaps;		  /* may be 0: then only the decision is kept */
+	struct str decision;	  /* opaque (sealed) record, kept for `decision_keep_ms` */
+	int64_t decision_keep_ms;
+};
+struct reserve_result {
+	enum reserve_status status;
+	size_t capped;
+	int64_t capped_until_ms; /* when the oldest place of that cap leaves the window */
+	struct str decision;	 /* in the arena given */
+};
+/* All caps or none, atomically. A place counts when now - window < its time <= now (true sliding window). 0 or -1. */
+int store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a, struct reserve_result *out,
+		  struct err *e);
+/* Gives the places and the decision of idem back. 1 given back, 0 there was none. */
+int store_release(struct store *s, const uint8_t idem[16], struct err *e);
+/* How full a cap is: places in the window ending now, and when the oldest leaves (0 when empty). */
+int store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, int64_t *used, int64_t *oldest_ms,
+		    struct err *e);
+
+/* ---- everything about one recipient, in one read transaction ---- */
+struct store_view_request {
+	const uint8_t *rk, *dk; /* recipient and domain key; dk may be NULL */
+	const uint8_t *idem;	/* to see whether a reservation of this copy exists; may be NULL */
+	const struct cap_request *caps;
+	size_t ncaps;
+	int64_t now_ms;
+};
+struct store_view {
+	bool known; /* a profile exists */
+	struct str profile;
+	struct consent_record *consents;
+	size_t nconsents;
+	struct suppression_record *suppressions; /* the recipient's, then the domain's */
+	size_t nsuppressions, nsuppressions_own;
+	int64_t *cap_used; /* ncaps */
+	bool reserved;	   /* idem has its place: caps do not stop it */
+};
+int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
+	       struct err *e);
+
+/* Erases all that is held under rk (profile, consent, caps' places, decisions), but keeps suppressions: they are what
+ * keeps mail from starting again. *removed counts records. */
+int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
+/* The decisions stored for rk, newest first. */
+int store_decision_each(struct store *s, const uint8_t rk[16],
+			bool (*fn)(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str decision), void *ctx,
+			struct err *e);
+
+struct store_stats {
+	int64_t profiles, suppressions, consents, places, decisions, map_used, map_size;
+	int64_t commits, requests; /* of this process's writer */
+};
+int store_stats(struct store *s, struct store_stats *out, struct err *e);
+
+#endif

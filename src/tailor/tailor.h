@@ -1,0 +1,124 @@
+/*
+ * tailor: PURE. Message + recipient snapshot + scores in, a plan out. No LMDB,
+ * no SMFICTX, no socket, no clock of its own. The same functions serve the
+ * milter, the spool and `mailtailor render`: what is previewed is what is sent.
+ *
+ * A message is prepared once (parts located, templates compiled, links found;
+ * compiled parts come from a cache shared by all threads) and rendered for any
+ * number of recipients.
+ *
+ * Threads: tailor_cache is shared; everything else belongs to one thread.
+ */
+#ifndef MT_TAILOR_TAILOR_H
+#define MT_TAILOR_TAILOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "mail/mail.h"
+#include "tailor/snapshot.h"
+#include "token/token.h"
+
+/* ---- compiled parts, shared ---- */
+
+struct tailor_cache;
+/* Bounded by bytes, least recently used goes first; entries in use stay until released. */
+struct tailor_cache *tailor_cache_new(size_t max_bytes);
+void tailor_cache_free(struct tailor_cache **c);
+struct tailor_cache_stats {
+	int64_t hits, misses, evictions, entries, bytes;
+};
+void tailor_cache_stats(struct tailor_cache *c, struct tailor_cache_stats *out);
+
+/* ---- prepare ---- */
+
+struct tailor_message;
+
+/*
+ * Locates parts and compiles what the campaign lets be edited. bytes: the whole message as submitted, X-Mailtailor-*
+ * fields included; it must outlive *out. *out holds references into the cache: tailor_message_free.
+ * -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors and bad X-Mailtailor-Data (550 5.6.0),
+ * ERR_LIMIT for structure beyond bounds (552 5.3.4).
+ */
+int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
+		   struct str bytes, struct tailor_message **out, struct err *e);
+void tailor_message_free(struct tailor_message **m);
+/* Merge data of X-Mailtailor-Data: a map, or NULL. */
+const struct value *tailor_message_data(const struct tailor_message *m);
+/* Message-ID with its brackets; absent when there is none. */
+struct str tailor_message_id(const struct tailor_message *m);
+struct str tailor_message_from_domain(const struct tailor_message *m);
+
+/* ---- decide and render ---- */
+
+enum tailor_verdict {
+	TAILOR_SEND,
+	TAILOR_DROP,   /* accepted and discarded: suppression, consent, cap with action discard, send_if */
+	TAILOR_REFUSE, /* the submitter is told: cap with action reject, missing variable under `hold` */
+};
+
+struct tailor_score {
+	struct str name;
+	double value;
+};
+
+struct tailor_input {
+	const struct conf *conf;
+	const struct conf_campaign *campaign;
+	const struct recipient_snapshot *recipient;
+	const struct value *plugin_vars; /* map or NULL */
+	const struct tailor_score *scores;
+	size_t nscores;
+	struct sealer *sealer; /* NULL: no tracking, no unsubscribe links */
+	int64_t now_ms;
+	bool explain; /* fill plan->explain */
+};
+
+/* One header edit, to be applied in order (see milter/apply.c and tailor_write). */
+enum tailor_edit_op { TAILOR_HEADER_CHANGE, TAILOR_HEADER_DELETE, TAILOR_HEADER_ADD };
+struct tailor_edit {
+	enum tailor_edit_op op;
+	const char *name;
+	int index;	  /* CHANGE, DELETE: 1-based per name, counted in the message as submitted */
+	const char *value; /* LF folding, no leading space; NULL for DELETE */
+};
+
+struct tailor_decision {
+	enum tailor_verdict verdict;
+	const char *reason;    /* "send", "suppressed", "consent", "cap", "send-if", "missing", "tracking-host" …: stable words */
+	struct str text;       /* for people: which cap, which variable */
+	const char *arm;       /* "" until arms exist */
+	double propensity;     /* 1.0 */
+};
+
+struct tailor_plan {
+	struct tailor_decision decision;
+	/* When decision.verdict is TAILOR_SEND: */
+	bool body_changed;
+	struct str body; /* the whole new body; valid until the next render with the same scratch */
+	struct tailor_edit *edits;
+	size_t nedits;
+	const struct value *explain; /* map, when asked for */
+};
+
+/* Scratch of one thread: buffers and writers kept warm. */
+struct tailor_scratch;
+struct tailor_scratch *tailor_scratch_new(void);
+void tailor_scratch_free(struct tailor_scratch **s);
+
+/* Only whether and why: no rendering. */
+void tailor_decide(const struct tailor_input *in, struct arena *a, struct tailor_decision *out);
+/*
+ * Decides and, when it is to be sent, renders. 0 with *plan filled; -1 when the copy cannot be made (limits, OpenSSL):
+ * the message is refused for now, nothing half-rendered leaves.
+ */
+int tailor_render(const struct tailor_message *m, const struct tailor_input *in, struct tailor_scratch *scratch,
+		  struct arena *a, struct tailor_plan *plan, struct err *e);
+/* The copy as a whole message, edits applied, for preview and spool. */
+void tailor_write(const struct tailor_message *m, const struct tailor_plan *plan, struct buf *out);
+
+#endif
