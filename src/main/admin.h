@@ -1,0 +1,111 @@
+/*
+ * admin: what the verbs of the admin tool share. `mailtailor VERB [SUB] …`:
+ * admin.c finds the verb, the verb does the rest.
+ *
+ * A verb's run() gets its own name as argv[0], so the first thing a person
+ * typed behind it is argv[1] (a sub-verb, perhaps). Options are read with
+ * plain getopt_long, and since main() has used getopt_long before:
+ *
+ *     optind = 0;   // glibc: start over, and forget the order of the last argv
+ *     while ((c = getopt_long(argc, argv, "+c:h", longopts, NULL)) != -1) …
+ *
+ * A verb with sub-verbs does the same with (argc - 1, argv + 1).
+ * getopt_long has then printed its own complaint: return EX_USAGE on '?'.
+ * `-c FILE` names the configuration everywhere, `--json` asks for JSON,
+ * `--help` (and -h) prints the verb's text to stdout and returns EX_OK.
+ * Data goes to stdout, everything else to stderr; exit codes are sysexits.h's.
+ * Threads: the admin tool is single-threaded.
+ */
+#ifndef MT_MAIN_ADMIN_H
+#define MT_MAIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "conf/conf.h"
+
+struct store;
+struct keyring;
+
+struct admin_verb {
+	const char *name, *summary; /* summary: one line for the list of verbs */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct admin_verb admin_config_verb;
+extern const struct admin_verb admin_campaign_verb;
+extern const struct admin_verb admin_key_verb;
+extern const struct admin_verb admin_token_verb;
+extern const struct admin_verb admin_profile_verb;
+extern const struct admin_verb admin_suppress_verb;
+extern const struct admin_verb admin_caps_verb;
+extern const struct admin_verb admin_render_verb;
+extern const struct admin_verb admin_template_verb;
+
+/* ---- errors and usage ---- */
+
+/* Prints a usage text as it is; returns EX_USAGE when out is stderr, else EX_OK: `return admin_usage(stdout,
+ * help);` */
+int admin_usage(FILE *out, const char *text);
+/* Prints "mailtailor: TEXT" to stderr; returns err_exit_code(e->kind), or EX_SOFTWARE when that is 0. */
+int admin_fail(const struct err *e);
+/* "mailtailor: …" to stderr and EX_USAGE, for a command line that makes no sense. */
+int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The one of names[0..n) that typed was probably meant to be; NULL when none is near. */
+const char *admin_nearest(const char *typed, const char *const *names, size_t n);
+
+/* ---- what most verbs open first ---- */
+
+/* path (from -c), else $MAILTAILOR_CONF, else MT_PREFIX/etc/mailtailor/mailtailor.conf. Never NULL. */
+const char *admin_conf_path(const char *path_or_null);
+/* Loads it and prints every mistake to stderr; NULL when there was one (return EX_CONFIG). Free with
+ * conf_free. */
+struct conf *admin_conf(const char *path_or_null);
+/*
+ * The store of conf->state. create: make what is missing; otherwise a store
+ * that is not there is an error that says so. On NULL the reason was printed
+ * and *exit_code (may be NULL) holds what to return. Close with store_close.
+ */
+struct store *admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code);
+/* The key ring of conf->keys; as above. Free with keyring_free. */
+struct keyring *admin_keys(const struct conf *conf, int *exit_code);
+
+/* ---- progress, on stderr, and only when that is a terminal ---- */
+
+struct progress;
+/* label is kept by reference. total 0: unknown, only the count and the rate are shown. Never NULL. */
+struct progress *progress_start(const char *label, uint64_t total);
+/* Cheap: draws at most ten times a second. */
+void progress_update(struct progress *p, uint64_t done);
+/* Wipes the line. Takes NULL; leaves NULL. */
+void progress_end(struct progress **p);
+
+/* ---- tables: for people, or as JSON ---- */
+
+enum admin_column_kind {
+	ADMIN_COL_TEXT,
+	ADMIN_COL_NUMBER, /* right-aligned; a JSON number when the cell reads as one, null when it is empty */
+	ADMIN_COL_BOOL,	  /* "yes" or "no"; JSON true or false */
+};
+
+struct admin_column {
+	const char *title; /* "LAST SEEN" in the table, "last_seen" in JSON */
+	enum admin_column_kind kind;
+};
+
+struct admin_table;
+/* columns are kept by reference. Never NULL. */
+struct admin_table *admin_table_new(const struct admin_column *columns, size_t ncolumns);
+/* cells[0..ncolumns) are copied; a NULL cell is "-" in the table and null in JSON. */
+void admin_table_row(struct admin_table *t, const char *const *cells);
+size_t admin_table_rows(const struct admin_table *t);
+/* A table with headings, or (json) an array of objects. Control characters in cells are shown as '?'. */
+void admin_table_print(struct admin_table *t, FILE *out, bool json);
+void admin_table_free(struct admin_table **t);
+
+#endif
