@@ -23,7 +23,7 @@ struct buf {
 void buf_reserve_slow(struct buf *b, size_t more);
 void buf_free(struct buf *b); /* leaves it zeroed and usable */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_vprintf(struct buf *b, const char *fmt, va_list ap);
+void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 
 static inline void
 buf_reserve(struct buf *b, size_t more)
