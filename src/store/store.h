@@ -4,12 +4,13 @@
  * MDB_txn leaves src/store. State at rest holds no plain address: keys are
  * recipient keys; what is personal is sealed by the caller before it comes here.
  *
- * Writers: LMDB has one. In a daemon (store_writer_start) all writes of all
- * threads go to one writer thread that commits many requests in one
- * transaction; a call returns when its commit is on disk (fdatasync done).
- * Without a writer thread (admin tool) each call is a transaction of its own,
- * or part of the batch between store_batch_begin and store_batch_end.
- * Other processes may write at the same time; LMDB's lock serialises.
+ * Writers: LMDB has one. In a daemon (store_writer_start) the writes of all
+ * threads are committed in groups, many requests in one transaction; a call
+ * returns when its commit is on disk (writer.c has the durability argument).
+ * Without that (admin tool) each call is a transaction of its own, or part of
+ * the batch between store_batch_begin and store_batch_end.
+ * Other processes may write at the same time; LMDB's lock serialises. A process
+ * opens a directory once only, and not across fork (LMDB's rules).
  *
  * Threads: every function may be called from any thread (batches: one thread).
  * Read transactions are opened and closed within a call (MDB_NOTLS).
@@ -29,6 +30,12 @@
 
 #define STORE_SCHEMA_VERSION 1
 #define STORE_KEY_LEN 16 /* recipient key, domain key, idempotency key */
+/* Bounds of what is stored; beyond them ERR_LIMIT. */
+#define STORE_MAX_PROFILE ((size_t)2 << 20)
+#define STORE_MAX_DECISION ((size_t)64 << 10)
+#define STORE_MAX_CAPS 64     /* caps of one request */
+#define STORE_MAX_WORD 128    /* topic, category, source */
+#define STORE_MAX_NOTE 1000
 
 struct store;
 
@@ -41,11 +48,16 @@ struct store_options {
 };
 
 struct store *store_open(const struct store_options *o, struct err *e);
-/* Stops the writer thread after its last commit. */
+/* No call may be running. Takes NULL; leaves NULL. */
 void store_close(struct store **s);
+/* Turns group commit on: for processes with many writing threads. */
 int store_writer_start(struct store *s, struct err *e);
 
-/* Admin imports: writes between begin and end are one transaction. */
+/*
+ * Admin imports: writes between begin and end are one transaction, and reads of the same thread see them. While it is
+ * open every other writer waits: keep it short. A write that fails for the database's reasons spoils the batch: end
+ * then says so, and nothing of it is kept.
+ */
 int store_batch_begin(struct store *s, struct err *e);
 int store_batch_end(struct store *s, bool commit, struct err *e);
 
@@ -90,7 +102,7 @@ int store_suppression_each(struct store *s,
 
 /* One cap as it applies to one request: id names cap and scope key together. */
 struct cap_request {
-	uint8_t id[16];	   /* keyed_id("cap", cap name, scope key) */
+	uint8_t id[16];	   /* first 8 bytes of the scope key, then 8 of keyed_id("cap", cap name, scope key) */
 	int64_t limit;	   /* > 0 */
 	int64_t window_ms; /* > 0 */
 };
@@ -107,7 +119,7 @@ struct reserve_request {
 	int64_t now_ms;
 	const struct cap_request *caps;
 	size_t ncaps;		  /* may be 0: then only the decision is kept */
-	struct str decision;	  /* opaque (sealed) record, kept for `decision_keep_ms` */
+	struct str decision;	  /* opaque (sealed) record, kept for `decision_keep_ms`, or longer while a place counts */
 	int64_t decision_keep_ms;
 };
 struct reserve_result {
@@ -116,11 +128,14 @@ struct reserve_result {
 	int64_t capped_until_ms; /* when the oldest place of that cap leaves the window */
 	struct str decision;	 /* in the arena given */
 };
-/* All caps or none, atomically. A place counts when now - window < its time <= now (true sliding window). 0 or -1. */
+/*
+ * All caps or none, atomically. A place counts when its time > now - window (true sliding window). A place from the
+ * future (the clock was set back) counts too: stepping back neither frees nor doubles places. 0 or -1.
+ */
 int store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a, struct reserve_result *out,
 		  struct err *e);
-/* Gives the places and the decision of idem back. 1 given back, 0 there was none. */
-int store_release(struct store *s, const uint8_t idem[16], struct err *e);
+/* Gives the places and the decision of rk's copy idem back. 1 given back, 0 there was none. */
+int store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16], struct err *e);
 /* How full a cap is: places in the window ending now, and when the oldest leaves (0 when empty). */
 int store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, int64_t *used, int64_t *oldest_ms,
 		    struct err *e);
@@ -156,7 +171,7 @@ int store_decision_each(struct store *s, const uint8_t rk[16],
 
 struct store_stats {
 	int64_t profiles, suppressions, consents, places, decisions, map_used, map_size;
-	int64_t commits, requests; /* of this process's writer */
+	int64_t commits, requests; /* of this process: transactions on disk, and the calls they served */
 };
 int store_stats(struct store *s, struct store_stats *out, struct err *e);
 
