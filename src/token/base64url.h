@@ -17,8 +17,8 @@ base64url_length(size_t n)
 
 void base64url_encode(struct buf *out, const void *p, size_t n);
 /*
- * out has room for text.n / 4 * 3 + 2 bytes. 0 and *n, or -1: a character outside the alphabet (padding too), a length
- * no encoder makes, or unused bits that are not zero.
+ * out has room for text.n / 4 * 3 + 2 bytes. 0 and *n, or -1: a character outside the alphabet (padding too),
+ * a length no encoder makes, or unused bits that are not zero.
  */
 int base64url_decode(struct str text, unsigned char *out, size_t *n);
 

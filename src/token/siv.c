@@ -27,8 +27,8 @@ double_block(uint8_t b[BLOCK])
 }
 
 /*
- * One run of CBC over n bytes in place, n a multiple of 16. A fresh MAC needs an all-zero chaining value: the first
- * block is XORed with the value the context is at, which cancels out and saves a re-init per MAC.
+ * One run of CBC over n bytes in place, n a multiple of 16. A fresh MAC needs an all-zero chaining value: the
+ * first block is XORed with the value the context is at, which cancels out and saves a re-init per MAC.
  */
 static int
 mac_run(struct siv *s, uint8_t *buf, size_t n, bool fresh)
@@ -97,7 +97,8 @@ store_be64(uint8_t *p, uint64_t v)
 		p[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
-/* CTR mode by encrypting the counter blocks in one call: cheaper than re-initialising a CTR context per message. */
+/* CTR mode by encrypting the counter blocks in one call: cheaper than re-initialising a CTR context per
+ * message. */
 static int
 ctr(struct siv *s, const uint8_t tag[SIV_TAG_LEN], const uint8_t *in, size_t n, uint8_t *out)
 {
@@ -151,7 +152,8 @@ keyed_context(const EVP_CIPHER *cipher, const uint8_t *key)
 
 	if (!c)
 		return NULL;
-	if (EVP_EncryptInit_ex2(c, cipher, key, EVP_CIPHER_get_iv_length(cipher) > 0 ? zero_iv : NULL, NULL) != 1 ||
+	if (EVP_EncryptInit_ex2(c, cipher, key, EVP_CIPHER_get_iv_length(cipher) > 0 ? zero_iv : NULL,
+				NULL) != 1 ||
 	    EVP_CIPHER_CTX_set_padding(c, 0) != 1) {
 		EVP_CIPHER_CTX_free(c);
 		return NULL;
@@ -263,7 +265,8 @@ siv_seal(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, s
 }
 
 int
-siv_open(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str sealed, uint8_t *out)
+siv_open(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str sealed,
+	 uint8_t *out)
 {
 	struct siv s;
 	struct siv_ad d;

@@ -1,9 +1,10 @@
 /*
- * siv: AES-SIV (RFC 5297) with the key kept scheduled, for the sealer. siv_seal and siv_open of token.h are the same
- * functions with a context that lives for one call.
+ * siv: AES-SIV (RFC 5297) with the key kept scheduled, for the sealer. siv_seal and siv_open of token.h are
+ * the same functions with a context that lives for one call.
  *
- * OpenSSL 3.0's own SIV cipher takes one message per keying, refuses an empty plaintext and costs a context copy per
- * message; this one is S2V and CTR out of two block cipher contexts that are keyed once (a token costs two calls).
+ * OpenSSL 3.0's own SIV cipher takes one message per keying, refuses an empty plaintext and costs a context
+ * copy per message; this one is S2V and CTR out of two block cipher contexts that are keyed once (a token
+ * costs two calls).
  *
  * Threads: a struct siv belongs to one thread at a time.
  */
@@ -20,12 +21,12 @@
 #define SIV_MAX_LEN ((size_t)1 << 30)
 
 struct siv {
-	EVP_CIPHER_CTX *mac;  /* AES-CBC under the first half of the key; its chaining value is never reset */
-	EVP_CIPHER_CTX *ctr;  /* AES-ECB under the second half */
-	uint8_t chain[16];    /* the chaining value that mac is at */
+	EVP_CIPHER_CTX *mac; /* AES-CBC under the first half of the key; its chaining value is never reset */
+	EVP_CIPHER_CTX *ctr; /* AES-ECB under the second half */
+	uint8_t chain[16];   /* the chaining value that mac is at */
 	uint8_t k1[16], k2[16]; /* CMAC subkeys (RFC 4493, 2.3) */
-	uint8_t zero_mac[16]; /* CMAC of sixteen zero bytes, where S2V begins */
-	bool broken;	      /* OpenSSL failed in mid chain: refuse everything from then on */
+	uint8_t zero_mac[16];	/* CMAC of sixteen zero bytes, where S2V begins */
+	bool broken;		/* OpenSSL failed in mid chain: refuse everything from then on */
 };
 
 /* S2V after all the associated data: computed once, used for any number of plaintexts. */

@@ -3,8 +3,8 @@
  *
  * Cipher: AES-256-SIV (RFC 5297) by OpenSSL 3, deterministic: the same link in
  * the same copy gives the same token, so a retry changes nothing.
- * Token = base64url(version 1 | key id 4 bytes BE | SIV 16 | ciphertext), no padding; associated data: version,
- * purpose, key id. contrib/TOKENS.md has the layout and test vectors.
+ * Token = base64url(version 1 | key id 4 bytes BE | SIV 16 | ciphertext), no padding; associated data:
+ * version, purpose, key id. contrib/TOKENS.md has the layout and test vectors.
  *
  * Threads: a struct keyring is immutable; a struct sealer belongs to one thread (it keeps keyed contexts).
  */
@@ -23,12 +23,14 @@
 /* ---- AES-SIV itself (what Wycheproof and RFC 5297 test) ---- */
 
 /*
- * key: 32, 48 or 64 bytes (AES-128/192/256-SIV). ad: nad components (may be empty). out of seal: 16-byte SIV then
- * ciphertext; out must hold n + 16 / n - 16 bytes. 0, or -1: open failed authentication (out is then zeroed), or
- * OpenSSL refused. A zero-length plaintext works (OpenSSL 3.0's own SIV refuses it: see siv.c).
+ * key: 32, 48 or 64 bytes (AES-128/192/256-SIV). ad: nad components (may be empty). out of seal: 16-byte SIV
+ * then ciphertext; out must hold n + 16 / n - 16 bytes. 0, or -1: open failed authentication (out is then
+ * zeroed), or OpenSSL refused. A zero-length plaintext works (OpenSSL 3.0's own SIV refuses it: see siv.c).
  */
-int siv_seal(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str plain, uint8_t *out);
-int siv_open(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str sealed, uint8_t *out);
+int siv_seal(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str plain,
+	     uint8_t *out);
+int siv_open(const uint8_t *key, size_t key_len, const struct str *ad, size_t nad, struct str sealed,
+	     uint8_t *out);
 
 /* ---- key ring ---- */
 
@@ -43,9 +45,9 @@ struct key_info {
 };
 
 /*
- * The file must be a regular file, owned by root or the effective user, with no access for others and no write for the
- * group (else ERR_PERM and what chmod to run). It holds the site key (recipient hash; never rotated, since stored
- * hashes depend on it) and link keys. Exactly one key seals.
+ * The file must be a regular file, owned by root or the effective user, with no access for others and no
+ * write for the group (else ERR_PERM and what chmod to run). It holds the site key (recipient hash; never
+ * rotated, since stored hashes depend on it) and link keys. Exactly one key seals.
  */
 struct keyring *keyring_load(const char *file, struct err *e);
 void keyring_free(struct keyring **k);
@@ -55,7 +57,8 @@ struct keyring *keyring_ephemeral(const uint8_t seed[32]);
 /* Each writes a new file beside the old one, mode 0600, fsync, rename. generate refuses to overwrite. */
 int keyring_generate(const char *file, int64_t now_ms, struct err *e);
 int keyring_rotate(const char *file, int64_t now_ms, uint32_t *new_id, struct err *e);
-int keyring_retire(const char *file, uint32_t id, int64_t now_ms, struct err *e); /* refuses the sealing key */
+int
+keyring_retire(const char *file, uint32_t id, int64_t now_ms, struct err *e); /* refuses the sealing key */
 size_t keyring_list(const struct keyring *k, struct key_info *out, size_t max);
 
 /* ---- recipients ---- */
@@ -70,8 +73,10 @@ int address_normalize(struct arena *a, struct str addr, struct str *out, struct 
 /* First 16 bytes of HMAC-SHA-256(site key, "addr:" normalised). Also for domains ("domain:" prefix). */
 void recipient_key_of(const struct keyring *k, struct str normalized, struct recipient_key *out);
 void domain_key_of(const struct keyring *k, struct str domain, struct recipient_key *out);
-/* Any keyed 16-byte id: HMAC(site key, label ":" parts each with its length). For idempotency keys and arm choice. */
-void keyed_id(const struct keyring *k, const char *label, const struct str *parts, size_t nparts, uint8_t out[16]);
+/* Any keyed 16-byte id: HMAC(site key, label ":" parts each with its length). For idempotency keys and arm
+ * choice. */
+void
+keyed_id(const struct keyring *k, const char *label, const struct str *parts, size_t nparts, uint8_t out[16]);
 /* Lower-case hex for logs: 16 characters (first 8 bytes) and NUL. */
 void recipient_key_hex(const struct recipient_key *k, char out[33]);
 
@@ -81,7 +86,8 @@ struct sealer;
 struct sealer *sealer_new(const struct keyring *k);
 void sealer_free(struct sealer **s);
 
-/* Data at rest (profiles): associated data is the recipient key and a purpose word. Appends key id and sealed bytes. */
+/* Data at rest (profiles): associated data is the recipient key and a purpose word. Appends key id and sealed
+ * bytes. */
 int sealer_seal_data(struct sealer *s, const char *purpose, const struct recipient_key *rk, struct str plain,
 		     struct buf *out);
 /* ERR_CORRUPT when it does not verify or its key is retired. Appends the plain bytes. */
@@ -92,28 +98,35 @@ int sealer_open_data(struct sealer *s, const char *purpose, const struct recipie
 
 enum token_purpose { TOKEN_CLICK = 'c', TOKEN_OPEN = 'o', TOKEN_UNSUBSCRIBE = 'u', TOKEN_PREFERENCES = 'p' };
 
+#define TOKEN_MAX_NAME 64
+#define TOKEN_MAX_URL 8000
+
 /* All that a token says. Strings borrow. */
 struct token {
 	enum token_purpose purpose;
 	struct recipient_key recipient;
-	uint8_t copy[8];	/* copy id: first 8 bytes of the idempotency key */
-	uint32_t sent;		/* seconds since the epoch, when the copy was made */
-	uint32_t expires;	/* seconds since the epoch; 0: never */
-	struct str campaign;	/* <= 64 bytes */
-	struct str category;	/* for unsubscribe; may be empty */
-	struct str arm;		/* <= 64 bytes, may be empty */
-	uint16_t link;		/* 0-based number of the link in the copy */
-	struct str url;		/* click only; <= 8000 bytes */
-	uint32_t key_id;	/* filled by open */
+	uint8_t copy[8];     /* copy id: first 8 bytes of the idempotency key */
+	uint32_t sent;	     /* seconds since the epoch, when the copy was made */
+	uint32_t expires;    /* seconds since the epoch; 0: never */
+	struct str campaign; /* <= 64 bytes */
+	struct str category; /* for unsubscribe; may be empty */
+	struct str arm;	     /* <= 64 bytes, may be empty */
+	uint16_t link;	     /* 0-based number of the link in the copy */
+	struct str url;	     /* click only; <= 8000 bytes */
+	uint32_t key_id;     /* filled by open */
 };
 
-/* Appends the base64url text. -1 only when a length is over its bound or OpenSSL fails. */
+/*
+ * Appends the base64url text. -1 only when a length is over its bound (ERR_LIMIT), a click has no url or
+ * another purpose has one (ERR_BUG), or OpenSSL fails (ERR_BUG); out is then as it was.
+ */
 int token_seal(struct sealer *s, const struct token *t, struct buf *out, struct err *e);
 /*
- * Strings of *t live in a. ERR_INPUT for everything that is not a valid token of that purpose: one text for all, so
- * that nobody learns why (the log may say more at debug level).
+ * Strings of *t live in a. ERR_INPUT for everything that is not a valid token of that purpose: one text for
+ * all, so that nobody learns why (the log may say more at debug level). Whether it has expired is for the
+ * caller to judge.
  */
-int token_open(struct sealer *s, enum token_purpose purpose, struct str text, struct arena *a, struct token *t,
-	       struct err *e);
+int token_open(struct sealer *s, enum token_purpose purpose, struct str text, struct arena *a,
+	       struct token *t, struct err *e);
 
 #endif

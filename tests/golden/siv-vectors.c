@@ -1,7 +1,7 @@
 /*
- * siv-vectors WYCHEPROOF.json RFC.json: runs Project Wycheproof's AES-SIV-CMAC file and the vectors of RFC 5297
- * through siv_seal and siv_open. Prints every case that fails and, last, "AES-SIV 442/442, RFC 5297 N/N";
- * exit 1 unless all pass.
+ * siv-vectors WYCHEPROOF.json RFC.json: runs Project Wycheproof's AES-SIV-CMAC file and the vectors of RFC
+ * 5297 through siv_seal and siv_open. Prints every case that fails and, last, "AES-SIV 442/442, RFC 5297
+ * N/N"; exit 1 unless all pass.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -63,7 +63,8 @@ case_holds(struct bytes key, const struct str *ad, size_t nad, struct bytes msg,
 		ok = siv_seal(key.p, key.n, ad, nad, as_str(msg), out) == 0 && msg.n + 16 == ct.n &&
 		     memcmp(out, ct.p, ct.n) == 0;
 		memset(out, 0xaa, msg.n + 16);
-		ok = ok && siv_open(key.p, key.n, ad, nad, as_str(ct), out) == 0 && memcmp(out, msg.p, msg.n) == 0;
+		ok = ok && siv_open(key.p, key.n, ad, nad, as_str(ct), out) == 0 &&
+		     memcmp(out, msg.p, msg.n) == 0;
 	} else {
 		memset(out, 0xaa, ct.n);
 		ok = siv_open(key.p, key.n, ad, nad, as_str(ct), out) < 0;
@@ -86,7 +87,8 @@ run_wycheproof_case(const json_t *t, struct score *score)
 	if (result && case_holds(key, &ad, 1, msg, ct, strcmp(result, "valid") == 0))
 		score->passed++;
 	else
-		printf("Wycheproof case %d (%s): wrong\n", (int)json_integer_value(json_object_get(t, "tcId")),
+		printf("Wycheproof case %d (%s): wrong\n",
+		       (int)json_integer_value(json_object_get(t, "tcId")),
 		       json_string_value(json_object_get(t, "comment")));
 	free(key.p);
 	free(aad.p);
@@ -155,13 +157,14 @@ main(int argc, char **argv)
 	}
 	root = load(argv[1]);
 	json_array_foreach(json_object_get(root, "testGroups"), i, group)
-		json_array_foreach(json_object_get(group, "tests"), j, t)
-			run_wycheproof_case(t, &wycheproof);
+	    json_array_foreach(json_object_get(group, "tests"), j, t) run_wycheproof_case(t, &wycheproof);
 	json_decref(root);
 	root = load(argv[2]);
-	json_array_foreach(json_object_get(root, "vectors"), i, t)
-		run_rfc_case(t, &rfc);
+	json_array_foreach(json_object_get(root, "vectors"), i, t) run_rfc_case(t, &rfc);
 	json_decref(root);
 	printf("AES-SIV %zu/%zu, RFC 5297 %zu/%zu\n", wycheproof.passed, wycheproof.all, rfc.passed, rfc.all);
-	return wycheproof.passed == wycheproof.all && rfc.passed == rfc.all && wycheproof.all > 0 && rfc.all > 0 ? 0 : 1;
+	return wycheproof.passed == wycheproof.all && rfc.passed == rfc.all && wycheproof.all > 0 &&
+		       rfc.all > 0
+		   ? 0
+		   : 1;
 }
