@@ -26,8 +26,11 @@
 /* ---- compiled parts, shared ---- */
 
 struct tailor_cache;
-/* Bounded by bytes, least recently used goes first; entries in use stay until released. */
-struct tailor_cache *tailor_cache_new(size_t max_bytes);
+/*
+ * One per epoch. Bounded by milter.template_cache bytes, least recently used goes first; entries in use stay until
+ * released. Also compiles every campaign's send_if: NULL when one does not, all reported as "FILE:LINE: …".
+ */
+struct tailor_cache *tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx);
 void tailor_cache_free(struct tailor_cache **c);
 struct tailor_cache_stats {
 	int64_t hits, misses, evictions, entries, bytes;
@@ -67,10 +70,9 @@ struct tailor_score {
 };
 
 struct tailor_input {
-	const struct conf *conf;
-	const struct conf_campaign *campaign;
 	const struct recipient_snapshot *recipient;
-	const struct value *plugin_vars; /* map or NULL */
+	const struct value *plugin_vars;    /* map or NULL */
+	const struct value *plugin_sources; /* name → plugin name, for explain; map or NULL */
 	const struct tailor_score *scores;
 	size_t nscores;
 	struct sealer *sealer; /* NULL: no tracking, no unsubscribe links */
@@ -111,7 +113,10 @@ struct tailor_scratch *tailor_scratch_new(void);
 void tailor_scratch_free(struct tailor_scratch **s);
 
 /* Only whether and why: no rendering. */
-void tailor_decide(const struct tailor_input *in, struct arena *a, struct tailor_decision *out);
+void tailor_decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
+		   struct tailor_decision *out);
+/* The decision when the reservation finds cap full after all (another message was faster). */
+void tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a, struct tailor_decision *out);
 /*
  * Decides and, when it is to be sent, renders. 0 with *plan filled; -1 when the copy cannot be made (limits, OpenSSL):
  * the message is refused for now, nothing half-rendered leaves.

@@ -1,0 +1,82 @@
+/*
+ * explain: what `mailtailor render --explain` shows: every variable with its
+ * source, scores, caps, links, and the size of what would leave.
+ */
+#include "tailor/private.h"
+
+#define GMAIL_CLIP_BYTES (102 * 1024)
+
+void
+explain_begin(struct copy *c)
+{
+	if (!c->in->explain)
+		return;
+	c->explain_vars = value_map_new(c->arena);
+	c->explain_links = value_map_new(c->arena);
+}
+
+void
+explain_link(struct copy *c, uint16_t number, struct str url, const char *what)
+{
+	struct arena *a = c->arena;
+	if (c->explain_links == NULL)
+		return;
+	struct value *one = value_map_new(a);
+	value_map_set(a, one, STR("url"), value_string(a, arena_str(a, url)));
+	value_map_set(a, one, STR("what"), value_string(a, str_of(what)));
+	value_map_set(a, c->explain_links, arena_printf(a, "%u", number), one);
+}
+
+static const struct value *
+explain_caps(struct copy *c)
+{
+	const struct recipient_snapshot *r = c->in->recipient;
+	struct arena *a = c->arena;
+	struct value *list = value_list(a, r->ncaps);
+	for (size_t i = 0; i < r->ncaps; i++) {
+		struct value *one = value_map_new(a);
+		value_map_set(a, one, STR("cap"), value_string(a, str_of(r->caps[i].cap->name)));
+		value_map_set(a, one, STR("used"), value_int(a, r->caps[i].used));
+		value_map_set(a, one, STR("limit"), value_int(a, r->caps[i].cap->limit));
+		list->list.items[i] = one;
+	}
+	return list;
+}
+
+static const struct value *
+explain_scores(struct copy *c)
+{
+	struct value *v = value_map_new(c->arena);
+	for (size_t i = 0; i < c->in->nscores; i++)
+		value_map_set(c->arena, v, c->in->scores[i].name, value_real(c->arena, c->in->scores[i].value));
+	return v;
+}
+
+void
+explain_end(struct copy *c, struct tailor_plan *plan)
+{
+	static const char *const verdicts[] = { "send", "drop", "refuse" };
+	struct arena *a = c->arena;
+	if (c->explain_vars == NULL)
+		return;
+	struct value *x = value_map_new(a);
+	struct str reason = str_of(plan->decision.reason);
+	value_map_set(a, x, STR("verdict"), value_string(a, str_of(verdicts[plan->decision.verdict])));
+	value_map_set(a, x, STR("reason"), value_string(a, reason));
+	value_map_set(a, x, STR("text"), value_string(a, plan->decision.text));
+	value_map_set(a, x, STR("campaign"), value_string(a, str_of(c->m->campaign->name)));
+	value_map_set(a, x, STR("recipient_known"), value_bool(c->in->recipient->known));
+	value_map_set(a, x, STR("track_opens"), value_bool(c->track_opens));
+	value_map_set(a, x, STR("track_clicks"), value_bool(c->track_clicks));
+	value_map_set(a, x, STR("variables"), c->explain_vars);
+	value_map_set(a, x, STR("scores"), explain_scores(c));
+	value_map_set(a, x, STR("caps"), explain_caps(c));
+	value_map_set(a, x, STR("links"), c->explain_links);
+	value_map_set(a, x, STR("links_wrapped"), value_int(a, (int64_t)c->links_wrapped));
+	value_map_set(a, x, STR("urls_refused"), value_int(a, (int64_t)c->urls_refused));
+	if (plan->body_changed) {
+		value_map_set(a, x, STR("body_bytes"), value_int(a, (int64_t)plan->body.n));
+		value_map_set(a, x, STR("gmail_clips"), value_bool(plan->body.n > GMAIL_CLIP_BYTES));
+	}
+	plan->explain = x;
+}

@@ -1,0 +1,230 @@
+/*
+ * headers: the header edits of a copy: rendered fields, To, List-Unsubscribe
+ * (RFC 2369) and its Post (RFC 8058), Feedback-ID, and our own X-Mailtailor
+ * fields taken out. Indexes count the message as submitted; among fields of
+ * one name the last is edited first, so that no deletion moves another.
+ */
+#include "tailor/private.h"
+
+#include <stdio.h>
+
+struct edits {
+	struct tailor_edit *v;
+	size_t n, cap;
+	struct copy *c;
+};
+
+static void
+edit_add(struct edits *l, enum tailor_edit_op op, struct str name, int index, struct str value)
+{
+	struct arena *a = l->c->arena;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 16;
+		struct tailor_edit *v = ARENA_ARRAY(a, struct tailor_edit, cap);
+		if (l->n > 0)
+			memcpy(v, l->v, l->n * sizeof(*v));
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = (struct tailor_edit){
+		.op = op,
+		.name = arena_cstr(a, name),
+		.index = index,
+		.value = op == TAILOR_HEADER_DELETE ? NULL : arena_cstr(a, value),
+	};
+}
+
+/* Changes the first field of that name, or adds one. */
+static void
+edit_set(struct edits *l, struct str name, struct str value)
+{
+	const struct mail_field *f = mail_fields_find(&l->c->m->mail.root->fields, name);
+	if (f != NULL)
+		edit_add(l, TAILOR_HEADER_CHANGE, f->name, f->index, value);
+	else
+		edit_add(l, TAILOR_HEADER_ADD, name, 0, value);
+}
+
+static void
+edit_delete_all(struct edits *l, struct str name, bool prefix)
+{
+	const struct mail_fields *f = &l->c->m->mail.root->fields;
+	for (size_t i = f->n; i-- > 0;)
+		if (prefix ? str_casestarts(f->v[i].name, name) : str_caseeq(f->v[i].name, name))
+			edit_add(l, TAILOR_HEADER_DELETE, f->v[i].name, f->v[i].index, STR_NULL);
+}
+
+static enum render_status
+unstructured(struct edits *l, const struct message_header *h, struct tpl_error *te, struct err *e)
+{
+	struct copy *c = l->c;
+	enum render_status rc = render_header(c, cache_entry_part(h->entry), te, e);
+	if (rc != RENDER_OK)
+		return rc;
+	buf_reset(&c->scratch->token);
+	mail_header_encode(&c->scratch->token, buf_str(&c->scratch->utf8), h->field->name.n + 2);
+	edit_add(l, TAILOR_HEADER_CHANGE, h->field->name, h->field->index, buf_str(&c->scratch->token));
+	return RENDER_OK;
+}
+
+/* The i-th display name of an address field, rendered. */
+static enum render_status
+display(struct copy *c, const struct message_header *h, size_t i, struct str *out, struct tpl_error *te,
+	struct err *e)
+{
+	*out = h->addresses[i].display;
+	if (h->displays[i] == NULL)
+		return RENDER_OK;
+	enum render_status rc = render_header(c, cache_entry_part(h->displays[i]), te, e);
+	*out = str_trim(buf_str(&c->scratch->utf8));
+	return rc;
+}
+
+static enum render_status
+addresses(struct edits *l, const struct message_header *h, struct tpl_error *te, struct err *e)
+{
+	struct buf *b = &l->c->scratch->token;
+	buf_reset(b);
+	for (size_t i = 0; i < h->naddresses; i++) {
+		struct str name;
+		enum render_status rc = display(l->c, h, i, &name, te, e);
+		if (rc != RENDER_OK)
+			return rc;
+		if (i > 0)
+			buf_adds(b, STR(",\n "));
+		mail_address_format(b, name, h->addresses[i].addr, i == 0 ? h->field->name.n + 2 : 1);
+	}
+	if (h->naddresses > 0)
+		edit_add(l, TAILOR_HEADER_CHANGE, h->field->name, h->field->index, buf_str(b));
+	return RENDER_OK;
+}
+
+/* A name for To: from the profile: "name", or first and last name. */
+static struct str
+profile_name(struct copy *c)
+{
+	const struct value *p = c->in->recipient->profile;
+	const struct value *name = value_map_get(p, STR("name"));
+	const struct value *first = value_map_get(p, STR("first_name")), *last = value_map_get(p, STR("last_name"));
+	if (name != NULL && name->type == VALUE_STRING)
+		return str_trim(name->s);
+	struct str f = first && first->type == VALUE_STRING ? str_trim(first->s) : STR("");
+	struct str g = last && last->type == VALUE_STRING ? str_trim(last->s) : STR("");
+	return str_trim(arena_printf(c->arena, "%.*s %.*s", STR_ARG(f), STR_ARG(g)));
+}
+
+/* A display name is for people: no links, no addresses, no novels. */
+static bool
+name_usable(struct str s)
+{
+	return s.n > 0 && s.n <= 120 && str_is_utf8(s) && str_find(s, STR("://")) == s.n &&
+	       str_find_char(s, '@') == s.n && str_find_char(s, '<') == s.n;
+}
+
+static enum render_status
+to_rewrite(struct edits *l, struct tpl_error *te, struct err *e)
+{
+	struct copy *c = l->c;
+	const struct tailor_message *m = c->m;
+	struct str name = STR_NULL;
+	struct buf *b = &c->scratch->token;
+	const struct mail_field *to = mail_fields_find(&m->mail.root->fields, STR("To"));
+	for (size_t i = 0; i < m->nheaders; i++) {
+		const struct message_header *h = &m->headers[i];
+		if (h->field != to || to == NULL || h->naddresses == 0 || h->displays[0] == NULL)
+			continue;
+		enum render_status rc = display(c, h, 0, &name, te, e);
+		if (rc != RENDER_OK)
+			return rc;
+	}
+	/* A To that already is this recipient's alone stays as the sender wrote it. */
+	struct mail_address own[2];
+	if (name.n == 0 && to != NULL && mail_addresses(c->arena, to->value, own, 2) == 1 &&
+	    str_caseeq(own[0].addr, c->in->recipient->address) && str_find(own[0].display, STR("{{")) == own[0].display.n)
+		return RENDER_OK;
+	if (name.n == 0)
+		name = profile_name(c);
+	buf_reset(b);
+	mail_address_format(b, name_usable(name) ? name : STR_NULL, c->in->recipient->address, 4);
+	edit_set(l, STR("To"), buf_str(b));
+	for (int i = 2; to != NULL; i++) { /* a second To would still show the list */
+		bool more = false;
+		const struct mail_fields *f = &m->mail.root->fields;
+		for (size_t k = 0; k < f->n && !more; k++)
+			more = f->v[k].index == i && str_caseeq(f->v[k].name, STR("To"));
+		if (!more)
+			break;
+		edit_add(l, TAILOR_HEADER_DELETE, to->name, i, STR_NULL);
+	}
+	return RENDER_OK;
+}
+
+static void
+list_headers(struct edits *l)
+{
+	struct copy *c = l->c;
+	const struct conf_campaign *k = c->m->campaign;
+	struct arena *a = c->arena;
+	if (k->list_unsubscribe && c->unsubscribe_url.n > 0) {
+		struct str value = arena_printf(a, "<%.*s>", STR_ARG(c->unsubscribe_url));
+		if (k->unsubscribe_mailto != NULL)
+			value = arena_printf(a, "%.*s,\n <mailto:%s>", STR_ARG(value), k->unsubscribe_mailto);
+		edit_delete_all(l, STR("List-Unsubscribe"), false);
+		edit_delete_all(l, STR("List-Unsubscribe-Post"), false);
+		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe"), 0, value);
+		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe-Post"), 0, STR("List-Unsubscribe=One-Click"));
+	}
+	if (k->feedback_id != NULL) {
+		edit_delete_all(l, STR("Feedback-ID"), false);
+		edit_add(l, TAILOR_HEADER_ADD, STR("Feedback-ID"), 0,
+		    arena_printf(a, "%s:%s:mailtailor:%s", k->name, k->category, k->feedback_id));
+	}
+}
+
+/* The root is itself the text part that was encoded anew. */
+static void
+root_recode(struct edits *l, enum mail_cte cte)
+{
+	static const char *const names[] = { "MIME-Version", "Content-Type", "Content-Transfer-Encoding" };
+	const struct mail_part *root = l->c->m->mail.root;
+	struct str head = str_sub(l->c->m->mail.bytes, root->head_start, root->head_end);
+	struct mail_fields fields;
+	struct buf b = { 0 };
+	mail_part_header_recode(&b, head, "utf-8", cte, "\n");
+	mail_fields_split(l->c->arena, arena_str(l->c->arena, buf_str(&b)), &fields);
+	buf_free(&b);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct mail_field *is = mail_fields_find(&fields, str_of(names[i]));
+		const struct mail_field *was = mail_fields_find(&root->fields, str_of(names[i]));
+		if (is != NULL && (was == NULL || !str_eq(is->value, was->value)))
+			edit_set(l, str_of(names[i]), str_trim(is->value));
+	}
+}
+
+enum render_status
+headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan *plan, struct tpl_error *te,
+	     struct err *e)
+{
+	struct edits l = { .c = c };
+	enum render_status rc = RENDER_OK;
+	bool own_to = c->m->campaign->rewrite_to;
+	for (size_t i = 0; i < c->m->nheaders && rc == RENDER_OK; i++) {
+		const struct message_header *h = &c->m->headers[i];
+		if (own_to && str_caseeq(h->field->name, STR("To")))
+			continue;
+		rc = h->entry != NULL ? unstructured(&l, h, te, e) : addresses(&l, h, te, e);
+		if (rc != RENDER_OK)
+			err_prefix(e, "header %.*s", STR_ARG(h->field->name));
+	}
+	if (rc == RENDER_OK && own_to)
+		rc = to_rewrite(&l, te, e);
+	if (rc != RENDER_OK)
+		return rc;
+	if (recoded)
+		root_recode(&l, cte);
+	list_headers(&l);
+	edit_delete_all(&l, STR("X-Mailtailor-"), true);
+	plan->edits = l.v;
+	plan->nedits = l.n;
+	return RENDER_OK;
+}

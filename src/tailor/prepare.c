@@ -1,0 +1,228 @@
+/*
+ * prepare: what of a message can be tailored, found once per message: parts,
+ * header fields with templates, merge data, ids.
+ */
+#include "tailor/private.h"
+
+#include <stdlib.h>
+
+#include "base/json.h"
+
+/* Fields whose text is the sender's to template. Everything else in a header is machinery. */
+static const char *const machinery[] = {
+	"received", "return-path", "delivered-to", "message-id", "in-reply-to", "references", "date", "mime-version",
+	"dkim-signature", "domainkey-signature", "authentication-results", "arc-seal", "arc-message-signature",
+	"arc-authentication-results", "list-unsubscribe", "list-unsubscribe-post", "feedback-id",
+};
+static const char *const address_fields[] = { "from", "sender", "reply-to", "to", "cc" };
+
+#define MAX_MAILBOXES 100
+
+static bool
+name_in(struct str name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_caseeq(name, str_of(list[i])))
+			return true;
+	return false;
+}
+
+static bool
+is_machinery(struct str name)
+{
+	return name_in(name, machinery, sizeof(machinery) / sizeof(machinery[0])) ||
+	       str_casestarts(name, STR("content-")) || str_casestarts(name, STR("x-mailtailor-"));
+}
+
+static bool
+has_template(struct str s)
+{
+	return str_find(s, STR("{{")) < s.n;
+}
+
+/* X-Mailtailor-Data → m->data. Several fields are an error: which would win? */
+static int
+data_read(struct tailor_message *m, struct err *e)
+{
+	const struct mail_fields *f = &m->mail.root->fields;
+	const struct mail_field *data = NULL;
+	for (size_t i = 0; i < f->n; i++) {
+		if (!str_caseeq(f->v[i].name, STR("X-Mailtailor-Data")))
+			continue;
+		if (data != NULL)
+			return err_set(e, ERR_INPUT, "X-Mailtailor-Data: there are two; put all merge data in one");
+		data = &f->v[i];
+	}
+	if (data == NULL)
+		return 0;
+	/* Folding puts line ends between JSON tokens or behind encoded words; both undo alike. */
+	struct str text = mail_header_decode(m->arena, data->value);
+	if (json_parse(m->arena, text, NULL, &m->data, e) != 0)
+		return err_prefix(e, "X-Mailtailor-Data");
+	if (m->data->type != VALUE_MAP)
+		return err_set(e, ERR_INPUT, "X-Mailtailor-Data: must be a JSON object like {\"first_name\": \"Ann\"}");
+	return 0;
+}
+
+static struct cache_entry *
+header_compile(struct tailor_message *m, const struct mail_field *f, struct str text, struct err *e)
+{
+	struct cache_entry *c = cache_get(m->cache, m->campaign, NULL, text, e);
+	if (c == NULL) {
+		err_prefix(e, "header %.*s", STR_ARG(f->name));
+		return NULL;
+	}
+	m->uses_preferences |= cache_entry_part(c)->uses_preferences;
+	return c;
+}
+
+/* One field; 0 also when it holds no template. */
+static int
+header_prepare(struct tailor_message *m, const struct mail_field *f, struct err *e)
+{
+	struct message_header *h = &m->headers[m->nheaders];
+	if (is_machinery(f->name))
+		return 0;
+	struct str text = mail_header_decode(m->arena, f->value);
+	if (!has_template(text))
+		return 0;
+	h->field = f;
+	if (!name_in(f->name, address_fields, sizeof(address_fields) / sizeof(address_fields[0]))) {
+		m->nheaders++;
+		return (h->entry = header_compile(m, f, text, e)) == NULL ? -1 : 0;
+	}
+	h->addresses = ARENA_ARRAY(m->arena, struct mail_address, MAX_MAILBOXES);
+	h->displays = ARENA_ARRAY(m->arena, struct cache_entry *, MAX_MAILBOXES);
+	h->naddresses = mail_addresses(m->arena, f->value, h->addresses, MAX_MAILBOXES);
+	m->nheaders++;
+	for (size_t i = 0; i < h->naddresses; i++)
+		if (has_template(h->addresses[i].display) &&
+		    (h->displays[i] = header_compile(m, f, h->addresses[i].display, e)) == NULL)
+			return -1;
+	return 0;
+}
+
+static int
+headers_prepare(struct tailor_message *m, struct err *e)
+{
+	const struct mail_fields *f = &m->mail.root->fields;
+	m->headers = ARENA_ARRAY(m->arena, struct message_header, f->n);
+	if (!m->campaign->templates)
+		return 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (header_prepare(m, &f->v[i], e) != 0)
+			return -1;
+	return 0;
+}
+
+/* Next part in document order. */
+static const struct mail_part *
+part_next(const struct mail_part *p)
+{
+	if (p->child != NULL)
+		return p->child;
+	while (p != NULL && p->next == NULL)
+		p = p->parent;
+	return p ? p->next : NULL;
+}
+
+static int
+parts_prepare(struct tailor_message *m, struct err *e)
+{
+	bool pixel_done = false;
+	m->parts = ARENA_ARRAY(m->arena, struct message_part, m->mail.nparts);
+	for (const struct mail_part *p = m->mail.root; p != NULL; p = part_next(p)) {
+		struct message_part *mp = &m->parts[m->nparts];
+		if (!part_editable(m->campaign, p->role) || p->attachment)
+			continue;
+		struct str raw = str_sub(m->mail.bytes, p->body_start, p->body_end);
+		mp->where = p;
+		mp->entry = cache_get(m->cache, m->campaign, p, raw, e);
+		if (mp->entry == NULL)
+			return err_prefix(e, "part %s (text/%.*s)", p->path, STR_ARG(p->subtype));
+		const struct part *c = cache_entry_part(mp->entry);
+		mp->pixel = c != NULL && c->html && !pixel_done && m->campaign->track_opens;
+		if (c == NULL || (c->constant && !mp->pixel)) {
+			cache_release(m->cache, &mp->entry);
+			continue;
+		}
+		pixel_done |= mp->pixel;
+		m->uses_preferences |= c->uses_preferences;
+		m->nparts++;
+	}
+	return 0;
+}
+
+static void
+ids_read(struct tailor_message *m)
+{
+	const struct mail_fields *f = &m->mail.root->fields;
+	const struct mail_field *id = mail_fields_find(f, STR("Message-ID"));
+	const struct mail_field *from = mail_fields_find(f, STR("From"));
+	struct mail_address a;
+	m->message_id = id ? str_trim(id->value) : STR_NULL;
+	if (from != NULL && mail_addresses(m->arena, from->value, &a, 1) == 1)
+		m->from_domain = mail_address_domain(m->arena, a.addr);
+	const struct mail_field *date = mail_fields_find(f, STR("Date"));
+	if (date != NULL)
+		m->date_ms = mail_date(date->value);
+	m->track_host = conf_track_host(m->conf, m->campaign, m->from_domain);
+}
+
+int
+tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
+	       struct str bytes, struct tailor_message **out, struct err *e)
+{
+	struct arena *a = arena_new(16384);
+	struct tailor_message *m = ARENA_NEW(a, struct tailor_message);
+	m->arena = a;
+	m->cache = cache;
+	m->conf = conf;
+	m->campaign = campaign;
+	*out = m;
+	if (mail_parse(a, bytes, NULL, &m->mail, e) != 0)
+		goto fail;
+	ids_read(m);
+	if (data_read(m, e) != 0 || headers_prepare(m, e) != 0 || parts_prepare(m, e) != 0)
+		goto fail;
+	return 0;
+fail:
+	tailor_message_free(out);
+	return -1;
+}
+
+void
+tailor_message_free(struct tailor_message **mp)
+{
+	struct tailor_message *m = *mp;
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->nparts; i++)
+		cache_release(m->cache, &m->parts[i].entry);
+	for (size_t i = 0; i < m->nheaders; i++) {
+		cache_release(m->cache, &m->headers[i].entry);
+		for (size_t k = 0; k < m->headers[i].naddresses; k++)
+			cache_release(m->cache, &m->headers[i].displays[k]);
+	}
+	struct arena *a = m->arena;
+	*mp = NULL;
+	arena_free(&a);
+}
+
+const struct value *
+tailor_message_data(const struct tailor_message *m)
+{
+	return m->data;
+}
+
+struct str
+tailor_message_id(const struct tailor_message *m)
+{
+	return m->message_id;
+}
+
+struct str
+tailor_message_from_domain(const struct tailor_message *m)
+{
+	return m->from_domain;
+}
