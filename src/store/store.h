@@ -14,8 +14,8 @@
  *
  * Threads: every function may be called from any thread (batches: one thread).
  * Read transactions are opened and closed within a call (MDB_NOTLS).
- * Errors: ERR_IO (disk, LMDB), ERR_TEMP (map or readers full: raise state.map_size / max_readers), ERR_CORRUPT,
- * ERR_CONFIG (schema version does not match: says both versions and what to do).
+ * Errors: ERR_IO (disk, LMDB), ERR_TEMP (map or readers full: raise state.map_size / max_readers),
+ * ERR_CORRUPT, ERR_CONFIG (schema version does not match: says both versions and what to do).
  */
 #ifndef MT_STORE_STORE_H
 #define MT_STORE_STORE_H
@@ -33,8 +33,8 @@
 /* Bounds of what is stored; beyond them ERR_LIMIT. */
 #define STORE_MAX_PROFILE ((size_t)2 << 20)
 #define STORE_MAX_DECISION ((size_t)64 << 10)
-#define STORE_MAX_CAPS 64     /* caps of one request */
-#define STORE_MAX_WORD 128    /* topic, category, source */
+#define STORE_MAX_CAPS 64  /* caps of one request */
+#define STORE_MAX_WORD 128 /* topic, category, source */
 #define STORE_MAX_NOTE 1000
 
 struct store;
@@ -54,9 +54,9 @@ void store_close(struct store **s);
 int store_writer_start(struct store *s, struct err *e);
 
 /*
- * Admin imports: writes between begin and end are one transaction, and reads of the same thread see them. While it is
- * open every other writer waits: keep it short. A write that fails for the database's reasons spoils the batch: end
- * then says so, and nothing of it is kept.
+ * Admin imports: writes between begin and end are one transaction, and reads of the same thread see them.
+ * While it is open every other writer waits: keep it short. A write that fails for the database's reasons
+ * spoils the batch: end then says so, and nothing of it is kept.
  */
 int store_batch_begin(struct store *s, struct err *e);
 int store_batch_end(struct store *s, bool commit, struct err *e);
@@ -64,10 +64,11 @@ int store_batch_end(struct store *s, bool commit, struct err *e);
 /* ---- profiles: opaque sealed bytes ---- */
 int store_profile_put(struct store *s, const uint8_t rk[16], struct str sealed, struct err *e);
 /* 1 found, 0 not, -1 error. The bytes are copied to a. */
-int store_profile_get(struct store *s, const uint8_t rk[16], struct arena *a, struct str *sealed, struct err *e);
+int
+store_profile_get(struct store *s, const uint8_t rk[16], struct arena *a, struct str *sealed, struct err *e);
 /* Calls fn for each; false stops. The bytes are valid during the call. */
-int store_profile_each(struct store *s, bool (*fn)(void *ctx, const uint8_t rk[16], struct str sealed), void *ctx,
-		       struct err *e);
+int store_profile_each(struct store *s, bool (*fn)(void *ctx, const uint8_t rk[16], struct str sealed),
+		       void *ctx, struct err *e);
 
 /* ---- consent ---- */
 enum consent_state { CONSENT_UNKNOWN, CONSENT_GRANTED, CONSENT_DENIED };
@@ -81,8 +82,14 @@ struct consent_record {
 int store_consent_put(struct store *s, const uint8_t rk[16], const struct consent_record *c, struct err *e);
 
 /* ---- suppression ---- */
-enum suppression_reason { SUPPRESS_MANUAL, SUPPRESS_UNSUBSCRIBE, SUPPRESS_COMPLAINT, SUPPRESS_HARD_BOUNCE,
-			  SUPPRESS_SOFT_BOUNCE, SUPPRESS_IMPORT };
+enum suppression_reason {
+	SUPPRESS_MANUAL,
+	SUPPRESS_UNSUBSCRIBE,
+	SUPPRESS_COMPLAINT,
+	SUPPRESS_HARD_BOUNCE,
+	SUPPRESS_SOFT_BOUNCE,
+	SUPPRESS_IMPORT
+};
 const char *suppression_reason_name(enum suppression_reason r);
 /* category "": all mail but transactional; "*": all mail. key: recipient key or domain key. */
 struct suppression_record {
@@ -91,19 +98,20 @@ struct suppression_record {
 	int64_t at_ms;
 	struct str note;
 };
-int store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r, struct err *e);
+int store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r,
+			  struct err *e);
 /* 1 removed, 0 was not there. */
 int store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e);
 int store_suppression_each(struct store *s,
-			   bool (*fn)(void *ctx, const uint8_t key[16], const struct suppression_record *r), void *ctx,
-			   struct err *e);
+			   bool (*fn)(void *ctx, const uint8_t key[16], const struct suppression_record *r),
+			   void *ctx, struct err *e);
 
 /* ---- caps and decisions ---- */
 
 /* One cap as it applies to one request: id names cap and scope key together. */
 struct cap_request {
-	uint8_t id[16];	   /* first 8 bytes of the scope key, then 8 of keyed_id("cap", cap name, scope key) */
-	int64_t limit;	   /* > 0 */
+	uint8_t id[16]; /* first 8 bytes of the scope key, then 8 of keyed_id("cap", cap name, scope key) */
+	int64_t limit;	/* > 0 */
 	int64_t window_ms; /* > 0 */
 };
 
@@ -114,12 +122,13 @@ enum reserve_status {
 };
 
 struct reserve_request {
-	uint8_t idem[16];	  /* keyed_id("copy", campaign, Message-ID, recipient) */
+	uint8_t idem[16]; /* keyed_id("copy", campaign, Message-ID, recipient) */
 	uint8_t rk[16];
 	int64_t now_ms;
 	const struct cap_request *caps;
-	size_t ncaps;		  /* may be 0: then only the decision is kept */
-	struct str decision;	  /* opaque (sealed) record, kept for `decision_keep_ms`, or longer while a place counts */
+	size_t ncaps;	     /* may be 0: then only the decision is kept */
+	struct str decision; /* opaque (sealed) record, kept for `decision_keep_ms`, or longer while a place
+				counts */
 	int64_t decision_keep_ms;
 };
 struct reserve_result {
@@ -129,16 +138,17 @@ struct reserve_result {
 	struct str decision;	 /* in the arena given */
 };
 /*
- * All caps or none, atomically. A place counts when its time > now - window (true sliding window). A place from the
- * future (the clock was set back) counts too: stepping back neither frees nor doubles places. 0 or -1.
+ * All caps or none, atomically. A place counts when its time > now - window (true sliding window). A place
+ * from the future (the clock was set back) counts too: stepping back neither frees nor doubles places. 0 or
+ * -1.
  */
-int store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a, struct reserve_result *out,
-		  struct err *e);
+int store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a,
+		  struct reserve_result *out, struct err *e);
 /* Gives the places and the decision of rk's copy idem back. 1 given back, 0 there was none. */
 int store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16], struct err *e);
 /* How full a cap is: places in the window ending now, and when the oldest leaves (0 when empty). */
-int store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, int64_t *used, int64_t *oldest_ms,
-		    struct err *e);
+int store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, int64_t *used,
+		    int64_t *oldest_ms, struct err *e);
 
 /* ---- everything about one recipient, in one read transaction ---- */
 struct store_view_request {
@@ -161,13 +171,13 @@ struct store_view {
 int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	       struct err *e);
 
-/* Erases all that is held under rk (profile, consent, caps' places, decisions), but keeps suppressions: they are what
- * keeps mail from starting again. *removed counts records. */
+/* Erases all that is held under rk (profile, consent, caps' places, decisions), but keeps suppressions: they
+ * are what keeps mail from starting again. *removed counts records. */
 int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
 /* The decisions stored for rk, newest first. */
 int store_decision_each(struct store *s, const uint8_t rk[16],
-			bool (*fn)(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str decision), void *ctx,
-			struct err *e);
+			bool (*fn)(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str decision),
+			void *ctx, struct err *e);
 
 struct store_stats {
 	int64_t profiles, suppressions, consents, places, decisions, map_used, map_size;

@@ -1,0 +1,340 @@
+/*
+ * decision: the record of one copy's decision and the places it took; reserve,
+ * release, and the expiry index that bounds how long decisions are kept.
+ */
+#include "store/store-private.h"
+
+#include <stdlib.h>
+
+/* Expired decisions removed by each reservation that writes: more than it adds, so that none pile up. */
+#define EXPIRY_STEP 2
+
+void
+decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const uint8_t idem[16])
+{
+	memcpy(out, rk, STORE_KEY_LEN);
+	memcpy(out + STORE_KEY_LEN, idem, STORE_KEY_LEN);
+}
+
+static void
+expiry_key(uint8_t out[STORE_EXPIRY_KEY], int64_t expires_ms, const uint8_t idem[16])
+{
+	be64_put(out, (uint64_t)expires_ms);
+	memcpy(out + 8, idem, STORE_KEY_LEN);
+}
+
+enum op_result
+decision_delete(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16],
+		const struct decision_record *d, size_t *removed)
+{
+	uint8_t key[STORE_LEDGER_DECISION_KEY], ekey[STORE_EXPIRY_KEY], caps[STORE_MAX_CAPS][STORE_KEY_LEN];
+	size_t ncaps = d->ncaps, n = 1;
+	enum op_result res = OP_OK;
+	bool found;
+	/* d borrows from a page that the deletes below may change. */
+	memcpy(caps, d->caps, ncaps * STORE_KEY_LEN);
+	int64_t at_ms = d->at_ms;
+	decision_key(key, rk, idem);
+	expiry_key(ekey, d->expires_ms, idem);
+	for (size_t i = 0; i < ncaps && res == OP_OK; i++) {
+		res = cap_give_back(t, caps[i], at_ms, idem, &found);
+		n += res == OP_OK && found;
+	}
+	if (res == OP_OK)
+		res = txn_del(t, t->s->ledger, str_of_key(key, sizeof key), NULL);
+	if (res == OP_OK)
+		res = txn_del(t, t->s->expiry, str_of_key(ekey, sizeof ekey), NULL);
+	if (removed)
+		*removed += n;
+	return res;
+}
+
+/* Reads rk's decision of idem. OP_FAIL when it is damaged. */
+static enum op_result
+decision_find(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16], struct decision_record *d,
+	      bool *found, struct err *e)
+{
+	uint8_t key[STORE_LEDGER_DECISION_KEY];
+	struct str val;
+	decision_key(key, rk, idem);
+	enum op_result res = txn_get(t, t->s->ledger, str_of_key(key, sizeof key), &val, found);
+	if (res == OP_OK && *found && decision_decode(val, d) != 0) {
+		store_corrupt(t->s, e, "ledger");
+		return OP_FAIL;
+	}
+	return res;
+}
+
+/* Removes up to EXPIRY_STEP decisions whose time has come. */
+static enum op_result
+expiry_prune(struct store_txn *t, int64_t now_ms)
+{
+	enum op_result res = OP_OK;
+	for (int i = 0; i < EXPIRY_STEP && res == OP_OK; i++) {
+		MDB_cursor *c = NULL;
+		MDB_val k, v;
+		uint8_t key[STORE_EXPIRY_KEY], rk[STORE_KEY_LEN];
+		struct decision_record d;
+		bool found;
+		t->rc = mdb_cursor_open(t->txn, t->s->expiry, &c);
+		if (t->rc != 0)
+			return OP_DB;
+		int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+		bool sound = rc == 0 && k.mv_size == sizeof key && v.mv_size == sizeof rk;
+		if (sound) {
+			memcpy(key, k.mv_data, sizeof key);
+			memcpy(rk, v.mv_data, sizeof rk);
+		}
+		mdb_cursor_close(c);
+		if (!sound || (int64_t)be64_get(key) > now_ms)
+			break;
+		res = decision_find(t, rk, key + 8, &d, &found, NULL);
+		if (res == OP_OK && found && d.expires_ms == (int64_t)be64_get(key))
+			res = decision_delete(t, rk, key + 8, &d, NULL);
+		else if (res != OP_DB) /* nothing to it any more, or unreadable: then only the index can be
+					  cleaned */
+			res = txn_del(t, t->s->expiry, str_of_key(key, sizeof key), NULL);
+	}
+	return res;
+}
+
+/* ---- reserve ---- */
+
+struct reserve {
+	const struct reserve_request *rq;
+	struct reserve_result *out;
+	struct arena *arena;
+	int64_t expires_ms;
+	struct str record; /* the decision record, encoded outside the transaction */
+};
+
+/* Is there room in every cap? Fills fills; OP_OK with *full = ncaps, or the number of a full one. */
+static enum op_result
+caps_check(struct store_txn *t, const struct reserve_request *rq, struct cap_fill *fills, size_t *full,
+	   struct err *e)
+{
+	*full = rq->ncaps;
+	for (size_t i = 0; i < rq->ncaps; i++) {
+		const struct cap_request *c = &rq->caps[i];
+		if (cap_look(t->s, t->txn, c, rq->now_ms, c->limit, &fills[i], e) != 0)
+			return OP_FAIL;
+		if (fills[i].stored - fills[i].expired >= c->limit) {
+			*full = i;
+			return OP_OK;
+		}
+	}
+	return OP_OK;
+}
+
+static enum op_result
+reserve_write(struct store_txn *t, const struct reserve *r, const struct cap_fill *fills)
+{
+	const struct reserve_request *rq = r->rq;
+	uint8_t key[STORE_LEDGER_DECISION_KEY], ekey[STORE_EXPIRY_KEY];
+	enum op_result res = OP_OK;
+	decision_key(key, rq->rk, rq->idem);
+	expiry_key(ekey, r->expires_ms, rq->idem);
+	for (size_t i = 0; i < rq->ncaps && res == OP_OK; i++)
+		res = cap_take(t, rq->caps[i].id, rq->now_ms, rq->idem, fills[i].stored, fills[i].expired);
+	if (res == OP_OK)
+		res = txn_put(t, t->s->ledger, str_of_key(key, sizeof key), r->record);
+	if (res == OP_OK)
+		res = txn_put(t, t->s->expiry, str_of_key(ekey, sizeof ekey),
+			      str_of_key(rq->rk, STORE_KEY_LEN));
+	return res != OP_OK ? res : expiry_prune(t, rq->now_ms);
+}
+
+static enum op_result
+op_reserve(struct store_txn *t, void *arg, struct err *e)
+{
+	struct reserve *r = arg;
+	const struct reserve_request *rq = r->rq;
+	struct cap_fill fills[STORE_MAX_CAPS];
+	struct decision_record d;
+	bool found;
+	size_t full;
+	*r->out = (struct reserve_result){ .status = RESERVE_OK, .decision = rq->decision };
+	enum op_result res = decision_find(t, rq->rk, rq->idem, &d, &found, e);
+	if (res != OP_OK)
+		return res;
+	if (found && d.expires_ms > rq->now_ms) {
+		r->out->status = RESERVE_AGAIN;
+		r->out->decision = arena_str(r->arena, d.decision);
+		return OP_OK;
+	}
+	res = caps_check(t, rq, fills, &full, e);
+	if (res != OP_OK)
+		return res;
+	if (full < rq->ncaps) {
+		const struct cap_fill *f = &fills[full];
+		r->out->status = RESERVE_CAPPED;
+		r->out->capped = full;
+		r->out->capped_until_ms = f->oldest_ms + rq->caps[full].window_ms;
+		r->out->decision = STR_NULL;
+		/* Only a long dead head is worth a commit here. */
+		return f->expired > CAP_PRUNE_STEP ? cap_prune(t, rq->caps[full].id, f->stored, f->expired)
+						   : OP_OK;
+	}
+	if (found) {
+		/* An expired decision of the same copy: its places go too, so the fills must be taken again.
+		 */
+		res = decision_delete(t, rq->rk, rq->idem, &d, NULL);
+		if (res == OP_OK && caps_check(t, rq, fills, &full, e) != OP_OK) {
+			t->rc = MDB_CORRUPTED;
+			res = OP_DB;
+		}
+		if (res != OP_OK)
+			return res;
+	}
+	return reserve_write(t, r, fills);
+}
+
+static int64_t
+add_sat(int64_t a, int64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static int
+reserve_check(const struct reserve_request *rq, struct err *e)
+{
+	if (rq->ncaps > STORE_MAX_CAPS)
+		return err_set(e, ERR_LIMIT, "%zu caps apply to one message, more than the %d allowed",
+			       rq->ncaps, STORE_MAX_CAPS);
+	if (rq->decision.n > STORE_MAX_DECISION)
+		return err_set(e, ERR_LIMIT, "decision: %zu bytes, more than the %zu allowed", rq->decision.n,
+			       STORE_MAX_DECISION);
+	if (rq->now_ms < 0 || rq->decision_keep_ms < 0)
+		return err_set(e, ERR_BUG, "reserve: negative time");
+	for (size_t i = 0; i < rq->ncaps; i++) {
+		if (rq->caps[i].limit <= 0 || rq->caps[i].window_ms <= 0)
+			return err_set(e, ERR_BUG, "reserve: a cap without limit or window");
+		for (size_t j = 0; j < i; j++)
+			if (memcmp(rq->caps[i].id, rq->caps[j].id, STORE_KEY_LEN) == 0)
+				return err_set(e, ERR_BUG, "reserve: the same cap twice");
+	}
+	return 0;
+}
+
+int
+store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a, struct reserve_result *out,
+	      struct err *e)
+{
+	struct reserve r = { .rq = rq, .out = out, .arena = a };
+	uint8_t ids[STORE_MAX_CAPS * STORE_KEY_LEN];
+	struct buf record = { 0 };
+	if (reserve_check(rq, e) != 0)
+		return -1;
+	r.expires_ms = add_sat(rq->now_ms, rq->decision_keep_ms);
+	for (size_t i = 0; i < rq->ncaps; i++) {
+		int64_t end = add_sat(rq->now_ms, rq->caps[i].window_ms);
+		if (end > r.expires_ms)
+			r.expires_ms = end;
+		memcpy(ids + i * STORE_KEY_LEN, rq->caps[i].id, STORE_KEY_LEN);
+	}
+	const struct decision_record d = { rq->now_ms, r.expires_ms, ids, rq->ncaps, rq->decision };
+	decision_encode(&d, &record);
+	r.record = buf_str(&record);
+	int res = store_submit(s, op_reserve, &r, e);
+	buf_free(&record);
+	return res;
+}
+
+/* ---- release ---- */
+
+struct release {
+	const uint8_t *rk, *idem;
+	bool found;
+};
+
+static enum op_result
+op_release(struct store_txn *t, void *arg, struct err *e)
+{
+	struct release *r = arg;
+	struct decision_record d;
+	enum op_result res = decision_find(t, r->rk, r->idem, &d, &r->found, e);
+	if (res != OP_OK || !r->found)
+		return res;
+	return decision_delete(t, r->rk, r->idem, &d, NULL);
+}
+
+int
+store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16], struct err *e)
+{
+	struct release r = { rk, idem, false };
+	return store_submit(s, op_release, &r, e) != 0 ? -1 : r.found;
+}
+
+/* ---- listing ---- */
+
+struct listed {
+	uint8_t idem[STORE_KEY_LEN];
+	int64_t at_ms;
+	struct str decision;
+	struct listed *next;
+};
+
+static int
+newest_first(const void *pa, const void *pb)
+{
+	const struct listed *a = *(struct listed *const *)pa, *b = *(struct listed *const *)pb;
+	return a->at_ms < b->at_ms ? 1 : a->at_ms > b->at_ms ? -1 : memcmp(a->idem, b->idem, STORE_KEY_LEN);
+}
+
+/* Copies rk's decisions, so that no transaction is open while the caller looks at them. */
+static int
+decisions_read(struct store *s, const uint8_t rk[16], struct arena *a, struct listed **list, size_t *n,
+	       struct err *e)
+{
+	MDB_txn *txn;
+	MDB_cursor *c = NULL;
+	struct str prefix = str_of_key(rk, STORE_KEY_LEN), key, val;
+	int r = -1;
+	if (read_begin(s, &txn, e) != 0)
+		return -1;
+	int rc = mdb_cursor_open(txn, s->ledger, &c);
+	if (rc != 0) {
+		store_err(s, e, rc, "cannot read decisions");
+		goto out;
+	}
+	for (r = cursor_seek(s, c, prefix, &key, &val, e); r == 1;
+	     r = cursor_next(s, c, prefix, &key, &val, e)) {
+		struct decision_record d;
+		struct listed *l = ARENA_NEW(a, struct listed);
+		if (key.n != STORE_LEDGER_DECISION_KEY || decision_decode(val, &d) != 0) {
+			r = store_corrupt(s, e, "ledger");
+			break;
+		}
+		memcpy(l->idem, key.p + STORE_KEY_LEN, STORE_KEY_LEN);
+		l->at_ms = d.at_ms;
+		l->decision = arena_str(a, d.decision);
+		l->next = *list;
+		*list = l;
+		++*n;
+	}
+out:
+	if (c)
+		mdb_cursor_close(c);
+	read_end(s, txn);
+	return r < 0 ? -1 : 0;
+}
+
+int
+store_decision_each(struct store *s, const uint8_t rk[16],
+		    bool (*fn)(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str decision),
+		    void *ctx, struct err *e)
+{
+	struct arena *a = arena_new(4096);
+	struct listed *list = NULL, **v;
+	size_t n = 0, i = 0;
+	int r = decisions_read(s, rk, a, &list, &n, e);
+	v = ARENA_ARRAY(a, struct listed *, n);
+	for (struct listed *l = list; l; l = l->next)
+		v[i++] = l;
+	qsort(v, n, sizeof(struct listed *), newest_first);
+	for (i = 0; r == 0 && i < n; i++)
+		if (!fn(ctx, v[i]->idem, v[i]->at_ms, v[i]->decision))
+			break;
+	arena_free(&a);
+	return r;
+}

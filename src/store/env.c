@@ -1,0 +1,305 @@
+/*
+ * env: opening and closing the LMDB environment, the schema version, and
+ * LMDB's codes as errors an admin can act on.
+ */
+#include "store/store-private.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEFAULT_MAP_SIZE ((int64_t)16 << 30)
+#define DEFAULT_MAX_READERS 1024
+#define MAX_TABLES 8
+
+int
+store_err(const struct store *s, struct err *e, int rc, const char *what)
+{
+	const char *d = s->directory;
+	switch (rc) {
+	case MDB_MAP_FULL:
+		return err_set(e, ERR_TEMP,
+			       "state %s: %s: the database is full (%lld bytes); raise state.map_size", d,
+			       what, (long long)s->map_size);
+	case MDB_MAP_RESIZED:
+		return err_set(e, ERR_TEMP,
+			       "state %s: %s: another process made the database larger than this one's "
+			       "map_size; use the "
+			       "same configuration for all and restart",
+			       d, what);
+	case MDB_READERS_FULL:
+		return err_set(e, ERR_TEMP, "state %s: %s: too many readers at once; raise state.max_readers",
+			       d, what);
+	case MDB_TXN_FULL:
+		return err_set(e, ERR_TEMP, "state %s: %s: too many changes in one transaction", d, what);
+	case ENOSPC:
+	case EDQUOT:
+		return err_set(e, ERR_TEMP, "state %s: %s: %s; free space on this disk", d, what,
+			       strerror(rc));
+	case ENOMEM:
+		return err_set(e, ERR_TEMP, "state %s: %s: %s", d, what, strerror(rc));
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+		return err_set(e, ERR_CORRUPT, "state %s: %s: %s; restore the directory from a backup", d,
+			       what, mdb_strerror(rc));
+	case MDB_PANIC:
+		return err_set(
+		    e, ERR_IO,
+		    "state %s: %s: an earlier disk error made the database unusable; restart this program", d,
+		    what);
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return err_set(e, ERR_PERM, "state %s: %s: %s; check its owner and mode", d, what,
+			       strerror(rc));
+	default:
+		return err_set(e, ERR_IO, "state %s: %s: %s", d, what, mdb_strerror(rc));
+	}
+}
+
+int
+store_corrupt(const struct store *s, struct err *e, const char *table)
+{
+	return err_set(e, ERR_CORRUPT,
+		       "state %s: a record of table %s is damaged; restore the directory from a backup",
+		       s->directory, table);
+}
+
+/* ---- opening ---- */
+
+static int
+directory_ready(const struct store_options *o, struct err *e)
+{
+	struct stat st;
+	char data[4096];
+	bool make = o->create && !o->read_only;
+	if (stat(o->directory, &st) != 0) {
+		if (errno != ENOENT)
+			return err_set(e, ERR_PERM, "state %s: %s", o->directory, strerror(errno));
+		if (!make)
+			return err_set(e, ERR_MISSING,
+				       "state %s: there is no such directory; the daemon makes it at its "
+				       "first start, or correct state.directory",
+				       o->directory);
+		if (mkdir(o->directory, 0700) != 0 && errno != EEXIST)
+			return err_set(e, ERR_PERM,
+				       "state %s: cannot make the directory: %s; make it by hand (mode "
+				       "0700, owned by the daemon's user)",
+				       o->directory, strerror(errno));
+		return 0;
+	}
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_CONFIG, "state %s: not a directory", o->directory);
+	snprintf(data, sizeof data, "%s/data.mdb", o->directory);
+	if (!make && stat(data, &st) != 0 && errno == ENOENT)
+		return err_set(e, ERR_MISSING,
+			       "state %s: holds no database yet; the daemon makes it at its first start",
+			       o->directory);
+	return 0;
+}
+
+static int
+env_open(struct store *s, const struct store_options *o, struct err *e)
+{
+	int64_t readers = o->max_readers > 0 ? o->max_readers : DEFAULT_MAX_READERS;
+	int dead = 0;
+	int rc = mdb_env_create(&s->env);
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot start LMDB");
+	mdb_env_set_maxdbs(s->env, MAX_TABLES);
+	rc = mdb_env_set_mapsize(s->env, (size_t)s->map_size);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(s->env, (unsigned)readers);
+	if (rc == 0)
+		rc = mdb_env_open(s->env, o->directory, MDB_NOTLS | (o->read_only ? MDB_RDONLY : 0), 0600);
+	if (rc == MDB_VERSION_MISMATCH)
+		return err_set(
+		    e, ERR_CONFIG,
+		    "state %s: written by another LMDB version than this one (%s); export with the old one",
+		    s->directory, MDB_VERSION_STRING);
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot open the database");
+	/* Slots of readers that were killed would hold old pages back for ever. */
+	if (mdb_reader_check(s->env, &dead) == 0 && dead > 0)
+		log_info("state %s: cleared %d readers of processes that are gone", s->directory, dead);
+	return 0;
+}
+
+static enum op_result
+schema_check(struct store *s, MDB_txn *txn, bool create, bool *fresh, struct err *e, int *rc)
+{
+	MDB_val k = val_of(STR("schema")), v;
+	int64_t version;
+	*fresh = false;
+	*rc = mdb_get(txn, s->main, &k, &v);
+	if (*rc == MDB_NOTFOUND) {
+		*fresh = true;
+		*rc = 0;
+		if (create)
+			return OP_OK;
+		err_set(e, ERR_MISSING,
+			"state %s: holds no mailtailor database yet; the daemon makes it at its first start",
+			s->directory);
+		return OP_FAIL;
+	}
+	if (*rc != 0)
+		return OP_DB;
+	if (count_decode(str_of_val(v), &version) != 0) {
+		store_corrupt(s, e, "schema");
+		return OP_FAIL;
+	}
+	if (version != STORE_SCHEMA_VERSION) {
+		err_set(e, ERR_CONFIG,
+			"state %s: its schema has version %lld, this program speaks version %d; run the "
+			"mailtailor version "
+			"that wrote it, or begin with an empty directory",
+			s->directory, (long long)version, STORE_SCHEMA_VERSION);
+		return OP_FAIL;
+	}
+	return OP_OK;
+}
+
+static int
+tables_open(struct store *s, MDB_txn *txn, unsigned flags)
+{
+	const struct {
+		const char *name;
+		MDB_dbi *dbi;
+	} tables[] = { { "profile", &s->profile },
+		       { "consent", &s->consent },
+		       { "suppression", &s->suppression },
+		       { "ledger", &s->ledger },
+		       { "expiry", &s->expiry } };
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+		int rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+schema_open(struct store *s, const struct store_options *o, struct err *e)
+{
+	bool write = o->create && !o->read_only, fresh;
+	uint8_t rec[COUNT_RECORD_LEN];
+	MDB_txn *txn = NULL;
+	int rc = mdb_txn_begin(s->env, NULL, write ? 0 : MDB_RDONLY, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, 0, &s->main);
+	if (rc != 0)
+		goto failed;
+	switch (schema_check(s, txn, write, &fresh, e, &rc)) {
+	case OP_OK:
+		break;
+	case OP_FAIL:
+		mdb_txn_abort(txn);
+		return -1;
+	case OP_DB:
+		goto failed;
+	}
+	rc = tables_open(s, txn, write ? MDB_CREATE : 0);
+	if (rc == 0 && fresh) {
+		count_encode(STORE_SCHEMA_VERSION, rec);
+		MDB_val k = val_of(STR("schema")), v = { sizeof rec, rec };
+		rc = mdb_put(txn, s->main, &k, &v, 0);
+	}
+	if (rc != 0)
+		goto failed;
+	rc = mdb_txn_commit(txn);
+	if (rc == 0)
+		return 0;
+	txn = NULL;
+failed:
+	if (txn)
+		mdb_txn_abort(txn);
+	if (rc == MDB_NOTFOUND)
+		return store_corrupt(s, e, "schema");
+	return store_err(s, e, rc, "cannot open the tables");
+}
+
+struct store *
+store_open(const struct store_options *o, struct err *e)
+{
+	struct store *s;
+	if (!o->directory || !*o->directory) {
+		err_set(e, ERR_CONFIG, "state.directory is not set");
+		return NULL;
+	}
+	if (directory_ready(o, e) != 0)
+		return NULL;
+	s = calloc(1, sizeof *s);
+	if (s)
+		s->directory = strdup(o->directory);
+	if (!s || !s->directory) {
+		free(s);
+		err_set(e, ERR_TEMP, "state %s: out of memory", o->directory);
+		return NULL;
+	}
+	s->map_size = o->map_size > 0 ? o->map_size : DEFAULT_MAP_SIZE;
+	s->read_only = o->read_only;
+	s->tail = &s->head;
+	pthread_mutex_init(&s->lock, NULL);
+	if (env_open(s, o, e) != 0 || schema_open(s, o, e) != 0)
+		store_close(&s);
+	return s;
+}
+
+void
+store_close(struct store **sp)
+{
+	struct store *s = *sp;
+	if (!s)
+		return;
+	if (s->in_batch)
+		store_batch_end(s, false, NULL);
+	if (s->env)
+		mdb_env_close(s->env);
+	pthread_mutex_destroy(&s->lock);
+	free(s->directory);
+	free(s);
+	*sp = NULL;
+}
+
+/* ---- statistics ---- */
+
+static int64_t
+table_entries(MDB_txn *txn, MDB_dbi dbi)
+{
+	MDB_stat st;
+	return mdb_stat(txn, dbi, &st) == 0 ? (int64_t)st.ms_entries : 0;
+}
+
+int
+store_stats(struct store *s, struct store_stats *out, struct err *e)
+{
+	MDB_txn *txn;
+	MDB_envinfo info;
+	MDB_stat st;
+	MDB_val k = val_of(STR("totals")), v;
+	*out = (struct store_stats){ 0 };
+	if (read_begin(s, &txn, e) != 0)
+		return -1;
+	mdb_env_info(s->env, &info);
+	mdb_env_stat(s->env, &st);
+	out->profiles = table_entries(txn, s->profile);
+	out->consents = table_entries(txn, s->consent);
+	out->suppressions = table_entries(txn, s->suppression);
+	out->decisions = table_entries(txn, s->expiry);
+	if (mdb_get(txn, s->main, &k, &v) == 0 && count_decode(str_of_val(v), &out->places) != 0)
+		out->places = 0;
+	read_end(s, txn);
+	out->map_used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
+	out->map_size = (int64_t)info.me_mapsize;
+	pthread_mutex_lock(&s->lock);
+	out->commits = s->commits;
+	out->requests = s->requests;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}

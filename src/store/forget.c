@@ -1,0 +1,105 @@
+/*
+ * forget: erases what is held under one recipient key. Suppressions stay: they
+ * are what keeps mail from starting again.
+ *
+ * LMDB frees the pages but does not wipe them; they are reused by later
+ * writes. What was personal in them is sealed, and the places and times left
+ * behind name nobody without the site key.
+ */
+#include "store/store-private.h"
+
+struct forget {
+	const uint8_t *rk;
+	size_t removed;
+};
+
+/* The first key with that prefix, copied; *found false when there is none (left). */
+static enum op_result
+first_under(struct store_txn *t, MDB_dbi dbi, struct str prefix, uint8_t *key, size_t max, size_t *n,
+	    struct str *val)
+{
+	MDB_cursor *c = NULL;
+	MDB_val k = val_of(prefix), v;
+	*n = 0;
+	t->rc = mdb_cursor_open(t->txn, dbi, &c);
+	if (t->rc != 0)
+		return OP_DB;
+	int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	mdb_cursor_close(c);
+	if (rc != 0 && rc != MDB_NOTFOUND) {
+		t->rc = rc;
+		return OP_DB;
+	}
+	if (rc == MDB_NOTFOUND || k.mv_size > max || !str_starts(str_of_val(k), prefix))
+		return OP_OK;
+	memcpy(key, k.mv_data, k.mv_size);
+	*n = k.mv_size;
+	*val = str_of_val(v);
+	return OP_OK;
+}
+
+static enum op_result
+forget_consents(struct store_txn *t, struct forget *f)
+{
+	uint8_t key[STORE_KEY_LEN + STORE_MAX_WORD];
+	size_t n;
+	struct str val;
+	for (;;) {
+		enum op_result res = first_under(t, t->s->consent, str_of_key(f->rk, STORE_KEY_LEN), key,
+						 sizeof key, &n, &val);
+		if (res != OP_OK || n == 0)
+			return res;
+		res = txn_del(t, t->s->consent, str_of_key(key, n), NULL);
+		if (res != OP_OK)
+			return res;
+		f->removed++;
+	}
+}
+
+static enum op_result
+forget_decisions(struct store_txn *t, struct forget *f)
+{
+	uint8_t key[STORE_LEDGER_DECISION_KEY];
+	size_t n;
+	struct str val;
+	for (;;) {
+		struct decision_record d;
+		enum op_result res =
+		    first_under(t, t->s->ledger, str_of_key(f->rk, STORE_KEY_LEN), key, sizeof key, &n, &val);
+		if (res != OP_OK || n == 0)
+			return res;
+		if (n == sizeof key && decision_decode(val, &d) == 0) {
+			res = decision_delete(t, f->rk, key + STORE_KEY_LEN, &d, &f->removed);
+		} else { /* damaged: erased all the same */
+			res = txn_del(t, t->s->ledger, str_of_key(key, n), NULL);
+			f->removed++;
+		}
+		if (res != OP_OK)
+			return res;
+	}
+}
+
+static enum op_result
+op_forget(struct store_txn *t, void *arg, struct err *e)
+{
+	struct forget *f = arg;
+	bool found;
+	(void)e;
+	f->removed = 0;
+	enum op_result res = txn_del(t, t->s->profile, str_of_key(f->rk, STORE_KEY_LEN), &found);
+	if (res != OP_OK)
+		return res;
+	f->removed += found;
+	res = forget_consents(t, f);
+	return res != OP_OK ? res : forget_decisions(t, f);
+}
+
+int
+store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e)
+{
+	struct forget f = { .rk = rk };
+	int r = store_submit(s, op_forget, &f, e);
+	if (removed)
+		*removed = r == 0 ? f.removed : 0;
+	return r;
+}

@@ -1,0 +1,156 @@
+/*
+ * store-private: what the files of src/store share. Nothing outside includes it
+ * but the store's own tests and fuzz target.
+ *
+ * Tables (named LMDB databases):
+ *   profile      rk                          → profile record
+ *   consent      rk topic                    → consent record
+ *   suppression  key category                → suppression record
+ *   ledger       rk idem                     → decision record (see record.h)
+ *                cap id                      → number of places below, kept exact
+ *                cap id, time, idem          → nothing: a place
+ *   expiry       expires, idem               → rk
+ * and in the unnamed database, whose one leaf every commit rewrites anyway:
+ *   "schema" → version, "totals" → places in all caps.
+ *
+ * Decisions and places share one tree because a reservation writes both: each
+ * tree it touches costs a path of copied pages. Kinds are told apart by key
+ * length (16, 32, 40). src/recipient makes cap ids begin with the scope key, so
+ * that a recipient's decisions, counters and places are neighbours.
+ *
+ * Every place belongs to a decision that names its cap; a decision lives at
+ * least as long as its places count. So no place is orphaned, and forget,
+ * release and expiry find all of them.
+ */
+#ifndef MT_STORE_STORE_PRIVATE_H
+#define MT_STORE_STORE_PRIVATE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "store/record.h"
+#include "store/store.h"
+
+#define STORE_LEDGER_CAP_KEY 16
+#define STORE_LEDGER_DECISION_KEY 32
+#define STORE_LEDGER_PLACE_KEY 40
+#define STORE_EXPIRY_KEY 24
+
+struct store_txn {
+	struct store *s;
+	MDB_txn *txn;
+	int rc;	    /* LMDB's code when an operation returned OP_DB */
+	bool dirty; /* something was put or deleted */
+	int64_t places_delta;
+};
+
+struct store {
+	MDB_env *env;
+	MDB_dbi main, profile, consent, suppression, ledger, expiry;
+	char *directory;
+	int64_t map_size;
+	bool read_only;
+
+	/* writer.c */
+	pthread_mutex_t lock; /* guards what follows */
+	bool grouping, leading;
+	struct request *head, **tail;
+	int64_t commits, requests;
+
+	/* The admin's batch; used by the thread that began it only. */
+	atomic_bool in_batch;
+	pthread_t batch_owner;
+	struct store_txn batch;
+};
+
+/* ---- operations inside a write transaction ---- */
+
+enum op_result {
+	OP_OK = 0,
+	OP_FAIL = -1, /* the request's own fault; *e is filled and nothing was written */
+	OP_DB = -2,   /* LMDB failed (t->rc): the transaction must be aborted */
+};
+/* May run twice (a group that failed is run again one by one): sets its results from scratch each time. */
+typedef enum op_result store_op(struct store_txn *t, void *arg, struct err *e);
+
+/* Runs op and returns when its commit is on disk; 0 or -1. */
+int store_submit(struct store *s, store_op *op, void *arg, struct err *e);
+
+enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct str val);
+/* A missing key is no error; *found may be NULL. */
+enum op_result txn_del(struct store_txn *t, MDB_dbi dbi, struct str key, bool *found);
+/* OP_OK with *found. */
+enum op_result txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool *found);
+
+/* ---- read transactions ---- */
+
+/* Inside a batch the batch's own transaction, so that an import reads what it wrote. */
+int read_begin(struct store *s, MDB_txn **txn, struct err *e);
+void read_end(struct store *s, MDB_txn *txn);
+/* Positions c on the first key >= prefix and says whether it has that prefix: 1, 0, -1 with *e. */
+int cursor_seek(struct store *s, MDB_cursor *c, struct str prefix, struct str *key, struct str *val,
+		struct err *e);
+int cursor_next(struct store *s, MDB_cursor *c, struct str prefix, struct str *key, struct str *val,
+		struct err *e);
+/* Every record of a table in key order; a long walk renews its snapshot, so that it does not hold pages back.
+ */
+typedef bool table_fn(void *ctx, struct str key, struct str val, struct err *e);
+/* fn returns false to stop; when it has filled e->kind the walk fails. */
+int table_each(struct store *s, MDB_dbi dbi, table_fn *fn, void *ctx, struct err *e);
+
+/* Fills e from an LMDB code: "state DIRECTORY: what: reason; what to do". Returns -1. */
+int store_err(const struct store *s, struct err *e, int rc, const char *what);
+int store_corrupt(const struct store *s, struct err *e, const char *table);
+
+static inline MDB_val
+val_of(struct str s)
+{
+	return (MDB_val){ s.n, (void *)(uintptr_t)s.p };
+}
+
+static inline struct str
+str_of_val(MDB_val v)
+{
+	return (struct str){ v.mv_data, v.mv_size };
+}
+
+static inline struct str
+str_of_key(const uint8_t *key, size_t n)
+{
+	return (struct str){ (const char *)key, n };
+}
+
+/* ---- cap.c ---- */
+
+struct cap_fill {
+	int64_t stored;	   /* places on disk */
+	int64_t expired;   /* of these, counted from the oldest: out of the window */
+	int64_t oldest_ms; /* of the first place in the window; 0: none, or not looked for */
+};
+/*
+ * Walks the expired head of a cap. With enough_below > 0 it may stop when fewer live places than that are
+ * certain and CAP_PRUNE_STEP expired ones were seen: the rest is left to later calls. 0 or -1.
+ */
+int cap_look(struct store *s, MDB_txn *txn, const struct cap_request *c, int64_t now_ms, int64_t enough_below,
+	     struct cap_fill *out, struct err *e);
+/* Places idem in a cap, drops its `drop` oldest places and keeps the count exact. stored: as cap_look found
+ * it. */
+enum op_result cap_take(struct store_txn *t, const uint8_t id[16], int64_t now_ms, const uint8_t idem[16],
+			int64_t stored, int64_t drop);
+/* Only drops. */
+enum op_result cap_prune(struct store_txn *t, const uint8_t id[16], int64_t stored, int64_t drop);
+/* A place that is gone already (pruned) is no error. */
+enum op_result
+cap_give_back(struct store_txn *t, const uint8_t id[16], int64_t at_ms, const uint8_t idem[16], bool *found);
+#define CAP_PRUNE_STEP 16
+
+/* ---- decision.c ---- */
+
+void decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const uint8_t idem[16]);
+/* Deletes a decision, its places and its expiry entry; adds what it deleted to *removed (may be NULL). */
+enum op_result decision_delete(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16],
+			       const struct decision_record *d, size_t *removed);
+
+#endif

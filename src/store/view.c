@@ -1,0 +1,172 @@
+/*
+ * view: all that one message needs to know of its recipient, in one read
+ * transaction, so that its parts fit together.
+ */
+#include "store/store-private.h"
+
+static int
+view_profile(struct store *s, MDB_txn *txn, const uint8_t *rk, struct arena *a, struct store_view *out,
+	     struct err *e)
+{
+	MDB_val k = { STORE_KEY_LEN, (void *)(uintptr_t)rk }, v;
+	struct str sealed;
+	int rc = mdb_get(txn, s->profile, &k, &v);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot read a profile");
+	if (profile_decode(str_of_val(v), &sealed) != 0)
+		return store_corrupt(s, e, "profile");
+	out->known = true;
+	out->profile = arena_str(a, sealed);
+	return 0;
+}
+
+/* Calls fn for every record under key in a table; returns how many, or -1. */
+static int
+under_key(struct store *s, MDB_txn *txn, MDB_dbi dbi, const uint8_t *key16,
+	  bool (*fn)(struct arena *a, struct str word, struct str val, void *list), struct arena *a,
+	  void *list, const char *table, struct err *e)
+{
+	MDB_cursor *c = NULL;
+	struct str prefix = str_of_key(key16, STORE_KEY_LEN), key, val;
+	int r, n = 0;
+	int rc = mdb_cursor_open(txn, dbi, &c);
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot read");
+	for (r = cursor_seek(s, c, prefix, &key, &val, e); r == 1;
+	     r = cursor_next(s, c, prefix, &key, &val, e)) {
+		if (!fn(a, str_sub(key, STORE_KEY_LEN, key.n), val, list)) {
+			r = store_corrupt(s, e, table);
+			break;
+		}
+		n++;
+	}
+	mdb_cursor_close(c);
+	return r < 0 ? -1 : n;
+}
+
+/* Records of unknown number: linked while reading, an array when their number is known. */
+struct consent_node {
+	struct consent_record r;
+	struct consent_node *next;
+};
+
+struct suppression_node {
+	struct suppression_record r;
+	struct suppression_node *next;
+};
+
+static bool
+add_consent(struct arena *a, struct str topic, struct str val, void *list)
+{
+	struct consent_node ***tail = list, *n = ARENA_NEW(a, struct consent_node);
+	if (consent_decode(val, &n->r) != 0)
+		return false;
+	n->r.topic = arena_str(a, topic);
+	n->r.source = arena_str(a, n->r.source);
+	**tail = n;
+	*tail = &n->next;
+	return true;
+}
+
+static bool
+add_suppression(struct arena *a, struct str category, struct str val, void *list)
+{
+	struct suppression_node ***tail = list, *n = ARENA_NEW(a, struct suppression_node);
+	if (suppression_decode(val, &n->r) != 0)
+		return false;
+	n->r.category = arena_str(a, category);
+	n->r.note = arena_str(a, n->r.note);
+	**tail = n;
+	*tail = &n->next;
+	return true;
+}
+
+static int
+view_consents(struct store *s, MDB_txn *txn, const uint8_t *rk, struct arena *a, struct store_view *out,
+	      struct err *e)
+{
+	struct consent_node *list = NULL, **tail = &list;
+	int n = under_key(s, txn, s->consent, rk, add_consent, a, &tail, "consent", e);
+	if (n < 0)
+		return -1;
+	out->consents = ARENA_ARRAY(a, struct consent_record, (size_t)n);
+	for (struct consent_node *l = list; l; l = l->next)
+		out->consents[out->nconsents++] = l->r;
+	return 0;
+}
+
+static int
+view_suppressions(struct store *s, MDB_txn *txn, const uint8_t *rk, const uint8_t *dk, struct arena *a,
+		  struct store_view *out, struct err *e)
+{
+	struct suppression_node *list = NULL, **tail = &list;
+	int own = under_key(s, txn, s->suppression, rk, add_suppression, a, &tail, "suppression", e);
+	int domain = own < 0 || !dk
+			 ? 0
+			 : under_key(s, txn, s->suppression, dk, add_suppression, a, &tail, "suppression", e);
+	if (own < 0 || domain < 0)
+		return -1;
+	out->suppressions = ARENA_ARRAY(a, struct suppression_record, (size_t)(own + domain));
+	out->nsuppressions_own = (size_t)own;
+	for (struct suppression_node *l = list; l; l = l->next)
+		out->suppressions[out->nsuppressions++] = l->r;
+	return 0;
+}
+
+static int
+view_caps(struct store *s, MDB_txn *txn, const struct store_view_request *rq, struct arena *a,
+	  struct store_view *out, struct err *e)
+{
+	out->cap_used = ARENA_ARRAY(a, int64_t, rq->ncaps);
+	for (size_t i = 0; i < rq->ncaps; i++) {
+		struct cap_fill f;
+		if (cap_look(s, txn, &rq->caps[i], rq->now_ms, 0, &f, e) != 0)
+			return -1;
+		out->cap_used[i] = f.stored - f.expired;
+	}
+	return 0;
+}
+
+static int
+view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq, struct store_view *out,
+	      struct err *e)
+{
+	uint8_t key[STORE_LEDGER_DECISION_KEY];
+	struct decision_record d;
+	if (!rq->idem)
+		return 0;
+	decision_key(key, rq->rk, rq->idem);
+	MDB_val k = { sizeof key, key }, v;
+	int rc = mdb_get(txn, s->ledger, &k, &v);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot read a decision");
+	if (decision_decode(str_of_val(v), &d) != 0)
+		return store_corrupt(s, e, "ledger");
+	out->reserved = d.expires_ms > rq->now_ms;
+	return 0;
+}
+
+int
+store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
+	   struct err *e)
+{
+	MDB_txn *txn;
+	*out = (struct store_view){ 0 };
+	if (read_begin(s, &txn, e) != 0)
+		return -1;
+	int r = view_profile(s, txn, rq->rk, a, out, e);
+	if (r == 0)
+		r = view_consents(s, txn, rq->rk, a, out, e);
+	if (r == 0)
+		r = view_suppressions(s, txn, rq->rk, rq->dk, a, out, e);
+	if (r == 0)
+		r = view_caps(s, txn, rq, a, out, e);
+	if (r == 0)
+		r = view_reserved(s, txn, rq, out, e);
+	read_end(s, txn);
+	return r;
+}

@@ -1,0 +1,361 @@
+/*
+ * writer: one write transaction for many requests.
+ *
+ * LMDB has one writer at a time and a commit costs two disk flushes, so the
+ * writes of many sessions are committed together. There is no writer thread:
+ * the thread that finds nobody committing becomes the leader, takes all that
+ * waits (its own request first), runs it in one transaction, commits, wakes the
+ * others, and hands leadership to the first request that came meanwhile. A lone
+ * session so pays no thread switch, and many share one commit.
+ * (Measured against a dedicated thread: see tests/bench/bench-store.c.)
+ *
+ * Durability. mdb_txn_commit writes the changed pages to new places, never over
+ * pages that the last commit refers to, waits for fdatasync, and only then
+ * writes the meta page that makes them visible through a descriptor opened with
+ * O_DSYNC. So when a call returns its data is on the disk, and a kill or power
+ * cut at any moment leaves the last completed commit. MDB_WRITEMAP would keep
+ * this promise against kill -9 as well, but would let a stray write of any
+ * library in the process reach the database; reads go through a read-only map,
+ * where a stray write is a SIGSEGV. MDB_NOSYNC, MDB_NOMETASYNC and
+ * MDB_MAPASYNC, which give the promise up, are never set.
+ *
+ * Failures. An operation checks everything before its first put; when the fault
+ * is its own it writes nothing and the others go on. When LMDB itself fails
+ * (map full, disk full), the whole transaction is aborted and every request is
+ * run again alone, so that only the guilty one fails.
+ */
+#include "store/store-private.h"
+
+#include <assert.h>
+#include <errno.h>
+
+/* Bounds the pages one transaction keeps in memory, and how long a request waits for those before it. */
+#define GROUP_MAX 256
+
+struct request {
+	store_op *op;
+	void *arg;
+	struct err *e;
+	int result;
+	bool lead; /* woken to lead, not because it is done */
+	sem_t wake;
+	struct request *next;
+};
+
+/* ---- helpers of operations ---- */
+
+enum op_result
+txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct str val)
+{
+	MDB_val k = val_of(key), v = val_of(val);
+	t->rc = mdb_put(t->txn, dbi, &k, &v, 0);
+	if (t->rc != 0)
+		return OP_DB;
+	t->dirty = true;
+	return OP_OK;
+}
+
+enum op_result
+txn_del(struct store_txn *t, MDB_dbi dbi, struct str key, bool *found)
+{
+	MDB_val k = val_of(key);
+	int rc = mdb_del(t->txn, dbi, &k, NULL);
+	if (found)
+		*found = rc == 0;
+	if (rc == MDB_NOTFOUND)
+		return OP_OK;
+	t->rc = rc;
+	if (rc != 0)
+		return OP_DB;
+	t->dirty = true;
+	return OP_OK;
+}
+
+enum op_result
+txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool *found)
+{
+	MDB_val k = val_of(key), v = { 0, NULL };
+	int rc = mdb_get(t->txn, dbi, &k, &v);
+	*found = rc == 0;
+	*val = rc == 0 ? str_of_val(v) : STR_NULL;
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		return OP_OK;
+	t->rc = rc;
+	return OP_DB;
+}
+
+/* ---- transactions ---- */
+
+static int
+txn_open(struct store *s, struct store_txn *t)
+{
+	*t = (struct store_txn){ .s = s };
+	return mdb_txn_begin(s->env, NULL, 0, &t->txn);
+}
+
+/* The sum over all caps lives beside the tables' roots, on a page that is rewritten anyway. */
+static enum op_result
+totals_write(struct store_txn *t)
+{
+	struct str v;
+	bool found;
+	int64_t n = 0;
+	uint8_t rec[COUNT_RECORD_LEN];
+	if (t->places_delta == 0)
+		return OP_OK;
+	if (txn_get(t, t->s->main, STR("totals"), &v, &found) == OP_DB)
+		return OP_DB;
+	if (found && count_decode(v, &n) != 0)
+		n = 0; /* a statistic only */
+	n += t->places_delta;
+	count_encode(n < 0 ? 0 : n, rec);
+	return txn_put(t, t->s->main, STR("totals"), str_of_key(rec, sizeof rec));
+}
+
+/* Ends t; what changed nothing needs no commit and no disk. 0 or LMDB's code. */
+static int
+txn_close(struct store_txn *t, bool commit)
+{
+	int rc = 0;
+	if (commit && t->dirty && totals_write(t) == OP_DB) {
+		rc = t->rc;
+		commit = false;
+	}
+	if (commit && t->dirty)
+		rc = mdb_txn_commit(t->txn);
+	else
+		mdb_txn_abort(t->txn);
+	t->txn = NULL;
+	return rc;
+}
+
+static void
+count_commit(struct store *s, bool committed, int64_t requests)
+{
+	pthread_mutex_lock(&s->lock);
+	s->commits += committed;
+	s->requests += requests;
+	pthread_mutex_unlock(&s->lock);
+}
+
+static void
+run_alone(struct store *s, struct request *r)
+{
+	struct store_txn t;
+	int rc = txn_open(s, &t);
+	if (rc != 0) {
+		r->result = store_err(s, r->e, rc, "cannot begin a transaction");
+		return;
+	}
+	enum op_result res = r->op(&t, r->arg, r->e);
+	bool dirty = t.dirty;
+	if (res == OP_DB)
+		rc = t.rc;
+	int end = txn_close(&t, res == OP_OK);
+	if (res == OP_OK)
+		rc = end;
+	r->result = res == OP_OK && rc == 0 ? 0 : -1;
+	if (res != OP_FAIL && rc != 0)
+		store_err(s, r->e, rc, "cannot write");
+	count_commit(s, dirty && r->result == 0, 1);
+}
+
+/* Runs all of the list in one transaction; -1 when it must be run one by one (nothing was kept). */
+static int
+run_group(struct store *s, struct request *list, int64_t n)
+{
+	struct store_txn t;
+	if (txn_open(s, &t) != 0)
+		return -1;
+	for (struct request *r = list; r; r = r->next) {
+		enum op_result res = r->op(&t, r->arg, r->e);
+		if (res == OP_DB) {
+			txn_close(&t, false);
+			return -1;
+		}
+		r->result = res == OP_OK ? 0 : -1;
+	}
+	bool dirty = t.dirty;
+	if (txn_close(&t, true) != 0)
+		return -1;
+	count_commit(s, dirty, n);
+	return 0;
+}
+
+/* ---- the queue ---- */
+
+/* Takes up to GROUP_MAX requests off the queue. Called with the lock held. */
+static struct request *
+queue_take(struct store *s, int64_t *n)
+{
+	struct request *first = s->head, *last = NULL;
+	*n = 0;
+	for (struct request *r = first; r && *n < GROUP_MAX; r = r->next) {
+		last = r;
+		++*n;
+	}
+	if (!last)
+		return NULL;
+	s->head = last->next;
+	last->next = NULL;
+	if (!s->head)
+		s->tail = &s->head;
+	return first;
+}
+
+/* Commits one group, of which mine is the first; then hands leadership on. */
+static void
+lead(struct store *s, struct request *mine)
+{
+	int64_t n;
+	pthread_mutex_lock(&s->lock);
+	struct request *list = queue_take(s, &n);
+	pthread_mutex_unlock(&s->lock);
+
+	if (n == 1 || run_group(s, list, n) != 0)
+		for (struct request *r = list; r; r = r->next)
+			run_alone(s, r);
+
+	pthread_mutex_lock(&s->lock);
+	struct request *heir = s->head;
+	if (!heir)
+		s->leading = false;
+	pthread_mutex_unlock(&s->lock);
+	/* The next commit can begin while the others are being woken. */
+	if (heir) {
+		heir->lead = true;
+		sem_post(&heir->wake);
+	}
+	/* A request's memory is its caller's stack: not to be touched once it is woken. */
+	for (struct request *r = list, *next; r; r = next) {
+		next = r->next;
+		if (r != mine)
+			sem_post(&r->wake);
+	}
+}
+
+static void
+wait_woken(struct request *r)
+{
+	while (sem_wait(&r->wake) != 0)
+		assert(errno == EINTR);
+}
+
+static int
+submit_grouped(struct store *s, struct request *r)
+{
+	sem_init(&r->wake, 0, 0);
+	pthread_mutex_lock(&s->lock);
+	*s->tail = r;
+	s->tail = &r->next;
+	bool leader = !s->leading;
+	s->leading = true;
+	pthread_mutex_unlock(&s->lock);
+	if (!leader) {
+		wait_woken(r);
+		leader = r->lead;
+	}
+	if (leader)
+		lead(s, r);
+	sem_destroy(&r->wake);
+	return r->result;
+}
+
+static bool
+in_my_batch(struct store *s)
+{
+	return s->in_batch && pthread_equal(s->batch_owner, pthread_self());
+}
+
+static int
+submit_batched(struct store *s, struct request *r)
+{
+	struct store_txn *t = &s->batch;
+	if (t->rc != 0)
+		return store_err(s, r->e, t->rc, "this batch has failed");
+	enum op_result res = r->op(t, r->arg, r->e);
+	if (res == OP_DB)
+		return store_err(s, r->e, t->rc, "cannot write");
+	s->requests++;
+	return res == OP_OK ? 0 : -1;
+}
+
+int
+store_submit(struct store *s, store_op *op, void *arg, struct err *e)
+{
+	struct request r = { .op = op, .arg = arg, .e = e };
+	if (s->read_only)
+		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
+	if (in_my_batch(s))
+		return submit_batched(s, &r);
+	if (s->grouping)
+		return submit_grouped(s, &r);
+	run_alone(s, &r);
+	return r.result;
+}
+
+int
+store_writer_start(struct store *s, struct err *e)
+{
+	if (s->read_only)
+		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
+	s->grouping = true;
+	return 0;
+}
+
+/* ---- batches ---- */
+
+int
+store_batch_begin(struct store *s, struct err *e)
+{
+	if (s->read_only)
+		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
+	if (s->in_batch)
+		return err_set(e, ERR_BUG, "state %s: a batch is open already", s->directory);
+	int rc = txn_open(s, &s->batch);
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot begin a batch");
+	s->batch_owner = pthread_self();
+	s->in_batch = true;
+	return 0;
+}
+
+int
+store_batch_end(struct store *s, bool commit, struct err *e)
+{
+	struct store_txn *t = &s->batch;
+	if (!in_my_batch(s))
+		return err_set(e, ERR_BUG, "state %s: no batch is open", s->directory);
+	s->in_batch = false;
+	int failed = t->rc;
+	bool dirty = t->dirty;
+	int rc = txn_close(t, commit && failed == 0);
+	if (!commit)
+		return 0;
+	if (failed != 0 || rc != 0)
+		return store_err(s, e, failed != 0 ? failed : rc, "the batch was not kept");
+	count_commit(s, dirty, 0);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+int
+read_begin(struct store *s, MDB_txn **txn, struct err *e)
+{
+	if (in_my_batch(s)) {
+		if (s->batch.rc != 0)
+			return store_err(s, e, s->batch.rc, "this batch has failed");
+		*txn = s->batch.txn;
+		return 0;
+	}
+	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
+	return rc == 0 ? 0 : store_err(s, e, rc, "cannot begin reading");
+}
+
+void
+read_end(struct store *s, MDB_txn *txn)
+{
+	if (!(s->in_batch && txn == s->batch.txn))
+		mdb_txn_abort(txn);
+}
