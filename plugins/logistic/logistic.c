@@ -1,0 +1,343 @@
+/*
+ * logistic: a scorer that applies logistic regression from a weights file
+ * (see logistic.md). One dgemv per score over the rows of a batch.
+ */
+#include <cblas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mailtailor_plugin.h"
+
+#define MAX_FILE ((size_t)4 << 20)
+#define MAX_FEATURES 4096
+#define MAX_SCORES 64
+#define MAX_NAME 256
+/* Rows that go through BLAS at a time: bounds the scratch memory. */
+#define BATCH 256
+
+/* From openblas_config.h, which cblas.h of other BLAS libraries does not have. */
+extern void openblas_set_num_threads(int num_threads);
+
+/* One feature of one score. */
+struct term {
+	size_t column; /* in the rows */
+	double mean, scale;
+	double missing; /* standardised value that stands in for NAN */
+};
+
+struct model {
+	double intercept;
+	struct term *terms;
+	double *weights; /* nterms, as BLAS wants them */
+	size_t nterms;
+};
+
+struct logistic {
+	struct model models[MAX_SCORES];
+	char *scores[MAX_SCORES];
+	size_t nmodels;
+	char *features[MAX_FEATURES]; /* of all models, each once */
+	size_t nfeatures;
+	size_t max_terms;
+};
+
+/* ---- reading the weights ---- */
+
+/* One object of the file, and where it stands, for messages. */
+struct reading {
+	const struct mt_host *host;
+	struct mt_error *error;
+	struct logistic *self;
+	size_t model, feature;
+	int in_feature;
+};
+
+static int
+fail(struct reading *r, const char *what)
+{
+	if (r->in_feature)
+		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu, feature %zu: %s", r->model + 1,
+			 r->feature + 1, what);
+	else
+		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu: %s", r->model + 1, what);
+	return -1;
+}
+
+/* A number, or its default when there is none (`required`: no default). */
+static int
+read_number(struct reading *r, const struct mt_value *map, const char *key, int required, double *out)
+{
+	char what[80];
+	const struct mt_value *v = r->host->value_get(map, key);
+	if (r->host->value_type(v) == MT_NULL && !required)
+		return 0;
+	if (!r->host->value_number(v, out) || !isfinite(*out)) {
+		snprintf(what, sizeof(what), "\"%s\" must be a number", key);
+		return fail(r, what);
+	}
+	return 0;
+}
+
+static char *
+read_name(struct reading *r, const struct mt_value *map, const char *key)
+{
+	struct mt_str s;
+	char what[80];
+	if (!r->host->value_string(r->host->value_get(map, key), &s) || s.n == 0 || s.n > MAX_NAME) {
+		snprintf(what, sizeof(what), "\"%s\" must be a name of 1 to %d bytes", key, MAX_NAME);
+		fail(r, what);
+		return NULL;
+	}
+	char *out = malloc(s.n + 1);
+	if (!out) {
+		fail(r, "out of memory");
+		return NULL;
+	}
+	memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+	return out;
+}
+
+/* Keys are few and fixed: a misspelled "weigth" must not count as 0. */
+static int
+check_keys(struct reading *r, const struct mt_value *map, const char *const *known)
+{
+	char what[160];
+	if (r->host->value_type(map) != MT_MAP)
+		return fail(r, "must be an object");
+	for (size_t i = 0; i < r->host->value_count(map); i++) {
+		struct mt_str key = r->host->value_key(map, i);
+		size_t k = 0;
+		while (known[k] && (strlen(known[k]) != key.n || memcmp(known[k], key.p, key.n) != 0))
+			k++;
+		if (!known[k]) {
+			snprintf(what, sizeof(what), "unknown key \"%.*s\"", (int)(key.n > 64 ? 64 : key.n), key.p);
+			return fail(r, what);
+		}
+	}
+	return 0;
+}
+
+/* The column of a feature; makes one for a new name. Takes the name over. */
+static int
+column_find(struct reading *r, char *name, size_t *column)
+{
+	struct logistic *self = r->self;
+	for (*column = 0; *column < self->nfeatures; ++*column) {
+		if (strcmp(self->features[*column], name) == 0) {
+			free(name);
+			return 0;
+		}
+	}
+	if (self->nfeatures == MAX_FEATURES) {
+		free(name);
+		return fail(r, "too many features in the file");
+	}
+	self->features[self->nfeatures++] = name;
+	return 0;
+}
+
+static int
+read_feature(struct reading *r, const struct mt_value *v, struct term *t, double *weight)
+{
+	static const char *const known[] = { "name", "weight", "mean", "scale", "missing", NULL };
+	*t = (struct term){ .mean = 0, .scale = 1 };
+	if (check_keys(r, v, known) != 0)
+		return -1;
+	char *name = read_name(r, v, "name");
+	if (!name || column_find(r, name, &t->column) != 0)
+		return -1;
+	if (read_number(r, v, "weight", 1, weight) != 0 || read_number(r, v, "mean", 0, &t->mean) != 0 ||
+	    read_number(r, v, "scale", 0, &t->scale) != 0)
+		return -1;
+	if (!(t->scale > 0))
+		return fail(r, "\"scale\" must be above 0");
+	double missing = t->mean;
+	if (read_number(r, v, "missing", 0, &missing) != 0)
+		return -1;
+	t->missing = (missing - t->mean) / t->scale;
+	return isfinite(t->missing) ? 0 : fail(r, "\"missing\" is out of range");
+}
+
+static int
+read_model(struct reading *r, const struct mt_value *v)
+{
+	static const char *const known[] = { "score", "intercept", "features", NULL };
+	struct logistic *self = r->self;
+	const struct mt_host *h = r->host;
+	if (self->nmodels == MAX_SCORES)
+		return fail(r, "too many scores in the file");
+	if (check_keys(r, v, known) != 0)
+		return -1;
+	struct model *m = &self->models[self->nmodels];
+	char *score = read_name(r, v, "score");
+	if (!score)
+		return -1;
+	self->scores[self->nmodels++] = score; /* from here on destroy frees what the model has */
+	if (read_number(r, v, "intercept", 0, &m->intercept) != 0)
+		return -1;
+	const struct mt_value *features = h->value_get(v, "features");
+	m->nterms = h->value_count(features);
+	if (h->value_type(features) != MT_LIST || m->nterms == 0 || m->nterms > MAX_FEATURES)
+		return fail(r, "\"features\" must be a list of 1 to 4096 objects");
+	m->terms = calloc(m->nterms, sizeof(*m->terms));
+	m->weights = calloc(m->nterms, sizeof(*m->weights));
+	if (!m->terms || !m->weights)
+		return fail(r, "out of memory");
+	if (m->nterms > self->max_terms)
+		self->max_terms = m->nterms;
+	r->in_feature = 1;
+	for (r->feature = 0; r->feature < m->nterms; r->feature++) {
+		const struct mt_value *f = h->value_item(features, r->feature);
+		if (read_feature(r, f, &m->terms[r->feature], &m->weights[r->feature]) != 0)
+			return -1;
+	}
+	r->in_feature = 0;
+	return 0;
+}
+
+/* One object, or a list of them. */
+static int
+read_weights(struct reading *r, const struct mt_value *root)
+{
+	if (r->host->value_type(root) != MT_LIST)
+		return read_model(r, root);
+	size_t n = r->host->value_count(root);
+	for (; r->model < n; r->model++) {
+		if (read_model(r, r->host->value_item(root, r->model)) != 0)
+			return -1;
+	}
+	return n > 0 ? 0 : fail(r, "the list is empty");
+}
+
+/* ---- the plugin ---- */
+
+static void
+logistic_destroy(void *instance)
+{
+	struct logistic *self = instance;
+	if (!self)
+		return;
+	for (size_t i = 0; i < self->nmodels; i++) {
+		free(self->models[i].terms);
+		free(self->models[i].weights);
+		free(self->scores[i]);
+	}
+	for (size_t i = 0; i < self->nfeatures; i++)
+		free(self->features[i]);
+	free(self);
+}
+
+static void *
+logistic_create(const struct mt_host *host, const struct mt_option *options, size_t noptions, struct mt_error *error)
+{
+	const char *file = NULL;
+	for (size_t i = 0; i < noptions; i++) {
+		if (strcmp(options[i].name, "file") != 0) {
+			snprintf(error->text, sizeof(error->text), "unknown option \"%.64s\"; there is: file",
+				 options[i].name);
+			return NULL;
+		}
+		file = options[i].value;
+	}
+	if (!file) {
+		snprintf(error->text, sizeof(error->text), "option \"file\" is missing: the weights file");
+		return NULL;
+	}
+	struct mt_value *root = host->json_file(host, file, MAX_FILE, error);
+	if (!root)
+		return NULL;
+	struct logistic *self = calloc(1, sizeof(*self));
+	struct reading r = { .host = host, .error = error, .self = self };
+	if (!self)
+		snprintf(error->text, sizeof(error->text), "out of memory");
+	else if (read_weights(&r, root) != 0)
+		logistic_destroy(self), self = NULL;
+	host->json_free(root);
+	/* The matrices are small and the callers are many: BLAS threads would only get in each other's way. */
+	openblas_set_num_threads(1);
+	return self;
+}
+
+static int
+logistic_shape(void *instance, struct mt_shape *shape, struct mt_error *error)
+{
+	struct logistic *self = instance;
+	(void)error;
+	shape->features = (const char *const *)self->features;
+	shape->nfeatures = self->nfeatures;
+	shape->scores = (const char *const *)self->scores;
+	shape->nscores = self->nmodels;
+	return 0;
+}
+
+/* Per thread: the standardised matrix of one batch and its products. */
+struct scratch {
+	double z[BATCH];
+	double x[];
+};
+
+static int
+logistic_thread_init(void *instance, void **thread, struct mt_error *error)
+{
+	const struct logistic *self = instance;
+	struct scratch *s = malloc(sizeof(*s) + BATCH * self->max_terms * sizeof(double));
+	if (!s) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return -1;
+	}
+	*thread = s;
+	return 0;
+}
+
+static void
+logistic_thread_fini(void *instance, void *thread)
+{
+	(void)instance;
+	free(thread);
+}
+
+static double
+sigmoid(double z)
+{
+	/* The two forms keep exp() from overflowing. */
+	return z >= 0 ? 1 / (1 + exp(-z)) : exp(z) / (1 + exp(z));
+}
+
+/* scores[i * nscores] for n ≤ BATCH rows. */
+static void
+model_apply(const struct model *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures, double *scores,
+	    size_t nscores)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < m->nterms; k++) {
+			const struct term *t = &m->terms[k];
+			double x = (rows[i * nfeatures + t->column] - t->mean) / t->scale;
+			s->x[i * m->nterms + k] = isfinite(x) ? x : t->missing;
+		}
+	}
+	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)m->nterms, 1.0, s->x, (int)m->nterms, m->weights, 1, 0.0,
+		    s->z, 1);
+	for (size_t i = 0; i < n; i++)
+		scores[i * nscores] = sigmoid(s->z[i] + m->intercept);
+}
+
+static int
+logistic_score(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures, double *scores,
+	       struct mt_error *error)
+{
+	const struct logistic *self = instance;
+	(void)error;
+	for (size_t i = 0; i < nrows; i += BATCH) {
+		size_t n = nrows - i < BATCH ? nrows - i : BATCH;
+		for (size_t m = 0; m < self->nmodels; m++)
+			model_apply(&self->models[m], thread, rows + i * nfeatures, n, nfeatures,
+				    scores + i * self->nmodels + m, self->nmodels);
+	}
+	return 0;
+}
+
+MT_SCORER("logistic", "1.0", logistic_create, logistic_destroy, logistic_thread_init, logistic_thread_fini,
+	  logistic_shape, logistic_score)

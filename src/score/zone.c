@@ -1,0 +1,94 @@
+/*
+ * zone: local time by GLib's GTimeZone, which answers NULL for zones that do
+ * not exist. A GTimeZone is immutable, so one per name is shared by all threads.
+ */
+#include <glib.h>
+
+#include "score/score.h"
+
+/* The IANA base has about 600 names; hostile profiles must not grow the cache beyond that order. */
+#define ZONE_CACHE_MAX 1024
+#define ZONE_NAME_MAX 64
+
+/*
+ * The process-wide cache: parsing a zone file costs tens of microseconds and
+ * zones are the same for every epoch. Zones are never dropped, so a pointer
+ * read under the lock stays good after it. NULL marks a name that is no zone.
+ */
+static GMutex cache_lock;
+static GHashTable *cache;
+
+/* GLib joins the name to the zoneinfo directory and opens it: let nothing but zone names through. */
+static bool
+zone_name_valid(const char *name)
+{
+	size_t n = 0;
+	if (!name || name[0] == '\0' || name[0] == '/')
+		return false;
+	for (; name[n]; n++) {
+		char c = name[n];
+		if (n >= ZONE_NAME_MAX)
+			return false;
+		if (!ascii_isalpha(c) && !ascii_isdigit(c) && c != '_' && c != '+' && c != '-' && c != '/')
+			return false;
+	}
+	return true;
+}
+
+static GTimeZone *
+zone_find(const char *name)
+{
+	gpointer zone = NULL;
+	g_mutex_lock(&cache_lock);
+	if (!cache)
+		cache = g_hash_table_new(g_str_hash, g_str_equal);
+	if (!g_hash_table_lookup_extended(cache, name, NULL, &zone)) {
+		if (g_hash_table_size(cache) < ZONE_CACHE_MAX) {
+			zone = g_time_zone_new_identifier(name);
+			g_hash_table_insert(cache, g_strdup(name), zone);
+		}
+	}
+	g_mutex_unlock(&cache_lock);
+	return zone;
+}
+
+/* Days since 1970-01-01 to a proleptic Gregorian date; Howard Hinnant's civil_from_days, for any 64-bit day we get. */
+static void
+civil_from_days(int64_t days, struct score_time *out)
+{
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+	out->day = (int)(doy - (153 * mp + 2) / 5 + 1);
+	out->month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	out->year = (int)(yoe + era * 400 + (out->month <= 2));
+}
+
+bool
+score_local_time(int64_t now_ms, const char *zone, struct score_time *out)
+{
+	/* Year 9999 is far enough for mail, and keeps every sum below in range. */
+	const int64_t max_s = INT64_C(253402300799);
+	int64_t s = now_ms / 1000 - (now_ms % 1000 < 0);
+	s = s > max_s ? max_s : s < -max_s ? -max_s : s;
+
+	GTimeZone *tz = zone_name_valid(zone) ? zone_find(zone) : NULL;
+	*out = (struct score_time){ 0 };
+	if (tz) {
+		gint interval = g_time_zone_find_interval(tz, G_TIME_TYPE_UNIVERSAL, s);
+		out->offset_s = g_time_zone_get_offset(tz, interval < 0 ? 0 : interval);
+	}
+	s += out->offset_s;
+
+	int64_t days = s / 86400 - (s % 86400 < 0);
+	int64_t rest = s - days * 86400;
+	civil_from_days(days, out);
+	out->hour = (int)(rest / 3600);
+	out->minute = (int)(rest / 60 % 60);
+	/* 1970-01-01 was a Thursday (4). */
+	out->weekday = (int)(((days + 3) % 7 + 7) % 7 + 1);
+	return tz != NULL;
+}
