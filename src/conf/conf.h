@@ -2,7 +2,7 @@
  * conf: the configuration file (libConfuse) → one frozen struct.
  *
  * conf_load reads FILE and every file its `include` lines name (globs allowed,
- * `include "campaigns.d/*.conf"`, relative to the including file), checks all
+ * an include of every .conf file in campaigns.d, relative to the including file), checks all
  * of it, and reports every mistake it can find, not only the first, each as
  * "FILE:LINE: what is wrong; what to do". Unknown keys, unclosed sections,
  * duplicate titles, references to unknown plugins or caps, bad durations are
@@ -135,7 +135,7 @@ struct conf_campaign {
 	int64_t link_lifetime_ms;		    /* default 2y */
 	/* Headers */
 	bool list_unsubscribe;			    /* default yes */
-	const char *unsubscribe_mailto;		    /* second URI; NULL: none */
+	const char *unsubscribe_mailto;		    /* second URI, "mailto:…" in front; NULL: none */
 	const char *feedback_id;		    /* SenderId, 5..15 chars; NULL: no Feedback-ID header */
 	const char *language;			    /* BCP 47 default for recipients without one; "en" */
 	const char *time_zone;			    /* default for recipients without one; "UTC" */
@@ -150,6 +150,7 @@ struct conf {
 	struct arena *arena;
 	const char *file;
 	const char *plugin_directory; /* default PREFIX/lib/mailtailor/plugins, set by the caller */
+	const char *default_plugin_directory; /* what the caller gave */
 	struct conf_state state;
 	struct conf_milter milter;
 	struct conf_track track;
@@ -170,6 +171,10 @@ typedef void conf_report_fn(void *ctx, const char *text);
  * default_plugin_dir is used when the file names none.
  */
 struct conf *conf_load(const char *file, const char *default_plugin_dir, conf_report_fn *report, void *ctx);
+/* The same for a text in memory; name stands for the file in messages. `include` is a mistake there. */
+struct conf *conf_load_text(const char *name, struct str text, const char *default_plugin_dir, conf_report_fn *report,
+			    void *ctx);
+/* Takes NULL; leaves NULL. */
 void conf_free(struct conf **c);
 
 /* NULL when there is none. */

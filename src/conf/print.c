@@ -1,0 +1,336 @@
+/*
+ * print: struct conf → the file's own grammar, or JSON; all of it, or what differs from the defaults. A
+ * default is what fill.c makes of an empty file, so "differs" means: prints differently.
+ */
+#include "conf/conf-private.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* ---- one value ---- */
+
+static void
+print_string(struct buf *b, const char *s)
+{
+	buf_addc(b, '"');
+	for (; *s; s++) {
+		if (*s == '\n')
+			buf_adds(b, STR("\\n"));
+		else if (*s == '\t')
+			buf_adds(b, STR("\\t"));
+		else if (*s == '"' || *s == '\\')
+			buf_printf(b, "\\%c", *s);
+		else
+			buf_addc(b, *s);
+	}
+	buf_addc(b, '"');
+}
+
+static void
+print_size(struct buf *b, int64_t v)
+{
+	static const char UNITS[] = "TGMK";
+	int64_t scale = (int64_t)1 << 40;
+	for (const char *u = UNITS; *u; u++, scale >>= 10)
+		if (v != 0 && v % scale == 0) {
+			buf_printf(b, "%lld%c", (long long)(v / scale), *u);
+			return;
+		}
+	buf_printf(b, "%lld", (long long)v);
+}
+
+static void
+print_list(struct buf *b, const struct conf_key *k, const void *slot)
+{
+	size_t n = *(const size_t *)((const char *)slot + sizeof(void *));
+	buf_addc(b, '{');
+	for (size_t i = 0; i < n; i++) {
+		buf_adds(b, i ? STR(", ") : STR(" "));
+		if (k->type == KEY_NETS) {
+			buf_addc(b, '"');
+			conf_net_print(b, &(*(struct conf_net *const *)slot)[i]);
+			buf_addc(b, '"');
+		} else {
+			print_string(b, (*(const char **const *)slot)[i]);
+		}
+	}
+	buf_adds(b, n ? STR(" }") : STR("}"));
+}
+
+void
+conf_value_print(struct buf *b, const struct conf_key *k, const void *slot)
+{
+	char text[40];
+	const char *s;
+	if (k->type >= KEY_LISTS) {
+		print_list(b, k, slot);
+		return;
+	}
+	switch (k->type) {
+	case KEY_BOOL:
+		buf_adds(b, *(const bool *)slot ? STR("yes") : STR("no"));
+		break;
+	case KEY_INT:
+		buf_printf(b, "%lld", (long long)*(const int64_t *)slot);
+		break;
+	case KEY_SIZE:
+		print_size(b, *(const int64_t *)slot);
+		break;
+	case KEY_DURATION:
+		buf_adds(b, str_of(clock_format_duration(*(const int64_t *)slot, text)));
+		break;
+	case KEY_MODE:
+		buf_printf(b, "0%03llo", (unsigned long long)*(const int64_t *)slot);
+		break;
+	case KEY_CHOICE:
+		buf_adds(b, str_of(k->choices[*(const unsigned *)slot]));
+		break;
+	default:
+		if ((s = *(const char *const *)slot) != NULL)
+			print_string(b, s);
+	}
+}
+
+static const struct value *
+value_of(struct arena *a, const struct conf_key *k, const void *slot)
+{
+	struct buf b = { 0 };
+	struct value *v;
+	if (k->type >= KEY_LISTS) {
+		size_t n = *(const size_t *)((const char *)slot + sizeof(void *));
+		v = value_list(a, n);
+		for (size_t i = 0; i < n; i++) {
+			buf_reset(&b);
+			if (k->type == KEY_NETS)
+				conf_net_print(&b, &(*(struct conf_net *const *)slot)[i]);
+			else
+				buf_adds(&b, str_of((*(const char **const *)slot)[i]));
+			v->list.items[i] = value_string(a, arena_str(a, buf_str(&b)));
+		}
+		buf_free(&b);
+		return v;
+	}
+	if (k->type == KEY_BOOL)
+		return value_bool(*(const bool *)slot);
+	if (k->type == KEY_INT)
+		return value_int(a, *(const int64_t *)slot);
+	if (k->type == KEY_SIZE || k->type == KEY_DURATION || k->type == KEY_MODE || k->type == KEY_CHOICE) {
+		conf_value_print(&b, k, slot);
+		v = value_string(a, arena_str(a, buf_str(&b)));
+		buf_free(&b);
+		return v;
+	}
+	const char *s = *(const char *const *)slot;
+	return s ? value_string(a, str_of(s)) : &VALUE_NULL_V;
+}
+
+/* ---- sections ---- */
+
+struct print {
+	const struct conf *conf;
+	const struct conf *deflt; /* NULL: print everything */
+	struct arena *arena;
+	struct buf *out; /* text, or: */
+	struct value *json;
+};
+
+/* A titled section of defaults. */
+static const void *
+empty_section(struct print *p, const struct conf_section *s)
+{
+	struct conf *d = (struct conf *)p->deflt;
+	return s->titled ? *(void **)((char *)d + s->array) : d;
+}
+
+static bool
+is_default(struct print *p, const struct conf_section *s, const struct conf_key *k, const char *base)
+{
+	struct buf mine = { 0 }, theirs = { 0 };
+	const char *name = s->titled ? *(const char *const *)(base + s->title) : "";
+	bool same;
+	if (!p->deflt)
+		return k->type < KEY_LISTS && k->type >= KEY_SOCKET &&
+		       !*(const char *const *)(base + k->offset);
+	conf_value_print(&mine, k, base + k->offset);
+	if (strcmp(s->name, "plugin") == 0 && strcmp(k->name, "path") == 0)
+		buf_printf(&theirs, "\"%s.so\"", name);
+	else if (strcmp(k->name, "plugin_directory") == 0)
+		print_string(&theirs, p->conf->default_plugin_directory);
+	else
+		conf_value_print(&theirs, k, (const char *)empty_section(p, s) + k->offset);
+	same = str_eq(buf_str(&mine), buf_str(&theirs));
+	if ((strcmp(s->name, "cap") == 0 && strcmp(k->name, "limit") == 0) || strcmp(s->name, "domain") == 0)
+		same = false; /* have to be there */
+	buf_free(&mine);
+	buf_free(&theirs);
+	return same;
+}
+
+static void
+put_key(struct print *p, struct value *map, const struct conf_key *k, const char *base, const char *indent)
+{
+	if (map) {
+		value_map_set(p->arena, map, str_of(k->name), value_of(p->arena, k, base + k->offset));
+		return;
+	}
+	buf_printf(p->out, "%s%s = ", indent, k->name);
+	conf_value_print(p->out, k, base + k->offset);
+	buf_addc(p->out, '\n');
+}
+
+static void
+put_free(struct print *p, struct value *map, const struct conf_section *s, const char *base)
+{
+	size_t n = s->free_name ? *(const size_t *)(const void *)(base + s->free_count) : 0;
+	if (n == 0)
+		return;
+	const char *const *names = *(const char *const *const *)(const void *)(base + s->free_names);
+	const char *const *values = *(const char *const *const *)(const void *)(base + s->free_values);
+	struct value *sub = map ? value_map_new(p->arena) : NULL;
+	if (!map)
+		buf_printf(p->out, "\t%s {\n", s->free_name);
+	for (size_t i = 0; i < n; i++) {
+		if (map) {
+			value_map_set(p->arena, sub, str_of(names[i]),
+				      value_string(p->arena, str_of(values[i])));
+			continue;
+		}
+		buf_printf(p->out, "\t\t%s = ", names[i]);
+		print_string(p->out, values[i]);
+		buf_addc(p->out, '\n');
+	}
+	if (map)
+		value_map_set(p->arena, map, str_of(s->free_name), sub);
+	else
+		buf_adds(p->out, STR("\t}\n"));
+}
+
+/* The settings of one section. Returns how many were printed. */
+static size_t
+put_keys(struct print *p, struct value *map, const struct conf_section *s, const char *base,
+	 const char *indent)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->nkeys; i++) {
+		const struct conf_key *k = &s->keys[i];
+		if (k->offset == NO_OFFSET || is_default(p, s, k, base))
+			continue;
+		put_key(p, map, k, base, indent);
+		n++;
+	}
+	put_free(p, map, s, base);
+	return n;
+}
+
+/* The titled sections of one kind. In JSON: an object of objects, named like the section. */
+static void
+put_titled(struct print *p, struct value *map, const struct conf_section *s, const char *indent)
+{
+	const char *conf = (const char *)p->conf,
+		   *array = *(const char *const *)(const void *)(conf + s->array);
+	size_t n = *(const size_t *)(const void *)(conf + s->count);
+	const char *inner = *indent ? "\t\t" : "\t";
+	struct value *all = map && n > 0 ? value_map_new(p->arena) : NULL;
+	for (size_t i = 0; i < n; i++) {
+		const char *base = array + i * s->size,
+			   *title = *(const char *const *)(const void *)(base + s->title);
+		struct value *one = map ? value_map_new(p->arena) : NULL;
+		if (!map)
+			buf_printf(p->out, "%s%s \"%s\" {\n", indent, s->name, title);
+		put_keys(p, one, s, base, inner);
+		if (!map)
+			buf_printf(p->out, "%s}\n", indent);
+		else
+			value_map_set(p->arena, all, str_of(title), one);
+	}
+	if (all)
+		value_map_set(p->arena, map, str_of(s->name), all);
+}
+
+static void
+put_untitled(struct print *p, const struct conf_section *s)
+{
+	struct value *map = p->json ? value_map_new(p->arena) : NULL;
+	size_t mark = p->out ? p->out->n : 0;
+	if (!map)
+		buf_printf(p->out, "%s {\n", s->name);
+	size_t start = p->out ? p->out->n : 0;
+	put_keys(p, map, s, (const char *)p->conf, "\t");
+	for (size_t i = 0; i < CONF_NSECTIONS; i++)
+		if (CONF_SECTIONS[i].parent && strcmp(CONF_SECTIONS[i].parent, s->name) == 0)
+			put_titled(p, map, &CONF_SECTIONS[i], "\t");
+	if (map) {
+		if (value_map_count(map) > 0)
+			value_map_set(p->arena, p->json, str_of(s->name), map);
+	} else if (p->out->n == start) { /* nothing in it: take the heading back */
+		p->out->n = mark;
+		p->out->p[mark] = '\0';
+	} else {
+		buf_adds(p->out, STR("}\n"));
+	}
+}
+
+static void
+put_all(struct print *p)
+{
+	for (size_t i = 0; i < CONF_NSECTIONS; i++) {
+		const struct conf_section *s = &CONF_SECTIONS[i];
+		if (s->parent)
+			continue;
+		if (s->titled)
+			put_titled(p, p->json, s, "");
+		else
+			put_untitled(p, s);
+	}
+}
+
+/* ---- the face ---- */
+
+/* One section of each kind, all at their defaults. */
+static struct conf *
+defaults_load(const struct conf *c)
+{
+	return conf_load_text(
+	    "defaults",
+	    STR("track { domain d { host = \"https://d\" } }\nplugin p {}\ncap c { limit = 0 }\n"
+		"campaign c {}\n"),
+	    c->default_plugin_directory, NULL, NULL);
+}
+
+void
+conf_print_all(const struct conf *c, struct buf *out)
+{
+	struct print p = { .conf = c, .out = out };
+	put_all(&p);
+}
+
+void
+conf_print_diff(const struct conf *c, FILE *out)
+{
+	struct buf b = { 0 };
+	struct conf *d = defaults_load(c);
+	struct print p = { .conf = c, .deflt = d, .out = &b };
+	put_all(&p);
+	fwrite(b.p ? b.p : "", 1, b.n, out);
+	buf_free(&b);
+	conf_free(&d);
+}
+
+void
+conf_print_diff_json(const struct conf *c, FILE *out)
+{
+	struct buf b = { 0 };
+	struct conf *d = defaults_load(c);
+	struct arena *a = arena_new(16 * 1024);
+	struct print p = { .conf = c, .deflt = d, .arena = a, .json = value_map_new(a) };
+	put_all(&p);
+	json_print_pretty(&b, p.json);
+	fwrite(b.p ? b.p : "", 1, b.n, out);
+	if (b.n > 0 && b.p[b.n - 1] != '\n')
+		fputc('\n', out);
+	buf_free(&b);
+	arena_free(&a);
+	conf_free(&d);
+}

@@ -1,0 +1,208 @@
+/*
+ * schema: every section and key of the configuration, with type and default. Reading, checking, printing and
+ * the manual's test all work by this table.
+ */
+#include "conf/conf-private.h"
+
+#include <string.h>
+
+#define S 1000LL
+#define MIN (60 * S)
+#define HOUR (60 * MIN)
+#define DAY (24 * HOUR)
+#define YEAR (365 * DAY)
+#define K 1024LL
+#define M (K * K)
+#define G (M * K)
+#define COUNT(v) (sizeof(v) / sizeof((v)[0]))
+#define KEY(n, t, o, d, ...)                                                         \
+	{                                                                            \
+		.name = (n), .type = (t), .offset = (o), .deflt = (d), ##__VA_ARGS__ \
+	}
+#define RANGE(lo, hi) .min = (lo), .max = (hi)
+#define CHOICES(v) .choices = (v), .nchoices = COUNT(v)
+
+/* In the order of the enums they stand for. */
+static const char *const BOOLS[] = { "no", "yes" };
+static const char *const TARGETS[] = { "stderr", "syslog" };
+static const char *const LEVELS[] = { "error", "warning", "info", "debug" };
+static const char *const SCOPES[] = { "recipient", "domain" };
+static const char *const ACTIONS[] = { "discard", "reject" };
+static const char *const MISSING[] = { "fallback", "hold" };
+static const char *const CONSENTS[] = { "deny", "allow" };
+
+#define AT(member) offsetof(struct conf, member)
+
+static const struct conf_key STATE[] = {
+	KEY("directory", KEY_PATH, AT(state.directory), "/var/lib/mailtailor"),
+	KEY("map_size", KEY_SIZE, AT(state.map_size), "16G", RANGE(M, 1024 * 1024 * G)),
+	KEY("max_readers", KEY_INT, AT(state.max_readers), "1024", RANGE(8, 65536)),
+};
+
+static const struct conf_key MILTER[] = {
+	KEY("socket", KEY_SOCKET, AT(milter.socket), "unix:/run/mailtailor/milter.sock"),
+	KEY("socket_mode", KEY_MODE, AT(milter.socket_mode), "0660"),
+	KEY("socket_group", KEY_GROUP, AT(milter.socket_group), NULL),
+	KEY("trusted_networks", KEY_NETS, AT(milter.trusted), "127.0.0.0/8 ::1/128"),
+	KEY("trust_authenticated", KEY_BOOL, AT(milter.trust_authenticated), "yes", CHOICES(BOOLS)),
+	KEY("max_message", KEY_SIZE, AT(milter.max_message), "50M", RANGE(K, G)),
+	KEY("template_cache", KEY_SIZE, AT(milter.template_cache), "64M", RANGE(0, 64 * G)),
+	KEY("drain_timeout", KEY_DURATION, AT(milter.drain_timeout_ms), "30s", RANGE(0, HOUR)),
+	KEY("log_target", KEY_CHOICE, AT(milter.log_target), "stderr", CHOICES(TARGETS)),
+	KEY("log_level", KEY_CHOICE, AT(milter.log_level), "info", CHOICES(LEVELS)),
+	KEY("plugin_directory", KEY_PATH, AT(plugin_directory), NULL),
+};
+
+static const struct conf_key KEYS[] = {
+	KEY("file", KEY_PATH, AT(keys.file), "/etc/mailtailor/keys"),
+};
+
+static const struct conf_key TRACK[] = {
+	KEY("host", KEY_URL, AT(track.host), NULL),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_track_domain, member)
+static const struct conf_key DOMAIN[] = {
+	KEY("host", KEY_URL, AT(host), NULL),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_plugin, member)
+static const struct conf_key PLUGIN[] = {
+	KEY("path", KEY_TEXT, AT(path), NULL),
+	KEY("deadline", KEY_DURATION, AT(deadline_ms), "50ms", RANGE(1, MIN)),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_cap, member)
+static const struct conf_key CAP[] = {
+	KEY("category", KEY_CATEGORIES, AT(categories), NULL),
+	KEY("limit", KEY_INT, AT(limit), NULL, RANGE(0, 1000000)),
+	KEY("window", KEY_DURATION, AT(window_ms), NULL, RANGE(1, 10 * YEAR)),
+	KEY("scope", KEY_CHOICE, AT(scope), "recipient", CHOICES(SCOPES)),
+	KEY("action", KEY_CHOICE, AT(action), "discard", CHOICES(ACTIONS)),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_campaign, member)
+static const struct conf_key CAMPAIGN[] = {
+	KEY("category", KEY_NAME, AT(category), "marketing"),
+	KEY("recipients", KEY_ONE, NO_OFFSET, "one"),
+	KEY("match_sender", KEY_SENDERS, AT(match_sender), NULL),
+	KEY("match_from_domain", KEY_DOMAINS, AT(match_from_domain), NULL),
+	KEY("match_listener", KEY_LISTENERS, AT(match_listener), NULL),
+	KEY("personalizers", KEY_PLUGINS, AT(personalizers), NULL),
+	KEY("scorers", KEY_PLUGINS, AT(scorers), NULL),
+	KEY("send_if", KEY_RULE, AT(send_if), NULL),
+	KEY("templates", KEY_BOOL, AT(templates), "yes", CHOICES(BOOLS)),
+	KEY("templates_amp", KEY_BOOL, AT(templates_amp), "no", CHOICES(BOOLS)),
+	KEY("missing", KEY_CHOICE, AT(missing), "fallback", CHOICES(MISSING)),
+	KEY("rewrite_to", KEY_BOOL, AT(rewrite_to), "yes", CHOICES(BOOLS)),
+	KEY("require_consent", KEY_BOOL, AT(require_consent), "no", CHOICES(BOOLS)),
+	KEY("track_opens", KEY_BOOL, AT(track_opens), "yes", CHOICES(BOOLS)),
+	KEY("track_clicks", KEY_BOOL, AT(track_clicks), "yes", CHOICES(BOOLS)),
+	KEY("tracking_unknown", KEY_CHOICE, AT(tracking_unknown), "allow", CHOICES(CONSENTS)),
+	KEY("track_host", KEY_URL, AT(track_host), NULL),
+	KEY("exclude_hosts", KEY_DOMAINS, AT(exclude_hosts), NULL),
+	KEY("link_lifetime", KEY_DURATION, AT(link_lifetime_ms), "2y", RANGE(S, 20 * YEAR)),
+	KEY("list_unsubscribe", KEY_BOOL, AT(list_unsubscribe), "yes", CHOICES(BOOLS)),
+	KEY("unsubscribe_mailto", KEY_MAILBOX, AT(unsubscribe_mailto), NULL),
+	KEY("feedback_id", KEY_FEEDBACK, AT(feedback_id), NULL),
+	KEY("language", KEY_LANGUAGE, AT(language), "en"),
+	KEY("time_zone", KEY_ZONE, AT(time_zone), "UTC"),
+};
+#undef AT
+
+#define SECTION(label, v) .name = (label), .keys = (v), .nkeys = COUNT(v)
+#define TITLED(type, member_array, member_count, member_title)              \
+	.titled = true, .array = offsetof(struct conf, member_array),       \
+	.count = offsetof(struct conf, member_count), .size = sizeof(type), \
+	.title = offsetof(type, member_title)
+
+const struct conf_section CONF_SECTIONS[] = {
+	{ SECTION("state", STATE), .pos = offsetof(struct conf, state.pos) },
+	{ SECTION("milter", MILTER), .pos = NO_OFFSET },
+	{ SECTION("keys", KEYS), .pos = offsetof(struct conf, keys.pos) },
+	{ SECTION("track", TRACK), .pos = NO_OFFSET },
+	{ SECTION("domain", DOMAIN), .parent = "track", .title_type = KEY_DOMAINS,
+	  TITLED(struct conf_track_domain, track.domains, track.ndomains, domain), .pos = NO_OFFSET },
+	{ SECTION("plugin", PLUGIN), .title_type = KEY_NAME,
+	  TITLED(struct conf_plugin, plugins, nplugins, name), .pos = offsetof(struct conf_plugin, pos),
+	  .free_name = "options", .free_names = offsetof(struct conf_plugin, option_names),
+	  .free_values = offsetof(struct conf_plugin, option_values),
+	  .free_count = offsetof(struct conf_plugin, noptions) },
+	{ SECTION("cap", CAP), .title_type = KEY_NAME, TITLED(struct conf_cap, caps, ncaps, name),
+	  .pos = offsetof(struct conf_cap, pos) },
+	{ SECTION("campaign", CAMPAIGN), .title_type = KEY_NAME,
+	  TITLED(struct conf_campaign, campaigns, ncampaigns, name),
+	  .pos = offsetof(struct conf_campaign, pos), .free_name = "defaults",
+	  .free_names = offsetof(struct conf_campaign, default_names),
+	  .free_values = offsetof(struct conf_campaign, default_values),
+	  .free_count = offsetof(struct conf_campaign, ndefaults) },
+};
+const size_t CONF_NSECTIONS = COUNT(CONF_SECTIONS);
+
+const struct conf_section *
+conf_section_find(struct str name)
+{
+	for (size_t i = 0; i < CONF_NSECTIONS; i++)
+		if (str_eq(name, str_of(CONF_SECTIONS[i].name)))
+			return &CONF_SECTIONS[i];
+	return NULL;
+}
+
+const struct conf_key *
+conf_key_find(const struct conf_section *s, struct str name)
+{
+	for (size_t i = 0; i < s->nkeys; i++)
+		if (str_eq(name, str_of(s->keys[i].name)))
+			return &s->keys[i];
+	return NULL;
+}
+
+#define NEAR_MAX 40
+
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b; both at most NEAR_MAX bytes. */
+static int
+distance(struct str a, struct str b)
+{
+	int d[3][NEAR_MAX + 1];
+	for (size_t j = 0; j <= b.n; j++)
+		d[0][j] = (int)j;
+	for (size_t i = 1; i <= a.n; i++) {
+		int *now = d[i % 3], *last = d[(i - 1) % 3], *before = d[(i + 1) % 3];
+		now[0] = (int)i;
+		for (size_t j = 1; j <= b.n; j++) {
+			char x = ascii_lower(a.p[i - 1]), y = ascii_lower(b.p[j - 1]);
+			int best = last[j - 1] + (x != y);
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && x == ascii_lower(b.p[j - 2]) && ascii_lower(a.p[i - 2]) == y &&
+			    before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return d[a.n % 3][b.n];
+}
+
+const char *
+conf_nearest(struct str typed, const char *const *names, size_t n)
+{
+	const char *best = NULL;
+	int best_d = typed.n <= 3 ? 2 : typed.n <= 6 ? 3 : 4; /* has to be below */
+	for (size_t i = 0; i < n; i++) {
+		struct str name = str_of(names[i]);
+		if (typed.n > NEAR_MAX || name.n > NEAR_MAX)
+			continue;
+		int d = distance(typed, name);
+		if (d < best_d) {
+			best_d = d;
+			best = names[i];
+		}
+	}
+	return best;
+}
