@@ -59,55 +59,65 @@ name_of(const char *p, uint32_t start, uint32_t end)
 	return json_of(&b);
 }
 
+static const char *
+skip_space(const char *p, const char *end)
+{
+	while (p < end && ascii_isspace(*p))
+		p++;
+	return p;
+}
+
+/* A quoted identifier at *p; false when its quote or its end is missing. */
+static bool
+doctype_id(const char **p, const char *end, json_t **id)
+{
+	const char *from = skip_space(*p, end);
+	struct buf b = { 0 };
+
+	*p = from;
+	if (from >= end || (*from != '"' && *from != '\''))
+		return false;
+	const char *close = memchr(from + 1, *from, (size_t)(end - from - 1));
+	const char *upto = close ? close : end;
+	add_text(&b, from + 1, (size_t)(upto - from - 1), "\xEF\xBF\xBD", false);
+	*id = json_of(&b);
+	*p = close ? close + 1 : end;
+	return close != NULL;
+}
+
 /* 13.2.5.53 to 13.2.5.68, only to compare: name, public and system identifier, correctness. */
 static json_t *
 doctype_of(const char *p, const char *end, bool closed)
 {
-	json_t *id[2] = { json_null(), json_null() }, *name = json_null();
+	json_t *public = json_null(), *system = json_null(), *name = json_null();
 	bool ok = closed;
-	int which = 0;
 
-	while (p < end && strchr(" \t\n\f\r", *p) && *p)
-		p++;
+	p = skip_space(p, end);
 	const char *from = p;
-	while (p < end && !(strchr(" \t\n\f\r", *p) && *p))
+	while (p < end && !ascii_isspace(*p))
 		p++;
 	if (p > from)
 		name = name_of(from, 0, (uint32_t)(p - from));
 	else
 		ok = false;
-	while (p < end && strchr(" \t\n\f\r", *p) && *p)
-		p++;
-	if (end - p >= 6 && str_caseeq(str_make(p, 6), STR("public")))
-		which = 0, p += 6;
-	else if (end - p >= 6 && str_caseeq(str_make(p, 6), STR("system")))
-		which = 1, p += 6;
-	else {
-		if (p < end)
+	p = skip_space(p, end);
+	struct str keyword = str_make(p, end - p >= 6 ? 6 : 0);
+	bool is_public = str_caseeq(keyword, STR("public"));
+	if (is_public || str_caseeq(keyword, STR("system"))) {
+		p += 6;
+		bool complete = !is_public || doctype_id(&p, end, &public);
+		if (is_public && complete && skip_space(p, end) == end)
+			goto out; /* the system identifier may be left out after a public one */
+		complete = complete && doctype_id(&p, end, &system);
+		if (!complete)
 			ok = false;
-		return json_pack("[s,o,o,o,b]", "DOCTYPE", name, id[0], id[1], ok);
+		else if (skip_space(p, end) < end)
+			ok = true; /* what follows is ignored, even the end of the input */
+	} else if (p < end) {
+		ok = false;
 	}
-	bool first = true;
-	for (; which < 2; which++, first = false) {
-		while (p < end && strchr(" \t\n\f\r", *p) && *p)
-			p++;
-		if (p >= end || (*p != '"' && *p != '\'')) {
-			if (first || p < end)
-				ok = false;
-			break;
-		}
-		char q = *p++;
-		const char *close = memchr(p, q, (size_t)(end - p));
-		struct buf b = { 0 };
-		add_text(&b, p, (size_t)((close ? close : end) - p), "\xEF\xBF\xBD", false);
-		id[which] = json_of(&b);
-		p = close ? close + 1 : end;
-		if (!close) {
-			ok = false;
-			break;
-		}
-	}
-	return json_pack("[s,o,o,o,b]", "DOCTYPE", name, id[0], id[1], ok);
+out:
+	return json_pack("[s,o,o,o,b]", "DOCTYPE", name, public, system, ok);
 }
 
 static json_t *
