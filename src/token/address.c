@@ -146,6 +146,8 @@ normalize_ascii(struct str domain, char *out, size_t *n, struct err *e)
 		if (++label > MAX_LABEL)
 			return REFUSE(e, "a domain label of more than 63 bytes");
 	}
+	if (label == 0)
+		return REFUSE(e, "an empty label in the domain");
 	*n = domain.n;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* AES-SIV by RFC 5297; CMAC by RFC 4493. */
 #include "token/siv.h"
 
+#include <endian.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -8,11 +9,24 @@
 /* Bytes handled per call into OpenSSL; a usual token fits in one. */
 #define CHUNK 512
 
+/* Words rather than bytes: gcc 12 at -O2 leaves byte loops as they are, and these are half of a token's time.
+ */
+static void
+xor_word(uint8_t *dst, const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, 8);
+	memcpy(&y, b, 8);
+	x ^= y;
+	memcpy(dst, &x, 8);
+}
+
 static void
 xor_block(uint8_t *dst, const uint8_t *src)
 {
-	for (int i = 0; i < BLOCK; i++)
-		dst[i] ^= src[i];
+	xor_word(dst, dst, src);
+	xor_word(dst + 8, dst + 8, src + 8);
 }
 
 /* Doubling in GF(2^128) (RFC 5297, 2.3), without a branch on the secret. */
@@ -83,18 +97,17 @@ mac(struct siv *s, const uint8_t *p, size_t n, const uint8_t *xorend, uint8_t ou
 static uint64_t
 load_be64(const uint8_t *p)
 {
-	uint64_t v = 0;
+	uint64_t v;
 
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	memcpy(&v, p, 8);
+	return be64toh(v);
 }
 
 static void
 store_be64(uint8_t *p, uint64_t v)
 {
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
+	v = htobe64(v);
+	memcpy(p, &v, 8);
 }
 
 /* CTR mode by encrypting the counter blocks in one call: cheaper than re-initialising a CTR context per
@@ -121,7 +134,11 @@ ctr(struct siv *s, const uint8_t tag[SIV_TAG_LEN], const uint8_t *in, size_t n, 
 			s->broken = true;
 			return -1;
 		}
-		for (size_t i = 0; i < take; i++)
+		size_t i = 0;
+
+		for (; i + 8 <= take; i += 8)
+			xor_word(out + done + i, in + done + i, stream + i);
+		for (; i < take; i++)
 			out[done + i] = in[done + i] ^ stream[i];
 		done += take;
 	}

@@ -108,6 +108,7 @@ refusals(void **state)
 		"a@x\xe2\x80\xa8y",
 		"\"a\nb\"@x",
 		"\"a@b\"",
+		"john@a..",
 	};
 	struct arena *a = arena_new(4096);
 	char text[400];
