@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -63,7 +64,7 @@ struct mail_part {
 	size_t head_start, head_end; /* head_end: behind the last field's line end, before the empty line */
 	size_t body_start, body_end;
 	struct mail_fields fields;
-	char path[32];		     /* "1", "1.2", "2.1.3": IMAP part numbers, for error texts */
+	char path[32];		     /* "1", "1.2", "2.1.3": IMAP part numbers, for error texts; "0": a multipart root */
 };
 
 struct mail_limits {
@@ -165,6 +166,9 @@ struct str mail_header_decode(struct arena *a, struct str value);
  * no control characters: CR, LF, NUL and other controls become one space. name_len: bytes of "Name: " before it.
  */
 void mail_header_encode(struct buf *out, struct str utf8, size_t name_len);
+
+/* A Date field's value as milliseconds since the epoch; 0 when it is none. */
+int64_t mail_date(struct str value);
 
 struct mail_address {
 	struct str display; /* UTF-8, decoded; n == 0 when absent */

@@ -1,0 +1,185 @@
+/*
+ * address: mailboxes of a field value (GMime's parser), and one written.
+ */
+#include <stdlib.h>
+
+#include <gmime/gmime.h>
+#include <idn2.h>
+
+#include "mail/header.h"
+
+#define VALUE_MAX ((size_t)64 * 1024)
+#define GROUP_DEPTH 4
+
+struct collect {
+	struct arena *a;
+	struct mail_address *out;
+	size_t n, max;
+};
+
+static void
+list_collect(struct collect *c, InternetAddressList *list, int depth)
+{
+	int n = internet_address_list_length(list);
+
+	for (int i = 0; i < n && c->n < c->max; i++) {
+		InternetAddress *ia = internet_address_list_get_address(list, i);
+
+		if (INTERNET_ADDRESS_IS_MAILBOX(ia)) {
+			const char *name = internet_address_get_name(ia);
+			const char *addr = internet_address_mailbox_get_addr((InternetAddressMailbox *)ia);
+			struct mail_address *m = &c->out[c->n];
+
+			if (!addr || !*addr)
+				continue;
+			memset(m, 0, sizeof(*m));
+			m->addr = arena_str(c->a, str_of(addr));
+			if (name && *name)
+				m->display = mail_header_decode(c->a, str_of(name));
+			c->n++;
+		} else if (INTERNET_ADDRESS_IS_GROUP(ia) && depth < GROUP_DEPTH) {
+			list_collect(c, internet_address_group_get_members((InternetAddressGroup *)ia),
+				     depth + 1);
+		}
+	}
+}
+
+size_t
+mail_addresses(struct arena *a, struct str value, struct mail_address *out, size_t max)
+{
+	struct collect c = { .a = a, .out = out, .max = max };
+	InternetAddressList *list;
+	char *copy;
+
+	if (value.n > VALUE_MAX)
+		value.n = VALUE_MAX;
+	copy = arena_cstr(a, value);
+	for (size_t i = 0; i < value.n; i++)
+		if (copy[i] == '\0')
+			copy[i] = ' ';
+	list = internet_address_list_parse(NULL, copy);
+	if (!list)
+		return 0;
+	list_collect(&c, list, 0);
+	g_object_unref(list);
+	return c.n;
+}
+
+static bool
+is_atext_or_space(char c)
+{
+	return ascii_isalpha(c) || ascii_isdigit(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~ ", c));
+}
+
+/* "…" with \ before what needs it (RFC 5322 3.2.4); folds fall between words, inside the quotes. */
+static void
+quoted_add(struct mail_fold *f, struct str s)
+{
+	struct buf q = { 0 };
+	size_t i = 0;
+
+	buf_addc(&q, '"');
+	for (size_t k = 0; k < s.n; k++) {
+		if (s.p[k] == '"' || s.p[k] == '\\')
+			buf_addc(&q, '\\');
+		buf_addc(&q, s.p[k]);
+	}
+	buf_addc(&q, '"');
+	while (i < q.n) {
+		size_t j = i, k;
+
+		while (j < q.n && q.p[j] == ' ')
+			j++;
+		for (k = j; k < q.n && q.p[k] != ' '; k++)
+			;
+		mail_fold_token(f, str_make(q.p + i, j - i), str_make(q.p + j, k - j));
+		i = k;
+	}
+	buf_free(&q);
+}
+
+/* One word over the limit cannot be folded inside quotes. */
+static bool
+has_long_word(struct str s)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i <= s.n; i++)
+		if (i == s.n || s.p[i] == ' ') {
+			if (i - start > 400)
+				return true;
+			start = i + 1;
+		}
+	return false;
+}
+
+/* The address without controls; a caller has refused those already, but no CR or LF ever passes. */
+static struct str
+addr_clean(struct buf *b, struct str addr)
+{
+	for (size_t i = 0; i < addr.n; i++)
+		if ((unsigned char)addr.p[i] >= 0x20 && addr.p[i] != 0x7f)
+			buf_addc(b, addr.p[i]);
+	return buf_str(b);
+}
+
+void
+mail_address_format(struct buf *out, struct str display, struct str addr, size_t name_len)
+{
+	struct mail_fold f = { .out = out, .start = out->n, .col = name_len };
+	struct buf name = { 0 }, spec = { 0 };
+	bool atoms = true;
+	struct str s;
+
+	mail_header_clean(&name, display);
+	s = buf_str(&name);
+	if (s.n == 0) {
+		mail_fold_token(&f, STR_NULL, addr_clean(&spec, addr));
+		goto out;
+	}
+	for (size_t i = 0; i < s.n; i++)
+		atoms = atoms && is_atext_or_space(s.p[i]) && !(s.p[i] == ' ' && s.p[i + 1] == ' ');
+	if (mail_needs_words(s) || has_long_word(s)) {
+		mail_fold_words(&f, STR_NULL, s);
+	} else if (atoms) {
+		struct str rest = s, word;
+
+		while (str_split(&rest, ' ', &word))
+			mail_fold_token(&f, word.p == s.p ? STR_NULL : STR(" "), word);
+	} else {
+		quoted_add(&f, s);
+	}
+	buf_addc(&spec, '<');
+	addr_clean(&spec, addr);
+	buf_addc(&spec, '>');
+	mail_fold_token(&f, STR(" "), buf_str(&spec));
+out:
+	buf_free(&name);
+	buf_free(&spec);
+}
+
+struct str
+mail_address_domain(struct arena *a, struct str addr)
+{
+	const char *at = addr.n > 0 ? memrchr(addr.p, '@', addr.n) : NULL;
+	struct str d, out;
+	char *ascii = NULL;
+
+	if (!at)
+		return STR_NULL;
+	d = str_trim(str_sub(addr, (size_t)(at + 1 - addr.p), addr.n));
+	if (d.n > 1 && d.p[d.n - 1] == '.')
+		d.n--;
+	if (d.n == 0 || d.n > 1024 || memchr(d.p, '\0', d.n))
+		return STR_NULL;
+	out = arena_str(a, d);
+	if (!str_is_ascii(d)) {
+		if (idn2_to_ascii_8z(out.p, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+			return STR_NULL;
+		out = arena_str(a, str_of(ascii));
+		idn2_free(ascii);
+	}
+	for (size_t i = 0; i < out.n; i++)
+		((char *)out.p)[i] = ascii_lower(out.p[i]);
+	return out;
+}
