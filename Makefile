@@ -34,7 +34,7 @@ LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lmilter -llmdb -lopenblas -lpthread -ldl -lm
 
 # ---- what is built ----
-LIB_DIRS := base conf mail template html token store score plugin tailor recipient milter
+LIB_DIRS := base conf mail template html token store score plugin tailor recipient engine milter
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard src/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libmailtailor.a

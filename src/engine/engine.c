@@ -1,0 +1,129 @@
+/* engine: from a message and an address to a plan; see engine.h. */
+#include "engine/engine.h"
+
+#include "base/json.h"
+#include "base/log.h"
+
+static struct recipient_source
+source_of(const struct engine_request *rq)
+{
+	return (struct recipient_source){
+		.store = rq->store,
+		.keys = rq->epoch->keys,
+		.sealer = rq->worker->sealer,
+		.conf = rq->epoch->conf,
+		.campaign = rq->campaign,
+	};
+}
+
+static int
+snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct err *e)
+{
+	struct recipient_source src = source_of(rq);
+	struct str id = tailor_message_id(rq->message);
+	if (rq->profile_json != NULL)
+		return recipient_from_json(&src, rq->address, id, str_of(rq->profile_json), rq->now_ms,
+		    rq->worker->arena, &out->recipient, e);
+	return recipient_read(&src, rq->address, id, rq->now_ms, rq->worker->arena, &out->recipient, e);
+}
+
+/* Plugins run only for copies that may leave: a suppressed recipient costs no work. */
+static void
+plugins_run(const struct engine_request *rq, struct engine_copy *out)
+{
+	const struct recipient_snapshot *r = out->recipient;
+	struct plugin_request p = {
+		.campaign = rq->campaign,
+		.profile = r->profile,
+		.message = tailor_message_data(rq->message),
+		.defaults = rq->campaign->defaults,
+		.language = r->language,
+		.time_zone = r->time_zone,
+		.now_ms = rq->now_ms,
+		.known = r->known,
+	};
+	memcpy(p.recipient_key, r->key.b, sizeof(p.recipient_key));
+	if (r->suppressed || r->mail_denied || (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0))
+		return;
+	plugin_run(rq->epoch->plugins, &p, rq->worker->arena, &out->plugins);
+}
+
+/* What is kept of a decision that leads to a copy, as JSON. */
+static struct str
+decision_json(const struct engine_request *rq, const struct engine_copy *c)
+{
+	struct arena *a = rq->worker->arena;
+	struct value *v = value_map_new(a), *scores = value_map_new(a);
+	struct buf b = { 0 };
+	for (size_t i = 0; i < c->plugins.nscores; i++)
+		value_map_set(a, scores, c->plugins.scores[i].name, value_real(a, c->plugins.scores[i].value));
+	value_map_set(a, v, STR("campaign"), value_string(a, str_of(rq->campaign->name)));
+	value_map_set(a, v, STR("category"), value_string(a, str_of(rq->campaign->category)));
+	value_map_set(a, v, STR("at"), value_int(a, rq->now_ms));
+	value_map_set(a, v, STR("arm"), value_string(a, str_of(c->plan.decision.arm)));
+	value_map_set(a, v, STR("propensity"), value_real(a, c->plan.decision.propensity));
+	value_map_set(a, v, STR("scores"), scores);
+	json_print(&b, v);
+	struct str out = arena_str(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+static int
+reserve(const struct engine_request *rq, struct engine_copy *out, struct err *e)
+{
+	struct recipient_source src = source_of(rq);
+	struct reserve_result res;
+	if (recipient_reserve(&src, out->recipient, decision_json(rq, out), rq->now_ms, rq->worker->arena, &res, e) != 0)
+		return -1;
+	if (res.status == RESERVE_CAPPED) {
+		const struct conf_cap *cap = out->recipient->caps[res.capped].cap;
+		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &out->plan.decision);
+	}
+	out->reserved = res.status != RESERVE_CAPPED;
+	return 0;
+}
+
+int
+engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e)
+{
+	struct arena *a = rq->worker->arena;
+	*out = (struct engine_copy){ 0 };
+	if (snapshot_read(rq, out, e) != 0)
+		return -1;
+	plugins_run(rq, out);
+	struct tailor_score *scores = ARENA_ARRAY(a, struct tailor_score, out->plugins.nscores);
+	for (size_t i = 0; i < out->plugins.nscores; i++)
+		scores[i] = (struct tailor_score){ out->plugins.scores[i].name, out->plugins.scores[i].value };
+	struct tailor_input in = {
+		.recipient = out->recipient,
+		.plugin_vars = out->plugins.vars,
+		.plugin_sources = out->plugins.sources,
+		.scores = scores,
+		.nscores = out->plugins.nscores,
+		.sealer = rq->worker->sealer,
+		.now_ms = rq->now_ms,
+		.explain = rq->explain,
+	};
+	if (tailor_render(rq->message, &in, rq->worker->scratch, a, &out->plan, e) != 0)
+		return -1;
+	if (rq->reserve && out->plan.decision.verdict == TAILOR_SEND)
+		return reserve(rq, out, e);
+	return 0;
+}
+
+void
+engine_release(const struct engine_request *rq, struct engine_copy *copy)
+{
+	struct recipient_source src = source_of(rq);
+	struct err e = { 0 };
+	char hex[33];
+	if (!copy->reserved)
+		return;
+	copy->reserved = false;
+	recipient_key_hex(&copy->recipient->key, hex);
+	if (recipient_release(&src, copy->recipient, &e) < 0)
+		log_error("campaign=%s recipient=%s: the cap's place could not be given back: %s; it frees itself when its "
+			  "window has passed",
+		    rq->campaign->name, hex, e.text);
+}

@@ -1,0 +1,82 @@
+/*
+ * engine: one epoch of everything that is configured, and the one way from a
+ * prepared message and an address to a plan. The milter, the injector and
+ * `mailtailor render` all come through here, so what is previewed is what is
+ * sent.
+ *
+ * Epoch: configuration, key ring, plugins and compiled parts that belong
+ * together. A reload makes a new one; running messages finish on the old.
+ *
+ * Threads: epochs are shared (counted references); a worker belongs to one
+ * thread from engine_worker_get to engine_worker_put. Workers are pooled by the
+ * epoch because a milter connection moves between libmilter's threads.
+ */
+#ifndef MT_ENGINE_ENGINE_H
+#define MT_ENGINE_ENGINE_H
+
+#include "conf/conf.h"
+#include "plugin/plugin.h"
+#include "recipient/recipient.h"
+#include "tailor/tailor.h"
+
+struct epoch {
+	struct conf *conf;
+	struct keyring *keys;	 /* NULL: none configured and not required */
+	struct plugin_set *plugins;
+	struct tailor_cache *cache;
+	struct epoch_private *priv;
+};
+
+struct epoch_options {
+	const char *conf_file;
+	const char *plugin_directory; /* default when the file names none */
+	bool ephemeral_keys;	      /* preview without a key ring: links open nowhere */
+};
+
+/* NULL when anything is wrong; every mistake went to report as "FILE:LINE: …". One reference, the caller's. */
+struct epoch *epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx);
+struct epoch *epoch_ref(struct epoch *e);
+/* Takes NULL, leaves NULL; the last reference frees. */
+void epoch_unref(struct epoch **e);
+
+/* What one thread needs to make copies: sealer, scratch, memory. */
+struct worker {
+	struct sealer *sealer;
+	struct tailor_scratch *scratch;
+	struct arena *arena; /* reset by engine_worker_put */
+	struct worker *next;
+};
+struct worker *engine_worker_get(struct epoch *e);
+void engine_worker_put(struct epoch *e, struct worker **w);
+
+struct engine_request {
+	struct epoch *epoch;
+	struct worker *worker;
+	struct store *store;		    /* NULL: profile_json must be given */
+	const struct tailor_message *message;
+	const struct conf_campaign *campaign;
+	struct str address;		    /* the envelope recipient, with or without <> */
+	const char *profile_json;	    /* instead of the store's */
+	int64_t now_ms;
+	bool reserve;			    /* take the caps' places durably; needs store */
+	bool explain;
+};
+
+struct engine_copy {
+	struct recipient_snapshot *recipient;
+	struct plugin_result plugins;
+	struct tailor_plan plan; /* valid until the worker makes its next copy */
+	bool reserved;		 /* places were taken (or found): give back with engine_release when the copy does not leave */
+};
+
+/*
+ * snapshot → plugins → tailor → reservation, in that order, so that a copy that
+ * cannot be rendered takes no place. When rq->reserve and the plan says SEND, the reservation is on
+ * disk when this returns. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address), ERR_CONFIG, ERR_TEMP, ERR_IO,
+ * ERR_CORRUPT …: the message is to be tried again later.
+ */
+int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
+/* The copy did not leave: gives its places back. Logs its own failure. */
+void engine_release(const struct engine_request *rq, struct engine_copy *copy);
+
+#endif

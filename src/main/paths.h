@@ -1,0 +1,16 @@
+/*
+ * paths: where the programs look for things, and what both must do first.
+ */
+#ifndef MT_MAIN_PATHS_H
+#define MT_MAIN_PATHS_H
+
+#define MT_CONF_FILE MT_PREFIX "/etc/mailtailor/mailtailor.conf"
+
+/* $MAILTAILOR_CONF, or the installed file. */
+const char *paths_conf(void);
+/* $MAILTAILOR_PLUGINS, or the plugins beside the running program (a build tree), or the installed ones. */
+const char *paths_plugins(void);
+/* OpenBLAS reads OPENBLAS_NUM_THREADS when it is loaded: sets it and executes the program again when it is unset. */
+void paths_limit_blas(char **argv);
+
+#endif

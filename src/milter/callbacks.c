@@ -1,0 +1,164 @@
+/*
+ * callbacks: what the MTA says, written down. A step for which NR was granted
+ * must never answer, so trouble there is kept in the transaction and told at
+ * the end of the message.
+ */
+#include "milter/private.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+static struct session *
+session_of(SMFICTX *ctx)
+{
+	return smfi_getpriv(ctx);
+}
+
+static sfsistat
+quiet(const struct session *s, unsigned long step)
+{
+	return s->nr & step ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static struct str
+macro_kept(SMFICTX *ctx, struct arena *a, char *name)
+{
+	const char *v = smfi_getsymval(ctx, name);
+	return v ? arena_str(a, str_of(v)) : STR_NULL;
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *hostaddr)
+{
+	struct session *s = session_of(ctx);
+	char daemon_name[] = "{daemon_name}", daemon_port[] = "{daemon_port}";
+	(void)hostname;
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	session_client(s, hostaddr);
+	s->daemon_name = macro_kept(ctx, s->arena, daemon_name);
+	s->daemon_port = macro_kept(ctx, s->arena, daemon_port);
+	return quiet(s, SMFIP_NR_CONN);
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **argv)
+{
+	struct session *s = session_of(ctx);
+	tx_begin(s, ctx, argv);
+	return quiet(s, SMFIP_NR_MAIL);
+}
+
+static sfsistat
+on_rcpt(SMFICTX *ctx, char **argv)
+{
+	struct session *s = session_of(ctx);
+	struct tx *tx = &s->tx;
+	if (!tx->open)
+		return SMFIS_CONTINUE;
+	if (tx->campaign != NULL && tx->nrecipients > 0)
+		return reply(ctx, "452", "4.5.3",
+		    "campaign %s takes one recipient per transaction; send the others in further transactions",
+		    tx->campaign->name);
+	if (tx->nrecipients++ == 0)
+		tx->recipient = arena_str(tx->arena, str_of(argv[0]));
+	return SMFIS_CONTINUE;
+}
+
+/* LF folds become CRLF: the message is kept as it goes over the wire. */
+static void
+value_add(struct tx *tx, const char *value)
+{
+	for (const char *lf; (lf = strchr(value, '\n')) != NULL; value = lf + 1) {
+		size_t n = (size_t)(lf - value);
+		tx_add(tx, value, n > 0 && value[n - 1] == '\r' ? n - 1 : n);
+		tx_add(tx, "\r\n", 2);
+	}
+	tx_add(tx, value, strlen(value));
+}
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct session *s = session_of(ctx);
+	struct tx *tx = &s->tx;
+	if (tx->open) {
+		tx_add(tx, name, strlen(name));
+		tx_add(tx, s->leadspace ? ":" : ": ", s->leadspace ? 1 : 2);
+		value_add(tx, value);
+		tx_add(tx, "\r\n", 2);
+	}
+	return quiet(s, SMFIP_NR_HDR);
+}
+
+static sfsistat
+on_end_of_header(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	struct tx *tx = &s->tx;
+	if (!tx->open)
+		return SMFIS_CONTINUE;
+	tx_match_header(s, tx);
+	if (tx->campaign == NULL && !tx->strip_only && tx->bad_campaign == NULL) {
+		tx_reset(tx); /* no abort is called after ACCEPT */
+		return SMFIS_ACCEPT;
+	}
+	tx_add(tx, "\r\n", 2);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *p, size_t n)
+{
+	struct session *s = session_of(ctx);
+	if (s->tx.open && s->tx.campaign != NULL)
+		tx_add(&s->tx, p, n);
+	return quiet(s, SMFIP_NR_BODY);
+}
+
+static sfsistat
+on_end_of_message(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	sfsistat answer = s->tx.open ? message_finish(ctx, s) : SMFIS_CONTINUE;
+	tx_reset(&s->tx);
+	return answer;
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	if (s != NULL)
+		tx_reset(&s->tx);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	session_free(&s);
+	smfi_setpriv(ctx, NULL);
+	return SMFIS_CONTINUE;
+}
+
+static char filter_name[] = "mailtailor";
+
+struct smfiDesc milter_callbacks = {
+	.xxfi_name = filter_name,
+	.xxfi_version = SMFI_VERSION,
+	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_SETSYMLIST,
+	.xxfi_connect = on_connect,
+	.xxfi_envfrom = on_mail,
+	.xxfi_envrcpt = on_rcpt,
+	.xxfi_header = on_header,
+	.xxfi_eoh = on_end_of_header,
+	.xxfi_body = on_body,
+	.xxfi_eom = on_end_of_message,
+	.xxfi_abort = on_abort,
+	.xxfi_close = on_close,
+	.xxfi_negotiate = milter_negotiate,
+};

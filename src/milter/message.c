@@ -1,0 +1,137 @@
+/*
+ * message: end of message. Prepares, makes the one copy, applies it, answers.
+ * Every way out either tailors completely or says clearly why not; a
+ * half-made copy never leaves, since the MTA keeps nothing of a message that is refused.
+ */
+#include "milter/private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* One message's end, for logging. */
+struct finish {
+	SMFICTX *ctx;
+	struct session *s;
+	struct tx *tx;
+	const char *queue_id;
+};
+
+static void
+log_plugins(const struct finish *f, const struct engine_copy *copy)
+{
+	for (size_t i = 0; i < copy->plugins.nnotes; i++)
+		log_warn("%s: campaign=%s plugin=%.*s: %.*s; the mail goes on without it", f->queue_id,
+		    f->tx->campaign->name, STR_ARG(copy->plugins.notes[i].plugin),
+		    STR_ARG(copy->plugins.notes[i].text));
+}
+
+static void
+log_decision(const struct finish *f, const struct engine_copy *copy)
+{
+	static const char *const words[] = { "sent", "dropped", "refused" };
+	const struct tailor_decision *d = &copy->plan.decision;
+	char hex[33];
+	recipient_key_hex(&copy->recipient->key, hex);
+	log_info("%s: campaign=%s recipient=%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name, hex,
+	    words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));
+}
+
+/* An error of ours or the message's becomes the SMTP answer that fits. */
+static sfsistat
+answer_error(const struct finish *f, const struct err *e)
+{
+	log_warn("%s: campaign=%s: %s", f->queue_id, f->tx->campaign->name, e->text);
+	switch (e->kind) {
+	case ERR_INPUT:
+		return reply(f->ctx, "550", "5.6.0", "%s", e->text);
+	case ERR_LIMIT:
+		return reply(f->ctx, "552", "5.3.4", "%s", e->text);
+	case ERR_CONFIG:
+		return reply(f->ctx, "451", "4.3.5", "%s", e->text);
+	default:
+		return reply(f->ctx, "451", "4.3.0", "this copy cannot be made now, try again later");
+	}
+}
+
+static sfsistat
+answer_decision(const struct finish *f, struct engine_request *rq, struct engine_copy *copy)
+{
+	const struct tailor_decision *d = &copy->plan.decision;
+	log_plugins(f, copy);
+	log_decision(f, copy);
+	switch (d->verdict) {
+	case TAILOR_DROP:
+		return SMFIS_DISCARD;
+	case TAILOR_REFUSE:
+		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1", "%.*s",
+		    STR_ARG(d->text));
+	case TAILOR_SEND:
+		break;
+	}
+	if (apply_plan(f->ctx, &copy->plan) == 0)
+		return SMFIS_CONTINUE;
+	log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
+	    f->tx->campaign->name);
+	engine_release(rq, copy);
+	return SMFIS_TEMPFAIL;
+}
+
+static sfsistat
+tailor(const struct finish *f)
+{
+	struct tx *tx = f->tx;
+	struct worker *w = engine_worker_get(tx->epoch);
+	struct tailor_message *m = NULL;
+	struct engine_copy copy;
+	struct err e = { 0 };
+	sfsistat answer;
+	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) != 0) {
+		answer = answer_error(f, &e);
+		goto out;
+	}
+	struct engine_request rq = {
+		.epoch = tx->epoch,
+		.worker = w,
+		.store = milter_service.store,
+		.message = m,
+		.campaign = tx->campaign,
+		.address = tx->recipient,
+		.now_ms = clock_now_ms(),
+		.reserve = true,
+	};
+	if (engine_make(&rq, &copy, &e) != 0)
+		answer = answer_error(f, &e);
+	else
+		answer = answer_decision(f, &rq, &copy);
+out:
+	tailor_message_free(&m);
+	engine_worker_put(tx->epoch, &w);
+	return answer;
+}
+
+sfsistat
+message_finish(SMFICTX *ctx, struct session *s)
+{
+	char queue_id[] = "i";
+	const char *id = smfi_getsymval(ctx, queue_id);
+	struct tx *tx = &s->tx;
+	struct finish f = { ctx, s, tx, id ? id : "NOQUEUE" };
+	if (tx->too_large)
+		return reply(ctx, "552", "5.3.4", "the message is larger than max_message (%lld bytes)",
+		    (long long)tx->epoch->conf->milter.max_message);
+	if (tx->bad_campaign != NULL) {
+		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign", f.queue_id);
+		return reply(ctx, "550", "5.6.0", "no campaign \"%s\" is configured; check X-Mailtailor-Campaign",
+		    tx->bad_campaign);
+	}
+	if (tx->strip_only)
+		return apply_strip(ctx, tx) == 0 ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
+	if (tx->campaign == NULL || tx->nrecipients == 0)
+		return SMFIS_CONTINUE;
+	if (tx->nrecipients > 1)
+		return reply(ctx, "550", "5.5.3",
+		    "campaign %s takes one recipient per message and this one has %zu; send one transaction per "
+		    "recipient, or let match_sender name the campaign",
+		    tx->campaign->name, tx->nrecipients);
+	return tailor(&f);
+}

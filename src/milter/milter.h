@@ -1,0 +1,30 @@
+/*
+ * milter: mailtailor as a mail filter; the only user of libmilter.
+ *
+ *   negotiate.c  what is asked of the MTA
+ *   session.c    a connection: who is talking
+ *   callbacks.c  what the MTA says, recorded; nothing is decided there but what must be answered at once
+ *   message.c    end of message: the campaign, the copy, the answer
+ *   apply.c      a plan becomes SMFI calls
+ *   service.c    start, reload, drain
+ *
+ * One session per connection owns one transaction. libmilter runs callbacks of
+ * one connection one after another, though not on one thread.
+ */
+#ifndef MT_MILTER_MILTER_H
+#define MT_MILTER_MILTER_H
+
+#include "engine/engine.h"
+
+struct milter_options {
+	const char *conf_file;
+	const char *plugin_directory;
+};
+
+/*
+ * Runs until SIGTERM (or SIGHUP, SIGINT, which libmilter takes as stop): loads the configuration, opens the store,
+ * serves, reloads on SIGUSR1, drains. Returns an exit code of sysexits.h. Call from main(), before other threads.
+ */
+int milter_serve(const struct milter_options *o);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * milter, inside: session, transaction and service, shared by this directory.
+ */
+#ifndef MT_MILTER_PRIVATE_H
+#define MT_MILTER_PRIVATE_H
+
+#include <libmilter/mfapi.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "milter/milter.h"
+
+/* One message on its way in. */
+struct tx {
+	bool open;		/* MAIL was seen and no end yet: counts in service.running */
+	struct epoch *epoch;	/* the one that was current at MAIL */
+	struct arena *arena;
+	const struct conf_campaign *campaign; /* as known so far; NULL: none, or not yet */
+	bool by_envelope;	/* campaign came from sender or listener, before the header was seen */
+	bool strip_only;	/* ordinary mail whose X-Mailtailor fields are to be removed */
+	bool too_large;
+	struct str sender;	/* without <> */
+	struct str recipient;	/* the first, as it came */
+	size_t nrecipients;
+	struct buf bytes;	/* header block, empty line, body */
+	const char *bad_campaign; /* named in the header, not configured */
+};
+
+struct session {
+	unsigned long nr; /* SMFIP_NR_* that were granted: these callbacks must not answer */
+	bool leadspace;
+	uint8_t client[16]; /* v4-mapped; loopback for a local submission */
+	struct str daemon_name, daemon_port;
+	struct arena *arena;
+	bool authenticated;
+	struct tx tx;
+};
+
+/*
+ * The process's one milter. libmilter hands callbacks nothing but its own
+ * context, so this is the one static of the daemon.
+ */
+struct milter_service {
+	struct milter_options options;
+	pthread_mutex_t lock; /* epoch */
+	struct epoch *epoch;
+	struct store *store;
+	atomic_long running;  /* open transactions */
+	atomic_long sessions;
+	atomic_bool stopping;
+};
+extern struct milter_service milter_service;
+
+/* The current epoch, referenced. */
+struct epoch *service_epoch(void);
+
+struct session *session_new(void);
+void session_free(struct session **s);
+void session_client(struct session *s, const void *sockaddr);
+/* True when this session may name campaigns. */
+bool session_trusted(const struct session *s, const struct conf *c);
+
+void tx_begin(struct session *s, SMFICTX *ctx, char **argv);
+/* Frees what the transaction holds; idempotent (a dropped client gives two aborts). */
+void tx_reset(struct tx *tx);
+/* False when the message has grown past its bound; then nothing more is kept. */
+bool tx_add(struct tx *tx, const void *p, size_t n);
+/* The campaign that sender or listener name, or NULL. */
+const struct conf_campaign *tx_match_envelope(const struct session *s, const struct tx *tx);
+/* At end of header: campaign by header field or From domain; sets strip_only, bad_campaign. */
+void tx_match_header(const struct session *s, struct tx *tx);
+
+/* End of message: makes the copy and says what to answer. */
+sfsistat message_finish(SMFICTX *ctx, struct session *s);
+
+/* Removes every X-Mailtailor field and nothing else. 0, or -1 when the MTA is gone. */
+int apply_strip(SMFICTX *ctx, const struct tx *tx);
+/* Body first, whole, then header edits in order. 0, or -1. */
+int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan);
+/* smfi_setreply with text made safe for SMTP; returns the status that goes with code. */
+sfsistat reply(SMFICTX *ctx, const char *code, const char *xcode, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+sfsistat milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
+			  unsigned long *pf0, unsigned long *pf1, unsigned long *pf2, unsigned long *pf3);
+extern struct smfiDesc milter_callbacks;
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * service: start, reload, drain.
+ *
+ * libmilter's own thread takes SIGHUP, SIGTERM (stop) and SIGINT (abort);
+ * SIGUSR1 reloads and is waited for by a thread of ours. smfi_main returns
+ * without joining its threads, so transactions are counted and waited for
+ * before the store is closed.
+ */
+#include "milter/private.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct milter_service milter_service = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+struct epoch *
+service_epoch(void)
+{
+	pthread_mutex_lock(&milter_service.lock);
+	struct epoch *e = epoch_ref(milter_service.epoch);
+	pthread_mutex_unlock(&milter_service.lock);
+	return e;
+}
+
+static void
+report_log(void *ctx, const char *text)
+{
+	(void)ctx;
+	log_error("%s", text);
+}
+
+static struct epoch *
+load(void)
+{
+	struct epoch_options o = {
+		.conf_file = milter_service.options.conf_file,
+		.plugin_directory = milter_service.options.plugin_directory,
+	};
+	return epoch_load(&o, report_log, NULL);
+}
+
+/* What only a restart can change. */
+static void
+warn_fixed(const struct conf *old, const struct conf *now)
+{
+	if (!str_eq(str_of(old->milter.socket), str_of(now->milter.socket)) ||
+	    !str_eq(str_of(old->state.directory), str_of(now->state.directory)) ||
+	    old->state.map_size != now->state.map_size || old->state.max_readers != now->state.max_readers)
+		log_warn("reload: a changed milter socket or state section takes effect at the next restart");
+}
+
+static void
+reload(void)
+{
+	sd_notify(0, "RELOADING=1");
+	struct epoch *fresh = load();
+	if (fresh == NULL) {
+		log_error("reload: the new configuration has mistakes; the old one stays in use");
+	} else {
+		pthread_mutex_lock(&milter_service.lock);
+		struct epoch *old = milter_service.epoch;
+		milter_service.epoch = fresh;
+		pthread_mutex_unlock(&milter_service.lock);
+		warn_fixed(old->conf, fresh->conf);
+		epoch_unref(&old);
+		log_info("reload: the new configuration is in use");
+	}
+	sd_notify(0, "READY=1");
+}
+
+static void *
+reload_thread(void *arg)
+{
+	sigset_t set;
+	int sig;
+	(void)arg;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	while (sigwait(&set, &sig) == 0 && !atomic_load(&milter_service.stopping))
+		reload();
+	return NULL;
+}
+
+/* The MTA's user must be able to connect: mode and group as configured. 0 or an exit code. */
+static int
+socket_open(const struct conf_milter *m)
+{
+	const char *path = str_starts(str_of(m->socket), STR("unix:")) ? m->socket + 5
+			   : str_starts(str_of(m->socket), STR("local:")) ? m->socket + 6
+								     : NULL;
+	mode_t old = umask(0177);
+	int rc = smfi_setconn((char *)(uintptr_t)m->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
+	umask(old);
+	if (!rc) {
+		log_error("milter socket \"%s\": cannot listen: %s; check the path, its directory's rights, and that no other "
+			  "daemon uses it",
+		    m->socket, strerror(errno));
+		return EX_UNAVAILABLE;
+	}
+	if (path == NULL)
+		return 0;
+	struct group *g = m->socket_group ? getgrnam(m->socket_group) : NULL;
+	if (m->socket_group != NULL && (g == NULL || chown(path, (uid_t)-1, g->gr_gid) != 0)) {
+		log_error("milter socket \"%s\": cannot give it to group \"%s\": %s", m->socket, m->socket_group,
+		    g ? strerror(errno) : "no such group");
+		return EX_NOUSER;
+	}
+	if (chmod(path, (mode_t)m->socket_mode) != 0) {
+		log_error("milter socket \"%s\": chmod: %s", m->socket, strerror(errno));
+		return EX_OSERR;
+	}
+	return 0;
+}
+
+/* Waits until no transaction runs, or the time is over. True when all are done. */
+static bool
+drain(int64_t timeout_ms)
+{
+	int64_t end = clock_mono_us() + timeout_ms * 1000;
+	while (atomic_load(&milter_service.running) > 0 && clock_mono_us() < end)
+		usleep(10000);
+	return atomic_load(&milter_service.running) == 0;
+}
+
+static int
+state_open(const struct conf *c)
+{
+	struct store_options o = {
+		.directory = c->state.directory,
+		.map_size = c->state.map_size,
+		.max_readers = c->state.max_readers,
+		.create = true,
+	};
+	struct err e = { 0 };
+	milter_service.store = store_open(&o, &e);
+	if (milter_service.store == NULL || store_writer_start(milter_service.store, &e) != 0) {
+		log_error("%s:%d: state: %s", c->state.pos.file ? c->state.pos.file : c->file, c->state.pos.line, e.text);
+		return err_exit_code(e.kind);
+	}
+	return 0;
+}
+
+/* Reload signals wait for their thread, also in every thread libmilter starts. */
+static int
+reload_start(void)
+{
+	pthread_t thread;
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (pthread_create(&thread, NULL, reload_thread, NULL) != 0) {
+		log_error("cannot start a thread: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	pthread_detach(thread);
+	return 0;
+}
+
+static void
+serve(const struct conf_milter *m)
+{
+	log_info("ready on %s", m->socket);
+	sd_notify(0, "READY=1");
+	if (smfi_main() != MI_SUCCESS)
+		log_error("libmilter stopped with an error");
+	sd_notify(0, "STOPPING=1");
+	log_info("stopping: %ld transactions run", atomic_load(&milter_service.running));
+	if (!drain(m->drain_timeout_ms))
+		log_warn("stopping: %ld transactions did not end in time; their senders will try again",
+		    atomic_load(&milter_service.running));
+	if (str_starts(str_of(m->socket), STR("unix:")))
+		unlink(m->socket + 5);
+}
+
+int
+milter_serve(const struct milter_options *o)
+{
+	int rc;
+	milter_service.options = *o;
+	milter_service.epoch = load();
+	if (milter_service.epoch == NULL)
+		return EX_CONFIG;
+	const struct conf *c = milter_service.epoch->conf;
+	log_open("mailtailord", c->milter.log_target, c->milter.log_level);
+	if (smfi_register(milter_callbacks) != MI_SUCCESS) {
+		log_error("libmilter refused to register");
+		return EX_SOFTWARE;
+	}
+	/* Kept: a reload may free the epoch that these settings came from. */
+	struct epoch *first = epoch_ref(milter_service.epoch);
+	if ((rc = reload_start()) == 0 && (rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0)
+		serve(&c->milter);
+	atomic_store(&milter_service.stopping, true);
+	/*
+	 * Threads of libmilter that outlived the drain may still hold an epoch and the store; only a quiet process is
+	 * taken apart, a busy one just ends, which LMDB and the MTA both survive by design.
+	 */
+	if (atomic_load(&milter_service.running) == 0) {
+		store_close(&milter_service.store);
+		epoch_unref(&first);
+		pthread_mutex_lock(&milter_service.lock);
+		epoch_unref(&milter_service.epoch);
+		pthread_mutex_unlock(&milter_service.lock);
+	}
+	return rc;
+}

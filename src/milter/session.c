@@ -1,0 +1,198 @@
+/*
+ * session: a connection and its transaction; which campaign a message is.
+ */
+#include "milter/private.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define KEEP_BUFFER (1u << 20)
+
+static const uint8_t loopback[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1 };
+
+struct session *
+session_new(void)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->arena = arena_new(512);
+	memcpy(s->client, loopback, sizeof(s->client));
+	atomic_fetch_add(&milter_service.sessions, 1);
+	return s;
+}
+
+void
+session_free(struct session **sp)
+{
+	struct session *s = *sp;
+	if (s == NULL)
+		return;
+	tx_reset(&s->tx);
+	buf_free(&s->tx.bytes);
+	arena_free(&s->arena);
+	free(s);
+	*sp = NULL;
+	atomic_fetch_sub(&milter_service.sessions, 1);
+}
+
+/* NULL and AF_UNIX: a local submission (sendmail -bs, pickup), which comes from this machine. */
+void
+session_client(struct session *s, const void *sockaddr)
+{
+	const struct sockaddr *sa = sockaddr;
+	memcpy(s->client, loopback, sizeof(s->client));
+	if (sa != NULL && sa->sa_family == AF_INET)
+		memcpy(s->client + 12, &((const struct sockaddr_in *)sockaddr)->sin_addr, 4);
+	if (sa != NULL && sa->sa_family == AF_INET6)
+		memcpy(s->client, &((const struct sockaddr_in6 *)sockaddr)->sin6_addr, 16);
+}
+
+bool
+session_trusted(const struct session *s, const struct conf *c)
+{
+	return conf_trusts(c, s->client) || (s->authenticated && c->milter.trust_authenticated);
+}
+
+static struct str
+without_brackets(struct str s)
+{
+	if (s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>')
+		return str_sub(s, 1, s.n - 1);
+	return s;
+}
+
+static struct str
+macro(SMFICTX *ctx, char *name)
+{
+	return str_of(smfi_getsymval(ctx, name));
+}
+
+void
+tx_begin(struct session *s, SMFICTX *ctx, char **argv)
+{
+	struct tx *tx = &s->tx;
+	char auth[] = "{auth_authen}";
+	tx_reset(tx);
+	atomic_fetch_add(&milter_service.running, 1);
+	tx->open = true;
+	tx->epoch = service_epoch();
+	tx->arena = arena_new(1024);
+	tx->sender = arena_str(tx->arena, without_brackets(str_of(argv[0])));
+	s->authenticated = macro(ctx, auth).n > 0;
+	tx->campaign = tx_match_envelope(s, tx);
+	tx->by_envelope = tx->campaign != NULL;
+}
+
+void
+tx_reset(struct tx *tx)
+{
+	struct buf bytes = tx->bytes;
+	if (!tx->open)
+		return;
+	arena_free(&tx->arena);
+	epoch_unref(&tx->epoch);
+	if (bytes.cap > KEEP_BUFFER)
+		buf_free(&bytes);
+	buf_reset(&bytes);
+	*tx = (struct tx){ .bytes = bytes };
+	atomic_fetch_sub(&milter_service.running, 1);
+}
+
+bool
+tx_add(struct tx *tx, const void *p, size_t n)
+{
+	size_t max = (size_t)tx->epoch->conf->milter.max_message;
+	if (tx->too_large || n > max || tx->bytes.n > max - n) {
+		tx->too_large = true;
+		return false;
+	}
+	buf_add(&tx->bytes, p, n);
+	return true;
+}
+
+/* "user@domain", or "@domain" for a whole domain. The local part counts as it is, the domain in any case. */
+static bool
+sender_fits(struct str sender, struct str rule)
+{
+	size_t at = sender.n;
+	while (at > 0 && sender.p[at - 1] != '@')
+		at--;
+	if (at == 0)
+		return false;
+	struct str domain = str_sub(sender, at - 1, sender.n);
+	if (rule.n > 0 && rule.p[0] == '@')
+		return str_caseeq(domain, rule);
+	return rule.n > domain.n && str_caseeq(str_sub(rule, rule.n - domain.n, rule.n), domain) &&
+	       str_eq(str_sub(rule, 0, rule.n - domain.n), str_sub(sender, 0, at - 1));
+}
+
+static bool
+listed(const struct conf_list *l, struct str s)
+{
+	for (size_t i = 0; s.n > 0 && i < l->n; i++)
+		if (str_caseeq(str_of(l->v[i]), s))
+			return true;
+	return false;
+}
+
+const struct conf_campaign *
+tx_match_envelope(const struct session *s, const struct tx *tx)
+{
+	const struct conf *c = tx->epoch->conf;
+	if (!session_trusted(s, c))
+		return NULL;
+	for (size_t i = 0; i < c->ncampaigns; i++) {
+		const struct conf_campaign *k = &c->campaigns[i];
+		if (listed(&k->match_listener, s->daemon_name) || listed(&k->match_listener, s->daemon_port))
+			return k;
+		for (size_t r = 0; r < k->match_sender.n; r++)
+			if (sender_fits(tx->sender, str_of(k->match_sender.v[r])))
+				return k;
+	}
+	return NULL;
+}
+
+static const struct conf_campaign *
+match_from(const struct tx *tx, const struct mail_fields *f)
+{
+	const struct conf *c = tx->epoch->conf;
+	const struct mail_field *from = mail_fields_find(f, STR("From"));
+	struct mail_address a;
+	if (from == NULL || mail_addresses(tx->arena, from->value, &a, 1) != 1)
+		return NULL;
+	struct str domain = mail_address_domain(tx->arena, a.addr);
+	for (size_t i = 0; i < c->ncampaigns; i++)
+		if (listed(&c->campaigns[i].match_from_domain, domain))
+			return &c->campaigns[i];
+	return NULL;
+}
+
+void
+tx_match_header(const struct session *s, struct tx *tx)
+{
+	const struct conf *c = tx->epoch->conf;
+	struct mail_fields f;
+	bool ours = false;
+	mail_fields_split(tx->arena, buf_str(&tx->bytes), &f);
+	for (size_t i = 0; i < f.n; i++)
+		ours |= str_casestarts(f.v[i].name, STR("X-Mailtailor-"));
+	if (!session_trusted(s, c)) {
+		tx->strip_only = ours;
+		return;
+	}
+	const struct mail_field *named = mail_fields_find(&f, STR("X-Mailtailor-Campaign"));
+	if (named != NULL) {
+		struct str name = str_trim(named->value);
+		tx->campaign = conf_campaign_find(c, name);
+		tx->by_envelope = false;
+		if (tx->campaign == NULL)
+			tx->bad_campaign = arena_cstr(tx->arena, str_sub(name, 0, 64));
+		return;
+	}
+	if (tx->campaign == NULL)
+		tx->campaign = match_from(tx, &f);
+	tx->strip_only = ours && tx->campaign == NULL;
+}
