@@ -203,8 +203,6 @@ extern const size_t CONF_NSECTIONS;
 
 const struct conf_section *conf_section_find(struct str name);
 const struct conf_key *conf_key_find(const struct conf_section *s, struct str name);
-/* The nearest of names by edit distance, or NULL. */
-const char *conf_nearest(struct str typed, const char *const *names, size_t n);
 
 /* ---- parse.c ---- */
 

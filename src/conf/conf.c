@@ -28,7 +28,7 @@ conf_grow(void *array_pp, size_t *n, size_t *cap, size_t size)
 
 /* ---- mistakes ---- */
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 mistake_add(struct conf_work *w, uint32_t file, int line, const char *fmt, va_list ap)
 {
 	if (w->nmistakes > CONF_MAX_MISTAKES)

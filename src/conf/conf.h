@@ -186,6 +186,8 @@ bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
 const char *conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
 /* True when cap applies to category (transactional: never). */
 bool conf_cap_covers(const struct conf_cap *cap, const char *category);
+/* The nearest of names[0..n) by edit distance, or NULL when none is near: for "did you mean". */
+const char *conf_nearest(struct str typed, const char *const *names, size_t n);
 /* Prints every setting that differs from its default, in the file's own grammar; or as JSON. */
 void conf_print_diff(const struct conf *c, FILE *out);
 void conf_print_diff_json(const struct conf *c, FILE *out);

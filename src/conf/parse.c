@@ -24,8 +24,7 @@ static struct {
 	int line; /* of the last message; 0: none */
 } current;
 
-static void
-on_error(cfg_t *cfg, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0))) on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	vsnprintf(current.message, sizeof(current.message), fmt, ap);
 	current.line = cfg ? cfg->line : 0;

@@ -330,6 +330,10 @@ read_stmt(struct group *g)
 		read_section(g, 3);
 	} else if (str_eq(t->text, STR("include"))) {
 		read_include(g);
+	} else if (g->at > 0 && is_text(t - 1) && (t - 1)->line == t->line) {
+		broken(g, arena_printf(
+			      a, "\"%s\" stands behind a value; put a value of several words in quotes", text)
+			      .p);
 	} else {
 		broken(g, arena_printf(a, "\"%s\" lacks an = and a value; write %s = …", text, text).p);
 	}

@@ -114,7 +114,7 @@ read_number(struct conf_work *w, const struct conf_key *k, const char *text, int
 	if (v < k->min && k->min <= 1) {
 		return k->min == 0
 			   ? fail(w, why, "\"%s\" is negative; write 0 to switch it off, or more", text)
-			   : fail(w, why, "\"%s\" has to be more than 0; write a longer one", text);
+			   : fail(w, why, "\"%s\" has to be more than 0; write one such as 50ms or 7d", text);
 	}
 	if (v < k->min || v > k->max) {
 		*why = arena_printf(w->scratch, "%s is out of range for %s; write %s to %s",

@@ -1,0 +1,116 @@
+/*
+ * admin-common: errors, the configuration, the store and the key ring, as every verb opens them.
+ */
+#include "main/admin.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+#include "token/token.h"
+
+int
+admin_usage(FILE *out, const char *text)
+{
+	fputs(text, out);
+	return out == stderr ? EX_USAGE : EX_OK;
+}
+
+int
+admin_fail(const struct err *e)
+{
+	int code = err_exit_code(e->kind);
+	fprintf(stderr, "mailtailor: %s\n", e->text);
+	return code ? code : EX_SOFTWARE;
+}
+
+int
+admin_misuse(const char *fmt, ...)
+{
+	va_list ap;
+	fputs("mailtailor: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EX_USAGE;
+}
+
+const char *
+admin_nearest(const char *typed, const char *const *names, size_t n)
+{
+	return conf_nearest(str_of(typed), names, n);
+}
+
+const char *
+admin_conf_path(const char *path_or_null)
+{
+	const char *env = getenv("MAILTAILOR_CONF");
+	if (path_or_null)
+		return path_or_null;
+	return env && *env ? env : MT_PREFIX "/etc/mailtailor/mailtailor.conf";
+}
+
+static void
+print_mistake(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "%s\n", text);
+}
+
+struct conf *
+admin_conf(const char *path_or_null)
+{
+	return conf_load(admin_conf_path(path_or_null), MT_PREFIX "/lib/mailtailor/plugins", print_mistake,
+			 NULL);
+}
+
+static void
+say_and_set(const struct err *e, int *exit_code)
+{
+	int code = admin_fail(e);
+	if (exit_code)
+		*exit_code = code;
+}
+
+struct store *
+admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code)
+{
+	struct err e = { 0 };
+	struct store_options o = {
+		.directory = conf->state.directory,
+		.map_size = conf->state.map_size,
+		.max_readers = conf->state.max_readers,
+		.read_only = read_only,
+		.create = create,
+	};
+	struct store *s = store_open(&o, &e);
+	if (!s) {
+		if (conf->state.pos.line > 0)
+			err_prefix(&e, "%s:%d: state", conf->state.pos.file, conf->state.pos.line);
+		else
+			err_prefix(&e, "state");
+		say_and_set(&e, exit_code);
+	}
+	return s;
+}
+
+struct keyring *
+admin_keys(const struct conf *conf, int *exit_code)
+{
+	struct err e = { 0 };
+	struct keyring *k = keyring_load(conf->keys.file, &e);
+	if (!k) {
+		if (e.kind == ERR_MISSING)
+			fprintf(
+			    stderr,
+			    "mailtailor: there is no key ring yet; `mailtailor key generate` makes one\n");
+		if (conf->keys.pos.line > 0)
+			err_prefix(&e, "%s:%d: keys", conf->keys.pos.file, conf->keys.pos.line);
+		else
+			err_prefix(&e, "keys");
+		say_and_set(&e, exit_code);
+	}
+	return k;
+}

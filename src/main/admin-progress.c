@@ -1,0 +1,115 @@
+/*
+ * admin-progress: a line on the terminal that says how far a long job is.
+ *
+ *     importing  [##########··········]  50 %  12,345 / 24,690  8,020/s  2 s left
+ */
+#include "main/admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define BAR 20
+
+struct progress {
+	const char *label;
+	uint64_t total, done;
+	int64_t started_us, drawn_us;
+	bool shown; /* stderr is a terminal */
+};
+
+struct progress *
+progress_start(const char *label, uint64_t total)
+{
+	struct progress *p = calloc(1, sizeof(*p));
+	if (!p)
+		abort();
+	p->label = label;
+	p->total = total;
+	p->started_us = clock_mono_us();
+	p->shown = isatty(STDERR_FILENO) == 1;
+	return p;
+}
+
+static void
+add_thousands(struct buf *b, uint64_t v)
+{
+	char digits[24];
+	int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v);
+	for (int i = 0; i < n; i++) {
+		if (i > 0 && (n - i) % 3 == 0)
+			buf_addc(b, ',');
+		buf_addc(b, digits[i]);
+	}
+}
+
+static void
+add_time_left(struct buf *b, double seconds)
+{
+	uint64_t s = seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds + 0.5) : 0;
+	if (s >= 3600)
+		buf_printf(b, "  %llu h %02llu min left", (unsigned long long)(s / 3600),
+			   (unsigned long long)(s / 60 % 60));
+	else if (s >= 60)
+		buf_printf(b, "  %llu min %02llu s left", (unsigned long long)(s / 60),
+			   (unsigned long long)(s % 60));
+	else
+		buf_printf(b, "  %llu s left", (unsigned long long)s);
+}
+
+static void
+progress_draw(struct progress *p, int64_t now_us)
+{
+	struct buf b = { 0 };
+	double seconds = (double)(now_us - p->started_us) / 1e6;
+	double rate = seconds > 0 ? (double)p->done / seconds : 0;
+	buf_printf(&b, "\r\033[K%s", p->label);
+	if (p->total > 0) {
+		uint64_t done = p->done < p->total ? p->done : p->total;
+		double part = (double)done / (double)p->total;
+		buf_adds(&b, STR("  ["));
+		for (int i = 0; i < BAR; i++)
+			buf_addc(&b, i < (int)(part * BAR) ? '#' : '.');
+		buf_printf(&b, "]  %3d %%  ", (int)(part * 100));
+		add_thousands(&b, p->done);
+		buf_adds(&b, STR(" / "));
+		add_thousands(&b, p->total);
+	} else {
+		buf_adds(&b, STR("  "));
+		add_thousands(&b, p->done);
+	}
+	buf_adds(&b, STR("  "));
+	add_thousands(&b, (uint64_t)rate);
+	buf_adds(&b, STR("/s"));
+	if (p->total > p->done && rate > 0)
+		add_time_left(&b, (double)(p->total - p->done) / rate);
+	fwrite(b.p, 1, b.n, stderr);
+	fflush(stderr);
+	buf_free(&b);
+}
+
+void
+progress_update(struct progress *p, uint64_t done)
+{
+	p->done = done;
+	if (!p->shown)
+		return;
+	int64_t now = clock_mono_us();
+	if (p->drawn_us != 0 && now - p->drawn_us < 100000)
+		return;
+	p->drawn_us = now;
+	progress_draw(p, now);
+}
+
+void
+progress_end(struct progress **p)
+{
+	if (!*p)
+		return;
+	if ((*p)->drawn_us != 0)
+		fputs("\r\033[K", stderr);
+	free(*p);
+	*p = NULL;
+}
