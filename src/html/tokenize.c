@@ -150,9 +150,9 @@ read_name(struct html_cursor *c, int class, uint32_t *lead, uint32_t *trail)
 	return any;
 }
 
-/* Behind the '=': false when the input ends. */
+/* Behind the '=': false when the input ends. *opaque: an unquoted value holds an opaque range. */
 static bool
-read_value(struct html_cursor *c, struct html_attr *a)
+read_value(struct html_cursor *c, struct html_attr *a, bool *opaque)
 {
 	int ch;
 
@@ -175,6 +175,7 @@ read_value(struct html_cursor *c, struct html_attr *a)
 		if (!cursor_at_opaque(c))
 			break;
 		cursor_skip_opaque(c);
+		*opaque = true;
 	}
 	a->value_end = c->pos;
 	return c->pos < c->end;
@@ -200,9 +201,10 @@ read_attr(struct tokenizer *t)
 	if (ch == CURSOR_EOF)
 		return false;
 	bool has_value = ch == '=';
+	bool block = false; /* href=a{{else}} href=b */
 	if (has_value) {
 		c->pos++;
-		if (!read_value(c, &a))
+		if (!read_value(c, &a, &block))
 			return false;
 	}
 	if (opaque) {
@@ -214,6 +216,8 @@ read_attr(struct tokenizer *t)
 	buf_add(&t->attrs, &a, sizeof(a));
 	uint32_t index = t->nattrs++;
 	attr_at(t, index)->duplicate = index > t->scope && attr_is_duplicate(t, index);
+	if (block)
+		t->scope = t->nattrs;
 	return true;
 }
 
