@@ -251,7 +251,7 @@ cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const st
 	if (e != NULL)
 		return e;
 	/* Two threads may compile the same part at once; the later one's stays. */
-	int rc = p != NULL ? part_compile(campaign, p, raw, &part, err) : part_compile_header(raw, &part, err);
+	int rc = p != NULL ? part_compile(campaign, p, raw, NULL, &part, err) : part_compile_header(raw, &part, err);
 	if (rc < 0)
 		return NULL;
 	e = entry_new(hash, &k, part);

@@ -337,7 +337,7 @@ template_error(const struct tpl_error *te, struct err *e)
 }
 
 static int
-compile_template(struct part *p, const struct conf_campaign *c, struct err *e)
+compile_template(struct part *p, const struct conf_campaign *c, const struct part_partials *partials, struct err *e)
 {
 	struct region_list l = { .a = p->arena };
 	struct tpl_range *tags = NULL;
@@ -357,6 +357,8 @@ compile_template(struct part *p, const struct conf_campaign *c, struct err *e)
 		.nregions = l.n,
 		.plain = !templates,
 		.compat = true,
+		.partial = partials ? partials->find : NULL,
+		.partial_ctx = partials ? partials->ctx : NULL,
 	};
 	p->tpl = tpl_compile(p->arena, p->text.utf8, &o, &te);
 	if (p->tpl == NULL)
@@ -383,8 +385,8 @@ part_new(size_t first_block)
 }
 
 int
-part_compile(const struct conf_campaign *c, const struct mail_part *mp, struct str raw_body, struct part **out,
-	     struct err *e)
+part_compile(const struct conf_campaign *c, const struct mail_part *mp, struct str raw_body,
+	     const struct part_partials *partials, struct part **out, struct err *e)
 {
 	struct part *p = part_new(raw_body.n * 8 + 4096);
 	struct str raw = arena_str(p->arena, raw_body);
@@ -394,7 +396,7 @@ part_compile(const struct conf_campaign *c, const struct mail_part *mp, struct s
 	p->plain = mp->role == MAIL_ROLE_TEXT;
 	if (mail_text_decode(p->arena, mp, raw, &p->text, e) != 0)
 		goto fail;
-	rc = compile_template(p, c, e);
+	rc = compile_template(p, c, partials, e);
 	if (rc != 0)
 		goto fail;
 	*out = p;

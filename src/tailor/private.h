@@ -51,12 +51,17 @@ struct part {
 /* True for an http(s) URL on a host that the campaign does not exclude. */
 bool part_link_wraps(const struct conf_campaign *c, struct str url);
 bool part_editable(const struct conf_campaign *c, enum mail_role role);
+/* Where {{> name}} comes from: mail has none; template authors have a folder. */
+struct part_partials {
+	bool (*find)(void *ctx, struct str name, struct str *text);
+	void *ctx;
+};
 /*
- * Compiles body, copying it. 0; 1: the part is left alone (unknown charset …); -1: template error, e->text starts with
+ * Compiles body, copying it. partials may be NULL. 0; 1: the part is left alone (unknown charset …); -1: template error, e->text starts with
  * "line L, column C".
  */
-int part_compile(const struct conf_campaign *c, const struct mail_part *p, struct str raw_body, struct part **out,
-		 struct err *e);
+int part_compile(const struct conf_campaign *c, const struct mail_part *p, struct str raw_body,
+		 const struct part_partials *partials, struct part **out, struct err *e);
 /* A header value (already decoded to UTF-8) as template. */
 int part_compile_header(struct str utf8, struct part **out, struct err *e);
 void part_free(struct part **p);
@@ -149,6 +154,8 @@ int copy_token_url(struct copy *c, enum token_purpose purpose, uint16_t link, st
 /* Why a part could not be rendered. */
 enum render_status { RENDER_OK, RENDER_MISSING, RENDER_FAILED };
 
+/* Renders p as UTF-8 text into scratch->utf8, no transfer encoding. */
+enum render_status render_text(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
 /*
  * Renders p into out (appended), transfer-encoded. *recode: the part's charset and transfer encoding changed to UTF-8 /
  * *cte, and its header must follow. RENDER_MISSING: te says which variable.

@@ -144,7 +144,7 @@ on_variable(void *ctx, struct str path, const struct value *v)
 			 : c->layers[i] == c->in->recipient->profile ? str_of(names[3])
 			 : c->layers[i] == c->m->campaign->defaults  ? str_of(names[4])
 								   : str_of(names[0]);
-		const struct value *plugin = value_map_get(c->in->plugin_sources, first);
+		const struct value *plugin = value_map_get(c->in->plugin_sources, path);
 		if (c->layers[i] == c->in->plugin_vars && plugin != NULL && plugin->type == VALUE_STRING)
 			source = arena_printf(c->arena, "plugin %.*s", STR_ARG(plugin->s));
 		break;
@@ -227,6 +227,20 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 	mail_encode_whole(out, buf_str(&c->scratch->utf8), p->text.eol, cte);
 	*recode = true;
 	return RENDER_OK;
+}
+
+enum render_status
+render_text(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e)
+{
+	struct part_sink s = {
+		.sink = { .literal = sink_literal, .text = sink_text, .region = sink_region },
+		.c = c,
+		.p = p,
+		.whole = true,
+		.e = e,
+	};
+	buf_reset(&c->scratch->utf8);
+	return render_once(&s, te, e);
 }
 
 enum render_status

@@ -123,6 +123,25 @@ void tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a
  */
 int tailor_render(const struct tailor_message *m, const struct tailor_input *in, struct tailor_scratch *scratch,
 		  struct arena *a, struct tailor_plan *plan, struct err *e);
+
+/* ---- for template authors ---- */
+
+enum tailor_as { TAILOR_AS_HTML, TAILOR_AS_TEXT, TAILOR_AS_HEADER };
+/*
+ * Renders one template by the rules of a campaign part (escaping by place, unsafe links refused), without mail around
+ * it. partial may be NULL. 0; -1: ERR_INPUT with "line L, column C: …".
+ */
+struct tailor_template {
+	enum tailor_as as;
+	struct str source;
+	const struct value *data; /* a map */
+	const char *language, *time_zone;
+	int64_t now_ms;
+	bool (*partial)(void *ctx, struct str name, struct str *text);
+	void *partial_ctx;
+};
+int tailor_render_template(const struct tailor_template *t, struct tailor_scratch *scratch, struct buf *out, struct err *e);
+
 /* The copy as a whole message, edits applied, for preview and spool. */
 void tailor_write(const struct tailor_message *m, const struct tailor_plan *plan, struct buf *out);
 
