@@ -1,0 +1,336 @@
+/*
+ * admin-config: `mailtailor config` and `mailtailor campaign`.
+ */
+#include "main/admin.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "plugin/plugin.h"
+#include "score/score.h"
+#include "token/token.h"
+
+static const char CONFIG_HELP[] =
+    "usage: mailtailor config show [-c FILE] [--json]\n"
+    "\n"
+    "Loads the configuration with everything it includes and prints what differs from\n"
+    "the defaults, in the file's own grammar. Mistakes go to stderr, all of them.\n"
+    "\n"
+    "  -c, --config FILE   the configuration (else $MAILTAILOR_CONF, else the installed one)\n"
+    "      --json          print JSON\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "Exit codes: 0 loaded, 64 bad command line, 78 mistakes in the configuration.\n";
+
+static const char CAMPAIGN_HELP[] =
+    "usage: mailtailor campaign list  [-c FILE] [--json]\n"
+    "       mailtailor campaign check [-c FILE] [NAME…]\n"
+    "\n"
+    "list    shows the campaigns of the configuration.\n"
+    "check   looks for every mistake that keeps campaigns from running: the files, the\n"
+    "        plugins (missing, unsafe, of another version), the key ring, the send_if\n"
+    "        rules. With NAMEs, rules are checked for these campaigns only.\n"
+    "\n"
+    "  -c, --config FILE   the configuration (else $MAILTAILOR_CONF, else the installed one)\n"
+    "      --json          list: print JSON\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "Exit codes: 0 all is well, 64 bad command line, 78 mistakes (each on stderr, FILE:LINE).\n";
+
+struct options {
+	const char *conf;
+	bool json, help;
+};
+
+/* 0, or an exit code. argv[0] is the sub-verb; the first operand is argv[optind]. */
+static int
+options_read(int argc, char **argv, struct options *o)
+{
+	static const struct option LONG[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			o->conf = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			o->help = true;
+			break;
+		default:
+			return EX_USAGE;
+		}
+	return 0;
+}
+
+static bool
+wants_help(int argc, char **argv)
+{
+	return argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+}
+
+/* "there is no …" for a sub-verb. */
+static int
+unknown_sub(const char *verb, int argc, char **argv, const char *const *subs, size_t n)
+{
+	const char *near = argc >= 2 ? admin_nearest(argv[1], subs, n) : NULL;
+	if (argc < 2)
+		return admin_misuse("say what to do: `mailtailor %s --help` lists it", verb);
+	if (near)
+		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, argv[1], near);
+	return admin_misuse("%s has no \"%s\"; `mailtailor %s --help` lists what it has", verb, argv[1],
+			    verb);
+}
+
+/* ---- config ---- */
+
+static int
+config_show(int argc, char **argv)
+{
+	struct options o = { 0 };
+	int rc = options_read(argc, argv, &o);
+	if (rc != 0)
+		return rc;
+	if (o.help)
+		return admin_usage(stdout, CONFIG_HELP);
+	if (optind < argc)
+		return admin_misuse("config show takes no \"%s\"; name the file with -c", argv[optind]);
+	struct conf *c = admin_conf(o.conf);
+	if (!c)
+		return EX_CONFIG;
+	if (o.json)
+		conf_print_diff_json(c, stdout);
+	else
+		conf_print_diff(c, stdout);
+	conf_free(&c);
+	return EX_OK;
+}
+
+static int
+config_run(int argc, char **argv)
+{
+	static const char *const SUBS[] = { "show" };
+	if (wants_help(argc, argv))
+		return admin_usage(stdout, CONFIG_HELP);
+	if (argc >= 2 && strcmp(argv[1], "show") == 0)
+		return config_show(argc - 1, argv + 1);
+	return unknown_sub("config", argc, argv, SUBS, 1);
+}
+
+const struct admin_verb admin_config_verb = { "config", "show the configuration in force", config_run };
+
+/* ---- campaign list ---- */
+
+static void
+add_names(struct buf *b, const struct conf_list *l, const char *label)
+{
+	for (size_t i = 0; i < l->n; i++)
+		buf_printf(b, "%s%s%s", b->n ? ", " : "", label, l->v[i]);
+}
+
+static int
+campaign_list(int argc, char **argv)
+{
+	static const struct admin_column COLUMNS[] = {
+		{ "NAME", ADMIN_COL_TEXT },    { "CATEGORY", ADMIN_COL_TEXT },
+		{ "MATCH", ADMIN_COL_TEXT },   { "PERSONALIZERS", ADMIN_COL_TEXT },
+		{ "SCORERS", ADMIN_COL_TEXT }, { "SEND IF", ADMIN_COL_TEXT },
+		{ "OPENS", ADMIN_COL_BOOL },   { "CLICKS", ADMIN_COL_BOOL },
+		{ "FILE", ADMIN_COL_TEXT },    { "LINE", ADMIN_COL_NUMBER },
+	};
+	struct options o = { 0 };
+	int rc = options_read(argc, argv, &o);
+	if (rc != 0)
+		return rc;
+	if (o.help)
+		return admin_usage(stdout, CAMPAIGN_HELP);
+	if (optind < argc)
+		return admin_misuse("campaign list takes no \"%s\"", argv[optind]);
+	struct conf *conf = admin_conf(o.conf);
+	if (!conf)
+		return EX_CONFIG;
+	struct admin_table *t = admin_table_new(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]));
+	struct buf match = { 0 }, pers = { 0 }, scorers = { 0 };
+	for (size_t i = 0; i < conf->ncampaigns; i++) {
+		const struct conf_campaign *c = &conf->campaigns[i];
+		char line[16];
+		buf_reset(&match);
+		buf_reset(&pers);
+		buf_reset(&scorers);
+		add_names(&match, &c->match_sender, "sender ");
+		add_names(&match, &c->match_from_domain, "from ");
+		add_names(&match, &c->match_listener, "listener ");
+		add_names(&pers, &c->personalizers, "");
+		add_names(&scorers, &c->scorers, "");
+		snprintf(line, sizeof(line), "%d", c->pos.line);
+		const char *cells[] = { c->name,
+					c->category,
+					match.n ? match.p : NULL,
+					pers.n ? pers.p : NULL,
+					scorers.n ? scorers.p : NULL,
+					c->send_if,
+					c->track_opens ? "yes" : "no",
+					c->track_clicks ? "yes" : "no",
+					c->pos.file,
+					line };
+		admin_table_row(t, cells);
+	}
+	admin_table_print(t, stdout, o.json);
+	if (conf->ncampaigns == 0 && !o.json)
+		fputs("mailtailor: the configuration has no campaign\n", stderr);
+	admin_table_free(&t);
+	buf_free(&match);
+	buf_free(&pers);
+	buf_free(&scorers);
+	conf_free(&conf);
+	return EX_OK;
+}
+
+/* ---- campaign check ---- */
+
+struct check {
+	size_t mistakes;
+};
+
+static void
+check_report(void *ctx, const char *text)
+{
+	struct check *k = ctx;
+	k->mistakes++;
+	fprintf(stderr, "%s\n", text);
+}
+
+/* True when the campaign was asked for. */
+static bool
+named(const struct conf_campaign *c, int n, char **names)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(names[i], c->name) == 0)
+			return true;
+	return n == 0;
+}
+
+/* Names that no campaign has. Returns how many. */
+static int
+unknown_names(const struct conf *conf, int n, char **names)
+{
+	int unknown = 0;
+	const char **known = arena_zalloc_array(conf->arena, sizeof(*known), conf->ncampaigns);
+	for (size_t i = 0; i < conf->ncampaigns; i++)
+		known[i] = conf->campaigns[i].name;
+	for (int i = 0; i < n; i++) {
+		if (conf_campaign_find(conf, str_of(names[i])))
+			continue;
+		const char *near = admin_nearest(names[i], known, conf->ncampaigns);
+		if (near)
+			admin_misuse("there is no campaign \"%s\"; did you mean \"%s\"?", names[i], near);
+		else
+			admin_misuse("there is no campaign \"%s\"; `mailtailor campaign list` shows them",
+				     names[i]);
+		unknown++;
+	}
+	return unknown;
+}
+
+static void
+check_campaign(struct check *k, const struct conf *conf, const struct conf_campaign *c)
+{
+	struct err e = { 0 };
+	struct buf b = { 0 };
+	if (c->send_if && !score_rule_compile(conf->arena, str_of(c->send_if), &e)) {
+		buf_printf(&b, "%s:%d: campaign \"%s\": send_if: %s", c->pos.file, c->pos.line, c->name,
+			   e.text);
+		check_report(k, b.p);
+	}
+	bool links = c->track_opens || c->track_clicks || (c->list_unsubscribe && !c->unsubscribe_mailto);
+	if (links && !c->track_host && !conf->track.host && conf->track.ndomains == 0)
+		fprintf(stderr,
+			"%s:%d: note: campaign \"%s\" has no tracking host: no pixel, tracked link or "
+			"unsubscribe link "
+			"can be made; set host in section track\n",
+			c->pos.file, c->pos.line, c->name);
+	if (c->match_sender.n + c->match_from_domain.n + c->match_listener.n == 0)
+		fprintf(
+		    stderr,
+		    "%s:%d: note: campaign \"%s\" has no match rule; add match_sender, match_from_domain or "
+		    "match_listener if messages do not name it themselves\n",
+		    c->pos.file, c->pos.line, c->name);
+	buf_free(&b);
+}
+
+static void
+check_files(struct check *k, const struct conf *conf)
+{
+	struct err e = { 0 };
+	struct buf b = { 0 };
+	struct plugin_set *set = plugin_set_load(conf, check_report, k);
+	plugin_set_free(&set);
+	struct keyring *keys = keyring_load(conf->keys.file, &e);
+	if (!keys) {
+		if (conf->keys.pos.line > 0)
+			buf_printf(&b, "%s:%d: keys: %s", conf->keys.pos.file, conf->keys.pos.line, e.text);
+		else
+			buf_printf(&b, "%s: keys: %s", conf->file, e.text);
+		check_report(k, b.p);
+	}
+	keyring_free(&keys);
+	buf_free(&b);
+}
+
+static int
+campaign_check(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct check k = { 0 };
+	size_t checked = 0;
+	int rc = options_read(argc, argv, &o);
+	if (rc != 0)
+		return rc;
+	if (o.help)
+		return admin_usage(stdout, CAMPAIGN_HELP);
+	struct conf *conf = admin_conf(o.conf);
+	if (!conf)
+		return EX_CONFIG;
+	if (unknown_names(conf, argc - optind, argv + optind) > 0) {
+		conf_free(&conf);
+		return EX_USAGE;
+	}
+	check_files(&k, conf);
+	for (size_t i = 0; i < conf->ncampaigns; i++)
+		if (named(&conf->campaigns[i], argc - optind, argv + optind)) {
+			check_campaign(&k, conf, &conf->campaigns[i]);
+			checked++;
+		}
+	if (k.mistakes == 0)
+		printf("ok: %zu campaign%s, %zu plugin%s, %zu cap%s\n", checked, checked == 1 ? "" : "s",
+		       conf->nplugins, conf->nplugins == 1 ? "" : "s", conf->ncaps,
+		       conf->ncaps == 1 ? "" : "s");
+	else
+		fprintf(stderr, "mailtailor: %zu mistake%s\n", k.mistakes, k.mistakes == 1 ? "" : "s");
+	conf_free(&conf);
+	return k.mistakes == 0 ? EX_OK : EX_CONFIG;
+}
+
+static int
+campaign_run(int argc, char **argv)
+{
+	static const char *const SUBS[] = { "list", "check" };
+	if (wants_help(argc, argv))
+		return admin_usage(stdout, CAMPAIGN_HELP);
+	if (argc >= 2 && strcmp(argv[1], "list") == 0)
+		return campaign_list(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "check") == 0)
+		return campaign_check(argc - 1, argv + 1);
+	return unknown_sub("campaign", argc, argv, SUBS, 2);
+}
+
+const struct admin_verb admin_campaign_verb = { "campaign", "list the campaigns, check all they need",
+						campaign_run };
