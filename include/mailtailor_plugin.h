@@ -208,13 +208,15 @@ struct mt_host {
 
 	/*
 	 * 1.0: Reading values. All take NULL as MT_NULL.
-	 * value_string: 1 for MT_STRING. value_number: 1 for MT_INTEGER and MT_NUMBER. value_bool: 1 when true.
+	 * value_string: 1 for MT_STRING. value_number: 1 for MT_INTEGER and MT_NUMBER. value_integer: 1 for MT_INTEGER,
+	 * without the rounding that value_number has above 2^53. value_bool: 1 when true.
 	 * value_count: items of a list, entries of a map, else 0. value_item: the i-th item or entry (maps keep the
 	 * order of the text), NULL beyond. value_key: the i-th key of a map, empty beyond. value_get: by key, or NULL.
 	 */
 	enum mt_type (*value_type)(const struct mt_value *v);
 	int (*value_string)(const struct mt_value *v, struct mt_str *out);
 	int (*value_number)(const struct mt_value *v, double *out);
+	int (*value_integer)(const struct mt_value *v, int64_t *out);
 	int (*value_bool)(const struct mt_value *v);
 	size_t (*value_count)(const struct mt_value *v);
 	const struct mt_value *(*value_item)(const struct mt_value *v, size_t i);

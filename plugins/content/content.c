@@ -245,8 +245,11 @@ field_set(const struct mt_request *rq, const struct field *f)
 	const struct mt_host *h = rq->host;
 	struct mt_str s;
 	double number;
+	int64_t integer;
 	if (h->value_string(f->value, &s))
 		return f->html ? h->set_html(rq, f->name, s.p, s.n) : h->set_string(rq, f->name, s.p, s.n);
+	if (h->value_integer(f->value, &integer))
+		return h->set_integer(rq, f->name, integer);
 	if (h->value_number(f->value, &number))
 		return h->set_number(rq, f->name, number);
 	return h->set_bool(rq, f->name, h->value_bool(f->value));

@@ -160,6 +160,15 @@ host_value_number(const struct mt_value *v, double *out)
 }
 
 static int
+host_value_integer(const struct mt_value *v, int64_t *out)
+{
+	const struct value *in = value_in(v);
+	bool ok = in->type == VALUE_INT;
+	*out = ok ? in->i : 0;
+	return ok;
+}
+
+static int
 host_value_bool(const struct mt_value *v)
 {
 	return value_in(v)->type == VALUE_BOOL && value_in(v)->b;
@@ -208,6 +217,7 @@ host_values_fill(struct mt_host *h)
 	h->value_type = host_value_type;
 	h->value_string = host_value_string;
 	h->value_number = host_value_number;
+	h->value_integer = host_value_integer;
 	h->value_bool = host_value_bool;
 	h->value_count = host_value_count;
 	h->value_item = host_value_item;

@@ -67,34 +67,42 @@ job_build(struct run *r, size_t from)
 /* How a wait ended. */
 enum wait_end { WAIT_FINISHED, WAIT_LATE, WAIT_BUSY };
 
+/* When waiting for the job ends without it, and as what. j->lock held. */
+static int64_t
+job_deadline(const struct job *j, int64_t submitted, int64_t budget, enum wait_end *end)
+{
+	if (!j->started) {
+		*end = WAIT_BUSY;
+		return submitted + budget;
+	}
+	*end = WAIT_LATE;
+	return j->step_started + j->steps[j->current].plugin->deadline_us;
+}
+
 /*
  * Waits until the job is finished, its current step is late, or no worker took it in the time that all its steps
  * together may need. *done: steps that are complete.
+ *
+ * Steps begin without waking us, so we look again after the shortest deadline: a step that began meanwhile cannot be
+ * late before that.
  */
 static enum wait_end
 job_wait(struct plugin_set *s, struct job *j, size_t *done)
 {
 	enum wait_end end = WAIT_FINISHED;
-	int64_t submitted = clock_mono_us(), budget = 0;
-	for (size_t i = 0; i < j->nsteps; i++)
-		budget += j->steps[i].plugin->deadline_us;
+	int64_t submitted = clock_mono_us(), budget = 0, shortest = INT64_MAX;
+	for (size_t i = 0; i < j->nsteps; i++) {
+		int64_t d = j->steps[i].plugin->deadline_us;
+		budget += d;
+		shortest = d < shortest ? d : shortest;
+	}
 
 	pthread_mutex_lock(&j->lock);
 	while (!j->finished) {
-		int64_t now = clock_mono_us(), until;
-		if (j->started) {
-			until = j->step_started + j->steps[j->current].plugin->deadline_us;
-			end = WAIT_LATE;
-		} else {
-			/* Look again after one deadline: it may have started and got stuck in the first step. */
-			int64_t look = now + j->steps[0].plugin->deadline_us;
-			until = submitted + budget;
-			end = WAIT_BUSY;
-			if (now < until && look < until)
-				until = look;
-		}
+		int64_t now = clock_mono_us(), until = job_deadline(j, submitted, budget, &end);
 		if (now >= until)
 			break;
+		until = until - now > shortest ? now + shortest : until;
 		struct timespec ts = { (time_t)(until / 1000000), (long)(until % 1000000) * 1000 };
 		pthread_cond_timedwait(&j->wake, &j->lock, &ts);
 	}
