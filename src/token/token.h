@@ -54,11 +54,15 @@ void keyring_free(struct keyring **k);
 /* A ring in memory with one key made from seed; for tests, benchmarks and `render` without keys. */
 struct keyring *keyring_ephemeral(const uint8_t seed[32]);
 
-/* Each writes a new file beside the old one, mode 0600, fsync, rename. generate refuses to overwrite. */
+/*
+ * Each writes a new file beside the old one, fsync, rename (and fsync of the directory). generate: mode 0600,
+ * refuses to overwrite (ERR_USAGE). rotate and retire keep owner, group and mode. Two at once: ERR_TEMP.
+ * retire: ERR_USAGE for the sealing key or one already retired, ERR_MISSING when there is no such key.
+ */
 int keyring_generate(const char *file, int64_t now_ms, struct err *e);
 int keyring_rotate(const char *file, int64_t now_ms, uint32_t *new_id, struct err *e);
-int
-keyring_retire(const char *file, uint32_t id, int64_t now_ms, struct err *e); /* refuses the sealing key */
+int keyring_retire(const char *file, uint32_t id, int64_t now_ms, struct err *e);
+/* Fills up to max entries and returns how many there are. */
 size_t keyring_list(const struct keyring *k, struct key_info *out, size_t max);
 
 /* ---- recipients ---- */
@@ -68,9 +72,14 @@ struct recipient_key {
 	uint8_t b[RECIPIENT_KEY_LEN];
 };
 
-/* lower-case A-label domain, local part as it came. -1: no address (ERR_INPUT). out has no <>, lives in a. */
+/*
+ * lower-case A-label domain, local part as it came (but without needless quotes: "john"@x is john@x, one
+ * mailbox and so one hash). -1: no address (ERR_INPUT; the text does not hold the address). out has no <>,
+ * lives in a.
+ */
 int address_normalize(struct arena *a, struct str addr, struct str *out, struct err *e);
-/* First 16 bytes of HMAC-SHA-256(site key, "addr:" normalised). Also for domains ("domain:" prefix). */
+/* First 16 bytes of HMAC-SHA-256(site key, "addr:" normalised). Also for domains ("domain:" prefix;
+ * in the form that address_normalize gives). */
 void recipient_key_of(const struct keyring *k, struct str normalized, struct recipient_key *out);
 void domain_key_of(const struct keyring *k, struct str domain, struct recipient_key *out);
 /* Any keyed 16-byte id: HMAC(site key, label ":" parts each with its length). For idempotency keys and arm
