@@ -1,13 +1,23 @@
 /*
  * decision: the record of one copy's decision and the places it took; reserve,
- * release, and the expiry index that bounds how long decisions are kept.
+ * release, and the removal of decisions whose time has come.
+ *
+ * There is no index by time: removing the oldest decision of all with each new
+ * one would touch pages far apart, and doubled the cost of a commit when
+ * tried. Instead a reservation looks at its neighbours, decisions of the same recipient on pages it
+ * writes anyway; that suffices for recipients who still get mail. For the
+ * others a sweep walks the ledger in key order, a bounded step every so many
+ * reservations, and finds the expired ones of one page together.
  */
 #include "store/store-private.h"
 
 #include <stdlib.h>
 
-/* Expired decisions removed by each reservation that writes: more than it adds, so that none pile up. */
-#define EXPIRY_STEP 2
+/* Neighbours that a reservation looks at for expired decisions of its own recipient. */
+#define NEIGHBOURS 8
+/* Every so many reservations the sweep goes so many records further. */
+#define SWEEP_EVERY 32
+#define SWEEP_STEP 256
 
 void
 decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const uint8_t idem[16])
@@ -16,18 +26,11 @@ decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const
 	memcpy(out + STORE_KEY_LEN, idem, STORE_KEY_LEN);
 }
 
-static void
-expiry_key(uint8_t out[STORE_EXPIRY_KEY], int64_t expires_ms, const uint8_t idem[16])
-{
-	be64_put(out, (uint64_t)expires_ms);
-	memcpy(out + 8, idem, STORE_KEY_LEN);
-}
-
 enum op_result
 decision_delete(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16],
 		const struct decision_record *d, size_t *removed)
 {
-	uint8_t key[STORE_LEDGER_DECISION_KEY], ekey[STORE_EXPIRY_KEY], caps[STORE_MAX_CAPS][STORE_KEY_LEN];
+	uint8_t key[STORE_LEDGER_DECISION_KEY], caps[STORE_MAX_CAPS][STORE_KEY_LEN];
 	size_t ncaps = d->ncaps, n = 1;
 	enum op_result res = OP_OK;
 	bool found;
@@ -35,15 +38,14 @@ decision_delete(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16
 	memcpy(caps, d->caps, ncaps * STORE_KEY_LEN);
 	int64_t at_ms = d->at_ms;
 	decision_key(key, rk, idem);
-	expiry_key(ekey, d->expires_ms, idem);
 	for (size_t i = 0; i < ncaps && res == OP_OK; i++) {
 		res = cap_give_back(t, caps[i], at_ms, idem, &found);
 		n += res == OP_OK && found;
 	}
 	if (res == OP_OK)
-		res = txn_del(t, t->s->ledger, str_of_key(key, sizeof key), NULL);
-	if (res == OP_OK)
-		res = txn_del(t, t->s->expiry, str_of_key(ekey, sizeof ekey), NULL);
+		res = txn_del(t, t->s->ledger, str_of_key(key, sizeof key), &found);
+	if (res == OP_OK && found)
+		t->decisions_delta--;
 	if (removed)
 		*removed += n;
 	return res;
@@ -65,37 +67,96 @@ decision_find(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16],
 	return res;
 }
 
-/* Removes up to EXPIRY_STEP decisions whose time has come. */
+/* ---- expiry ---- */
+
+/* Positions of expired decisions, collected by a cursor before anything is deleted under it. */
+struct expired {
+	uint8_t key[SWEEP_STEP][STORE_LEDGER_DECISION_KEY];
+	size_t n;
+};
+
+static void
+expired_note(struct expired *x, struct str key, struct str val, int64_t now_ms)
+{
+	struct decision_record d;
+	/* What cannot be read is left to who asks for it and gets the error. */
+	if (key.n == STORE_LEDGER_DECISION_KEY && x->n < SWEEP_STEP && decision_decode(val, &d) == 0 &&
+	    d.expires_ms <= now_ms)
+		memcpy(x->key[x->n++], key.p, key.n);
+}
+
 static enum op_result
-expiry_prune(struct store_txn *t, int64_t now_ms)
+expired_delete(struct store_txn *t, const struct expired *x)
 {
 	enum op_result res = OP_OK;
-	for (int i = 0; i < EXPIRY_STEP && res == OP_OK; i++) {
-		MDB_cursor *c = NULL;
-		MDB_val k, v;
-		uint8_t key[STORE_EXPIRY_KEY], rk[STORE_KEY_LEN];
+	for (size_t i = 0; i < x->n && res == OP_OK; i++) {
+		const uint8_t *rk = x->key[i], *idem = rk + STORE_KEY_LEN;
 		struct decision_record d;
 		bool found;
-		t->rc = mdb_cursor_open(t->txn, t->s->expiry, &c);
-		if (t->rc != 0)
-			return OP_DB;
-		int rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
-		bool sound = rc == 0 && k.mv_size == sizeof key && v.mv_size == sizeof rk;
-		if (sound) {
-			memcpy(key, k.mv_data, sizeof key);
-			memcpy(rk, v.mv_data, sizeof rk);
-		}
-		mdb_cursor_close(c);
-		if (!sound || (int64_t)be64_get(key) > now_ms)
-			break;
-		res = decision_find(t, rk, key + 8, &d, &found, NULL);
-		if (res == OP_OK && found && d.expires_ms == (int64_t)be64_get(key))
-			res = decision_delete(t, rk, key + 8, &d, NULL);
-		else if (res != OP_DB) /* nothing to it any more, or unreadable: then only the index can be
-					  cleaned */
-			res = txn_del(t, t->s->expiry, str_of_key(key, sizeof key), NULL);
+		res = decision_find(t, rk, idem, &d, &found, NULL);
+		if (res == OP_OK && found)
+			res = decision_delete(t, rk, idem, &d, NULL);
 	}
 	return res;
+}
+
+/*
+ * Looks at up to max records from key on; only those under prefix. The key after the last one seen
+ * goes to next (may be NULL): all zero at the end of the table.
+ */
+static enum op_result
+expired_collect(struct store_txn *t, struct str from, struct str prefix, int max, int64_t now_ms,
+		struct expired *x, uint8_t next[STORE_LEDGER_DECISION_KEY])
+{
+	MDB_cursor *c = NULL;
+	MDB_val k = val_of(from), v;
+	x->n = 0;
+	t->rc = mdb_cursor_open(t->txn, t->s->ledger, &c);
+	if (t->rc != 0)
+		return OP_DB;
+	int rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	for (int i = 0; rc == 0 && i < max && str_starts(str_of_val(k), prefix); i++) {
+		expired_note(x, str_of_val(k), str_of_val(v), now_ms);
+		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	}
+	if (next) {
+		memset(next, 0, STORE_LEDGER_DECISION_KEY);
+		if (rc == 0)
+			memcpy(next, k.mv_data,
+			       k.mv_size < STORE_LEDGER_DECISION_KEY ? k.mv_size : STORE_LEDGER_DECISION_KEY);
+	}
+	mdb_cursor_close(c);
+	t->rc = rc == MDB_NOTFOUND ? 0 : rc;
+	return t->rc != 0 ? OP_DB : OP_OK;
+}
+
+/* From where idem would stand (a hash: anywhere among its recipient's) to the recipient's last. */
+static enum op_result
+expire_neighbours(struct store_txn *t, const struct reserve_request *rq)
+{
+	uint8_t key[STORE_LEDGER_DECISION_KEY];
+	struct expired x;
+	decision_key(key, rq->rk, rq->idem);
+	struct str prefix = str_of_key(rq->rk, STORE_KEY_LEN);
+	enum op_result res =
+	    expired_collect(t, str_of_key(key, sizeof key), prefix, NEIGHBOURS, rq->now_ms, &x, NULL);
+	if (res == OP_OK && x.n == 0)
+		res = expired_collect(t, prefix, prefix, NEIGHBOURS, rq->now_ms, &x, NULL);
+	return res != OP_OK ? res : expired_delete(t, &x);
+}
+
+/* sweep_at and sweep_wait belong to who holds LMDB's write lock. */
+static enum op_result
+expire_sweep(struct store_txn *t, int64_t now_ms)
+{
+	struct store *s = t->s;
+	struct expired x;
+	if (s->sweep_wait-- > 0)
+		return OP_OK;
+	s->sweep_wait = SWEEP_EVERY;
+	enum op_result res = expired_collect(t, str_of_key(s->sweep_at, sizeof s->sweep_at), STR(""),
+					     SWEEP_STEP, now_ms, &x, s->sweep_at);
+	return res != OP_OK ? res : expired_delete(t, &x);
 }
 
 /* ---- reserve ---- */
@@ -130,18 +191,17 @@ static enum op_result
 reserve_write(struct store_txn *t, const struct reserve *r, const struct cap_fill *fills)
 {
 	const struct reserve_request *rq = r->rq;
-	uint8_t key[STORE_LEDGER_DECISION_KEY], ekey[STORE_EXPIRY_KEY];
+	uint8_t key[STORE_LEDGER_DECISION_KEY];
 	enum op_result res = OP_OK;
 	decision_key(key, rq->rk, rq->idem);
-	expiry_key(ekey, r->expires_ms, rq->idem);
 	for (size_t i = 0; i < rq->ncaps && res == OP_OK; i++)
 		res = cap_take(t, rq->caps[i].id, rq->now_ms, rq->idem, fills[i].stored, fills[i].expired);
 	if (res == OP_OK)
 		res = txn_put(t, t->s->ledger, str_of_key(key, sizeof key), r->record);
+	t->decisions_delta++;
 	if (res == OP_OK)
-		res = txn_put(t, t->s->expiry, str_of_key(ekey, sizeof ekey),
-			      str_of_key(rq->rk, STORE_KEY_LEN));
-	return res != OP_OK ? res : expiry_prune(t, rq->now_ms);
+		res = expire_neighbours(t, rq);
+	return res != OP_OK ? res : expire_sweep(t, rq->now_ms);
 }
 
 static enum op_result

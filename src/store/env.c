@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_MAP_SIZE ((int64_t)16 << 30)
 #define DEFAULT_MAX_READERS 1024
-#define MAX_TABLES 8
+#define MAX_TABLES 4
 
 int
 store_err(const struct store *s, struct err *e, int rc, const char *what)
@@ -174,8 +175,7 @@ tables_open(struct store *s, MDB_txn *txn, unsigned flags)
 	} tables[] = { { "profile", &s->profile },
 		       { "consent", &s->consent },
 		       { "suppression", &s->suppression },
-		       { "ledger", &s->ledger },
-		       { "expiry", &s->expiry } };
+		       { "ledger", &s->ledger } };
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
 		int rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
 		if (rc != 0)
@@ -245,6 +245,9 @@ store_open(const struct store_options *o, struct err *e)
 	s->map_size = o->map_size > 0 ? o->map_size : DEFAULT_MAP_SIZE;
 	s->read_only = o->read_only;
 	s->tail = &s->head;
+	/* Anywhere, so that restarts do not always sweep the same stretch first. */
+	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)
+		memset(s->sweep_at, 0, sizeof s->sweep_at);
 	pthread_mutex_init(&s->lock, NULL);
 	if (env_open(s, o, e) != 0 || schema_open(s, o, e) != 0)
 		store_close(&s);
@@ -276,13 +279,20 @@ table_entries(MDB_txn *txn, MDB_dbi dbi)
 	return mdb_stat(txn, dbi, &st) == 0 ? (int64_t)st.ms_entries : 0;
 }
 
+static int64_t
+total_read(struct store *s, MDB_txn *txn, struct str name)
+{
+	MDB_val k = val_of(name), v;
+	int64_t n;
+	return mdb_get(txn, s->main, &k, &v) == 0 && count_decode(str_of_val(v), &n) == 0 ? n : 0;
+}
+
 int
 store_stats(struct store *s, struct store_stats *out, struct err *e)
 {
 	MDB_txn *txn;
 	MDB_envinfo info;
 	MDB_stat st;
-	MDB_val k = val_of(STR("totals")), v;
 	*out = (struct store_stats){ 0 };
 	if (read_begin(s, &txn, e) != 0)
 		return -1;
@@ -291,9 +301,8 @@ store_stats(struct store *s, struct store_stats *out, struct err *e)
 	out->profiles = table_entries(txn, s->profile);
 	out->consents = table_entries(txn, s->consent);
 	out->suppressions = table_entries(txn, s->suppression);
-	out->decisions = table_entries(txn, s->expiry);
-	if (mdb_get(txn, s->main, &k, &v) == 0 && count_decode(str_of_val(v), &out->places) != 0)
-		out->places = 0;
+	out->places = total_read(s, txn, STR("places"));
+	out->decisions = total_read(s, txn, STR("decisions"));
 	read_end(s, txn);
 	out->map_used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
 	out->map_size = (int64_t)info.me_mapsize;

@@ -9,9 +9,8 @@
  *   ledger       rk idem                     → decision record (see record.h)
  *                cap id                      → number of places below, kept exact
  *                cap id, time, idem          → nothing: a place
- *   expiry       expires, idem               → rk
  * and in the unnamed database, whose one leaf every commit rewrites anyway:
- *   "schema" → version, "totals" → places in all caps.
+ *   "schema" → version, "places", "decisions" → how many there are.
  *
  * Decisions and places share one tree because a reservation writes both: each
  * tree it touches costs a path of copied pages. Kinds are told apart by key
@@ -20,7 +19,8 @@
  *
  * Every place belongs to a decision that names its cap; a decision lives at
  * least as long as its places count. So no place is orphaned, and forget,
- * release and expiry find all of them.
+ * release and expiry find all of them. The tree has no index by time; see
+ * decision.c.
  */
 #ifndef MT_STORE_STORE_PRIVATE_H
 #define MT_STORE_STORE_PRIVATE_H
@@ -36,19 +36,18 @@
 #define STORE_LEDGER_CAP_KEY 16
 #define STORE_LEDGER_DECISION_KEY 32
 #define STORE_LEDGER_PLACE_KEY 40
-#define STORE_EXPIRY_KEY 24
 
 struct store_txn {
 	struct store *s;
 	MDB_txn *txn;
 	int rc;	    /* LMDB's code when an operation returned OP_DB */
 	bool dirty; /* something was put or deleted */
-	int64_t places_delta;
+	int64_t places_delta, decisions_delta;
 };
 
 struct store {
 	MDB_env *env;
-	MDB_dbi main, profile, consent, suppression, ledger, expiry;
+	MDB_dbi main, profile, consent, suppression, ledger;
 	char *directory;
 	int64_t map_size;
 	bool read_only;
@@ -58,6 +57,11 @@ struct store {
 	bool grouping, leading;
 	struct request *head, **tail;
 	int64_t commits, requests;
+
+	/* decision.c: where its sweep goes on, and after how many reservations. Guarded by LMDB's write lock.
+	 */
+	uint8_t sweep_at[STORE_LEDGER_DECISION_KEY];
+	int sweep_wait;
 
 	/* The admin's batch; used by the thread that began it only. */
 	atomic_bool in_batch;
@@ -149,7 +153,7 @@ cap_give_back(struct store_txn *t, const uint8_t id[16], int64_t at_ms, const ui
 /* ---- decision.c ---- */
 
 void decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const uint8_t idem[16]);
-/* Deletes a decision, its places and its expiry entry; adds what it deleted to *removed (may be NULL). */
+/* Deletes a decision and its places; adds what it deleted to *removed (may be NULL). */
 enum op_result decision_delete(struct store_txn *t, const uint8_t rk[16], const uint8_t idem[16],
 			       const struct decision_record *d, size_t *removed);
 

@@ -93,23 +93,30 @@ txn_open(struct store *s, struct store_txn *t)
 	return mdb_txn_begin(s->env, NULL, 0, &t->txn);
 }
 
-/* The sum over all caps lives beside the tables' roots, on a page that is rewritten anyway. */
+/* The sums live beside the tables' roots, on a page that every commit rewrites anyway. */
 static enum op_result
-totals_write(struct store_txn *t)
+total_add(struct store_txn *t, struct str name, int64_t delta)
 {
 	struct str v;
 	bool found;
 	int64_t n = 0;
 	uint8_t rec[COUNT_RECORD_LEN];
-	if (t->places_delta == 0)
+	if (delta == 0)
 		return OP_OK;
-	if (txn_get(t, t->s->main, STR("totals"), &v, &found) == OP_DB)
+	if (txn_get(t, t->s->main, name, &v, &found) == OP_DB)
 		return OP_DB;
 	if (found && count_decode(v, &n) != 0)
 		n = 0; /* a statistic only */
-	n += t->places_delta;
+	n += delta;
 	count_encode(n < 0 ? 0 : n, rec);
-	return txn_put(t, t->s->main, STR("totals"), str_of_key(rec, sizeof rec));
+	return txn_put(t, t->s->main, name, str_of_key(rec, sizeof rec));
+}
+
+static enum op_result
+totals_write(struct store_txn *t)
+{
+	enum op_result res = total_add(t, STR("places"), t->places_delta);
+	return res != OP_OK ? res : total_add(t, STR("decisions"), t->decisions_delta);
 }
 
 /* Ends t; what changed nothing needs no commit and no disk. 0 or LMDB's code. */
