@@ -84,19 +84,22 @@ void recipient_key_of(const struct keyring *k, struct str normalized, struct rec
 void domain_key_of(const struct keyring *k, struct str domain, struct recipient_key *out);
 /* Any keyed 16-byte id: HMAC(site key, label ":" parts each with its length). For idempotency keys and arm
  * choice. */
-void
-keyed_id(const struct keyring *k, const char *label, const struct str *parts, size_t nparts, uint8_t out[16]);
+void keyed_id(const struct keyring *k, const char *label, const struct str *parts, size_t n, uint8_t out[16]);
 /* Lower-case hex for logs: 16 characters (first 8 bytes) and NUL. */
 void recipient_key_hex(const struct recipient_key *k, char out[33]);
 
 /* ---- sealing (one per thread) ---- */
 
+/* k must outlive it. Cheap to make; each key is scheduled when it is first needed. */
 struct sealer;
 struct sealer *sealer_new(const struct keyring *k);
 void sealer_free(struct sealer **s);
 
-/* Data at rest (profiles): associated data is the recipient key and a purpose word. Appends key id and sealed
- * bytes. */
+/*
+ * Data at rest (profiles): associated data is the recipient key and a purpose word (64 bytes at most).
+ * Appends version, key id and sealed bytes: plain.n + 21. -1: larger than 1 GiB, or OpenSSL failed; out is
+ * then as it was.
+ */
 int sealer_seal_data(struct sealer *s, const char *purpose, const struct recipient_key *rk, struct str plain,
 		     struct buf *out);
 /* ERR_CORRUPT when it does not verify or its key is retired. Appends the plain bytes. */
