@@ -102,4 +102,112 @@ $(BUILD)/tests/plugins/%.so: tests/unit/plugins/%.c include/mailtailor_plugin.h
 .PHONY: test-programs
 test-programs: all $(UNIT_BIN) $(TEST_PLUGINS) $(TOOL_BIN)
 
--include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
+# Unit tests find test plugins and programs here.
+export MT_BUILD := $(abspath $(BUILD))
+TESTS ?= $(patsubst tests/unit/test-%.c,%,$(UNIT_SRC))
+UNIT_RUN := $(TESTS:%=$(BUILD)/tests/test-%)
+GOLDEN_RUN := $(wildcard tests/golden/*.sh)
+# A full recipe line each: integration tests drive a real Postfix and take it in turns.
+INTEGRATION_RUN := $(wildcard tests/integration/*.test)
+
+.PHONY: deps-build deps-check deps-bench deps-fuzz deps-lint
+deps-%:
+	@contrib/install-deps $*
+
+# One recipe after the packages are there: pkg-config is asked only then.
+.PHONY: check check-unit check-asan check-tsan check-tree
+check: deps-check
+	@$(MAKE) --no-print-directory test-programs
+	@tests/run -l $(BUILD)/log contrib/check-tree $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
+
+check-unit: test-programs
+	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN)
+
+# The same tests under sanitizers; each has a build directory of its own.
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TSAN := -fsanitize=thread -fno-omit-frame-pointer
+check-asan: deps-check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(ASAN)" OPT="-O1 -g" test-programs
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(ASAN)" OPT="-O1 -g" run-sanitized
+check-tsan: deps-check
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN="$(TSAN)" OPT="-O1 -g" test-programs
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN="$(TSAN)" OPT="-O1 -g" run-sanitized
+
+.PHONY: run-sanitized
+run-sanitized: export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0
+run-sanitized: export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/tsan.supp
+run-sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp
+run-sanitized:
+	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
+
+# ---- fuzzing: FUZZ_SECONDS each; findings are kept in build/fuzz/NAME/ ----
+FUZZ_SECONDS ?= 60
+FUZZ_NAMES   := $(FUZZ_SRC:tests/fuzz/fuzz-%.c=%)
+FUZZ_FLAGS   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_BIN     := $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz-%)
+$(BUILD)/fuzz/fuzz-%: tests/fuzz/fuzz-%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+
+.PHONY: fuzz fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang-fuzz SAN="$(FUZZ_FLAGS)" OPT="-O1 -g" fuzz-programs
+	@tests/fuzz/run $(BUILD)/clang-fuzz/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
+
+# ---- demo, benchmarks ----
+.PHONY: demo bench
+demo:
+	@contrib/install-deps demo
+	@$(MAKE) --no-print-directory -s all
+	@contrib/demo/run $(abspath $(BUILD))
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory -s all bench-programs
+	@tests/bench/run $(abspath $(BUILD))
+
+BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+.PHONY: bench-programs
+bench-programs: $(BENCH_BIN)
+
+# ---- style ----
+C_FILES  = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+.PHONY: lint format
+lint: deps-lint
+	@contrib/check-tree
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck $(shell git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' 2>/dev/null)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 \
+	    --suppress=missingIncludeSystem -Isrc -Iinclude src plugins
+	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
+format:
+	clang-format -i $(C_FILES)
+
+# ---- install ----
+bindir     := $(DESTDIR)$(PREFIX)/bin
+sbindir    := $(DESTDIR)$(PREFIX)/sbin
+plugindir  := $(DESTDIR)$(PREFIX)/lib/mailtailor/plugins
+includedir := $(DESTDIR)$(PREFIX)/include
+confdir    := $(DESTDIR)$(PREFIX)/etc/mailtailor
+mandir     := $(DESTDIR)$(PREFIX)/share/man
+.PHONY: install clean
+install: all
+	install -d $(bindir) $(sbindir) $(plugindir) $(includedir) $(confdir)/campaigns.d
+	install -m 755 $(BUILD)/bin/mailtailord $(sbindir)
+	install -m 755 $(BUILD)/bin/mailtailor $(bindir)
+	install -m 755 $(PLUGINS) $(plugindir)
+	install -m 644 include/mailtailor_plugin.h $(includedir)
+	@# an admin's own configuration is never overwritten
+	for f in conf/mailtailor.conf conf/campaigns.d/*.conf; do \
+	    t=$(confdir)/$${f#conf/}; [ -e "$$t" ] || install -m 644 "$$f" "$$t"; done
+	for f in contrib/man/*.[1-8]; do \
+	    install -d $(mandir)/man$${f##*.} && install -m 644 "$$f" $(mandir)/man$${f##*.}; done
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/tests $(BUILD)/bench -name '*.d' 2>/dev/null)
