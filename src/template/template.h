@@ -52,6 +52,7 @@ struct tpl_options {
 	/* Partials by name; NULL result: missing (Mustache: empty). The text must live as long as the template. */
 	bool (*partial)(void *ctx, struct str name, struct str *text);
 	void *partial_ctx;
+	bool plain; /* no tags at all: {{…}} is text (regions still work) */
 	bool handlebars_strict_partials; /* a missing partial is an error, as in Handlebars */
 	bool compat;	/* true (default for mail): Mustache's context stack look-up; false: Handlebars' */
 };
@@ -65,8 +66,10 @@ struct tpl_error {
 struct tpl;
 
 /* Offsets of every tag ({{…}}, {{{…}}}, with delimiter changes and comments followed), for html_scan. 0, or -1 with te. */
+enum tpl_tag_kind { TPL_TAG_VARIABLE, TPL_TAG_RAW, TPL_TAG_OPEN, TPL_TAG_ELSE, TPL_TAG_CLOSE, TPL_TAG_PARTIAL, TPL_TAG_OTHER };
 struct tpl_range {
 	uint32_t start, end;
+	enum tpl_tag_kind kind; /* VARIABLE {{x}}, RAW {{{x}}} {{&x}}, OPEN {{#x}} {{^x}}, ELSE {{else}} and lone {{^}}, CLOSE {{/x}}, OTHER: comments, delimiters */
 };
 int tpl_scan(struct arena *a, struct str source, struct tpl_range **tags, size_t *ntags, struct tpl_error *te);
 
@@ -103,6 +106,7 @@ struct tpl_env {
 	const struct value *const *layers; /* maps, highest precedence first; together they are the root context */
 	size_t nlayers;
 	const struct value *root;  /* when not NULL: the root context as is (any type), layers ignored */
+	const struct value *data;  /* a map, may be NULL: what {{@name}} reads beside @root @index @key @first @last */
 	enum tpl_missing missing;  /* ERROR: a {{x}} that resolves to nothing (null, "", missing), with no default, stops the render */
 	int64_t now_ms;
 	const char *time_zone;	   /* IANA name for formatDate; NULL: UTC */
