@@ -46,8 +46,8 @@ name_cmp(const void *key, const void *elem)
 
 	for (size_t i = 0; i < k->n; i++) {
 		int d = (unsigned char)ascii_lower(k->p[i]) - (unsigned char)name[i];
-		if (d != 0)
-			return d;
+		if (d != 0 || name[i] == '\0')
+			return d != 0 ? d : 1; /* a NUL in the input is no end of a name */
 	}
 	return name[k->n] ? -1 : 0;
 }

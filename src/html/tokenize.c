@@ -263,7 +263,7 @@ finish_tag(struct tokenizer *t, struct html_token *tok)
 	bool start = tok->type == HTML_START_TAG;
 
 	tok->end = t->c.pos;
-	tok->attrs = attr_at(t, 0);
+	tok->attrs = t->nattrs > 0 ? attr_at(t, 0) : NULL;
 	tok->nattrs = t->nattrs;
 	if (t->flat)
 		return emit(t, tok);

@@ -236,6 +236,21 @@ test_opaque(void **state)
 	expect("<!{{x}}>y", "!{{x}}!|y");
 }
 
+/* NUL is a letter of names, never their end. */
+static void
+test_nul(void **state)
+{
+	static const char src[] = "<svg></s\0><a\0 b\0=\"\0\"></a\0>";
+	static const char want[] = "<svg>|</s\0>|<a\0 b\0=\"\0>|</a\0>";
+	struct printer p = { .src = src };
+
+	(void)state;
+	html_tokenize(str_make(src, sizeof(src) - 1), NULL, 0, print_token, &p);
+	assert_int_equal(p.out.n, sizeof(want) - 1);
+	assert_memory_equal(p.out.p, want, sizeof(want));
+	buf_free(&p.out);
+}
+
 /* Ranges that no template scanner would give: nothing may be read outside. */
 static void
 test_ill_formed_ranges(void **state)
@@ -407,6 +422,7 @@ main(void)
 		cmocka_unit_test(test_raw_text),
 		cmocka_unit_test(test_script),
 		cmocka_unit_test(test_opaque),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_ill_formed_ranges),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_flat),
