@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "main/paths.h"
 #include "store/store.h"
 #include "token/token.h"
 
@@ -46,10 +47,7 @@ admin_nearest(const char *typed, const char *const *names, size_t n)
 const char *
 admin_conf_path(const char *path_or_null)
 {
-	const char *env = getenv("MAILTAILOR_CONF");
-	if (path_or_null)
-		return path_or_null;
-	return env && *env ? env : MT_PREFIX "/etc/mailtailor/mailtailor.conf";
+	return path_or_null ? path_or_null : paths_conf();
 }
 
 static void
@@ -62,8 +60,7 @@ print_mistake(void *ctx, const char *text)
 struct conf *
 admin_conf(const char *path_or_null)
 {
-	return conf_load(admin_conf_path(path_or_null), MT_PREFIX "/lib/mailtailor/plugins", print_mistake,
-			 NULL);
+	return conf_load(admin_conf_path(path_or_null), paths_plugins(), print_mistake, NULL);
 }
 
 static void

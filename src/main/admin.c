@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "main/paths.h"
 
 static const struct admin_verb *const VERBS[] = {
 	&admin_config_verb,   &admin_campaign_verb, &admin_render_verb,
@@ -33,7 +34,7 @@ usage(FILE *out)
 	      "  mailtailor --version\n"
 	      "\n"
 	      "The configuration is the file given with -c, else $MAILTAILOR_CONF, else\n"
-	      "  " MT_PREFIX "/etc/mailtailor/mailtailor.conf\n",
+	      "  " MT_CONF_FILE "\n",
 	      out);
 	return out == stderr ? EX_USAGE : EX_OK;
 }
@@ -90,6 +91,7 @@ flush(int code)
 int
 main(int argc, char **argv)
 {
+	paths_limit_blas(argv);
 	setlocale(LC_CTYPE, ""); /* widths of table cells; numbers stay in C's form */
 	log_open("mailtailor", LOG_TO_STDERR, LOG_LVL_WARN);
 	if (argc < 2)
