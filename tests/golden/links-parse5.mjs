@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { parse, parseFragment } from "parse5";
 
 const options = { sourceCodeLocationInfo: true, scriptingEnabled: false };
+const VALUE = /^\s*=\s*("([^"]*)"|'([^']*)'|([^\s>]*))/;
 const CONDITIONAL = /^<!--\[if[\s(][^>]*\]>/i;
 
 function htmlFiles(folder) {
@@ -59,17 +60,16 @@ function collect(tree, latin1, base, conditional, found) {
       const attr = linkAttr(node);
       const at = attr && (where.attrs ?? where.startTag?.attrs)?.[attr.key];
       if (!at) continue;
-      const text = latin1.slice(at.startOffset, at.endOffset);
-      const lead = /^[^=]*=\s*/.exec(text);
-      let start = lead ? at.startOffset + lead[0].length : at.endOffset;
-      let end = at.endOffset;
-      if (lead && /["']/.test(text[lead[0].length] ?? "")) {
-        start++;
-        end--;
-      }
-      const value = Buffer.from(attr.value, "latin1").toString("utf8");
+      // parse5 ends the location of `a="b"c` at the name, so the value is read from the source.
+      const from = at.startOffset + attr.key.length;
+      const m = VALUE.exec(latin1.slice(from)) ?? ["", ""];
+      const raw = m[2] ?? m[3] ?? m[4] ?? "";
+      const start = from + m[0].length - raw.length - (m[4] === undefined && m[1] ? 1 : 0);
+      // A reference to a character beyond ASCII cannot be told from bytes here.
+      const wide = raw.includes("&") && /[^\0-\x7f]/.test(attr.value);
+      const value = Buffer.from(attr.value.replaceAll("\ufffd", "\xef\xbf\xbd"), "latin1").toString("utf8");
       // The adoption agency copies elements with their locations: one entry per offset.
-      found.set(base + start, { start: base + start, end: base + end, conditional, value, wide: /[^\0-\xff]/.test(attr.value) });
+      found.set(base + start, { start: base + start, end: base + start + raw.length, conditional, value, wide });
     }
   }
 }
