@@ -1,0 +1,1013 @@
+/* Configuration: every kind of mistake with its file and line, includes, normalised values, printing and
+ * back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "conf/conf-private.h"
+
+/* ---- reports ---- */
+
+static void
+collect(void *ctx, const char *text)
+{
+	struct buf *b = ctx;
+	assert_null(strchr(text, '\n'));
+	buf_printf(b, "%s\n", text);
+}
+
+static struct conf *
+load(const char *text, struct buf *reports)
+{
+	buf_reset(reports);
+	return conf_load_text("t.conf", str_of(text), "/plugins", collect, reports);
+}
+
+/* A load that has to work. */
+static struct conf *
+load_ok(const char *text)
+{
+	struct buf b = { 0 };
+	struct conf *c = load(text, &b);
+	if (!c)
+		fail_msg("refused: %s\n%s", text, b.p);
+	assert_int_equal(b.n, 0);
+	buf_free(&b);
+	return c;
+}
+
+/* Each of these texts has exactly one mistake, whose report begins like this. */
+struct mistake {
+	const char *text, *report;
+};
+
+static void
+check_mistakes(const struct mistake *v, size_t n)
+{
+	struct buf b = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		struct conf *c = load(v[i].text, &b);
+		if (c)
+			fail_msg("accepted: %s", v[i].text);
+		size_t lines = 0;
+		for (size_t k = 0; k < b.n; k++)
+			lines += b.p[k] == '\n';
+		if (strncmp(b.p, v[i].report, strlen(v[i].report)) != 0 || lines != 1)
+			fail_msg("text: %s\nwant: %s\n got: %s", v[i].text, v[i].report, b.p);
+		assert_non_null(strchr(b.p, ';')); /* says what to do */
+	}
+	buf_free(&b);
+}
+#define CHECK(v) check_mistakes((v), sizeof(v) / sizeof((v)[0]))
+
+/* ---- mistakes of form ---- */
+
+static void
+test_syntax(void **state)
+{
+	static const struct mistake V[] = {
+		{ "state {\n\tmap_size = 1G\n",
+		  "t.conf:1: section \"state\" opened here is never closed; add" },
+		{ "\ncampaign a {\n\tlanguage = de\ncampaign b {\n}\n",
+		  "t.conf:2: section \"campaign a\" opened here is not closed before line 4; add" },
+		{ "plugin p {\n\toptions {\n\t\tx = 1\n}\n",
+		  "t.conf:1: section \"plugin p\" opened here is never closed" },
+		{ "state { }\n}\n", "t.conf:2: this } closes nothing" },
+		{ "milter {\n\tsocket = \"unix:/x\n}\n",
+		  "t.conf:2: the string that begins with \"unix:/x is not closed" },
+		{ "# one\n/* two\n", "t.conf:2: the comment that begins here is not closed" },
+		{ "keys {\n\tfile = \"/a\\qb\"\n}\n", "t.conf:2: unknown escape \"\\q\"" },
+		{ "keys {\n\tfile = \"/a\\400\"\n}\n", "t.conf:2: unknown escape \"\\400\"" },
+		{ "keys {\n\tfile = \"/a\\x0\"\n}\n", "t.conf:2: unknown escape \"\\x\"" },
+		{ "keys {\n\tfile = \"/a\\x00\"\n}\n",
+		  "t.conf:2: \"\\x00\": a value cannot hold a NUL byte" },
+		{ "state {\n\tmap_size 1G\n}\n",
+		  "t.conf:2: \"map_size\" lacks an = and a value; write map_size =" },
+		{ "state {\n\tmap_size =\n\tmax_readers = 64\n}\n", "t.conf:2: \"map_size\" has no value" },
+		{ "state {\n\tmap_size =\n}\n", "t.conf:2: \"map_size\" has no value" },
+		{ "state {\n\tmap_size = 1G M\n}\n", "t.conf:2: \"M\" stands behind a value" },
+		{ "state {\n\t\"map_size\" = 1G\n}\n",
+		  "t.conf:2: \"map_size\" stands where a setting should begin" },
+		{ "state {\n\tma|p = 1G\n}\n", "t.conf:2: \"ma|p\" is out of place" },
+		{ "state\n{\n\t= 1G\n}\n", "t.conf:3: \"=\" is out of place" },
+		{ "state {\n\t{ }\n}\n", "t.conf:2: \"{\" is out of place" },
+		{ "campaign a {\n\tmatch_sender = { \"@a.b\"\n\t\"@c.d\" }\n}\n",
+		  "t.conf:3: \"@c.d\" is out of place in the list" },
+		{ "campaign a {\n\tmatch_sender = { \"@a.b\",\n\tlanguage = de\n}\n",
+		  "t.conf:3: \"=\" is out of place in the list \"match_sender\" (line 2)" },
+		{ "campaign a {\n\tmatch_sender = { ,\n}\n}\n",
+		  "t.conf:2: \",\" is out of place in the list" },
+		{ "cap a b {\n\tlimit = 5\n}\n", "t.conf:1: \"cap\" lacks an = and a value" },
+		{ "state {\n\tmap_size = 1G\x01\n}\n", "t.conf:2: control character 0x01" },
+		{ "# \xff\nstate { }\n", "t.conf:1: this line is not UTF-8" },
+		{ "include\n", "t.conf:1: include names no file" },
+		{ "state {\n\ta { b { c { d { } } } }\n}\n", "t.conf:2: sections are nested too deep here" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+static void
+test_schema(void **state)
+{
+	static const struct mistake V[] = {
+		{ "milter {\n\tsokcet = \"unix:/x\"\n}\n",
+		  "t.conf:2: unknown key \"sokcet\" in section \"milter\"; did you mean \"socket\"?" },
+		{ "milter {\n\tSOCKET = \"unix:/x\"\n}\n",
+		  "t.conf:2: unknown key \"SOCKET\" in section \"milter\"; did you mean" },
+		{ "camapign x { }\n", "t.conf:1: unknown section \"camapign\"; did you mean \"campaign\"?" },
+		{ "cap a {\n\tlimit = 0\n\tmax_message = 5\n}\n",
+		  "t.conf:3: unknown key \"max_message\" in section \"cap\"; it belongs in section "
+		  "\"milter\"" },
+		{ "socket = \"unix:/x\"\n",
+		  "t.conf:1: unknown key \"socket\"; it belongs in section \"milter\"" },
+		{ "domain a.b { }\n",
+		  "t.conf:1: unknown section \"domain\"; it belongs in section \"track\"" },
+		{ "xyzzyplugh = 1\n", "t.conf:1: unknown key \"xyzzyplugh\"; take it out" },
+		{ "xyzzyplugh {\n\ta = 1\n}\n", "t.conf:1: unknown section \"xyzzyplugh\"; take it out" },
+		{ "\ncap { limit = 1 }\n", "t.conf:2: section \"cap\" lacks its name; write cap NAME {" },
+		{ "state x { }\n", "t.conf:1: section \"state\" has no name; write state {" },
+		{ "state = 5\n", "t.conf:1: \"state\" is a section; write state { … }" },
+		{ "campaign = x\n", "t.conf:1: \"campaign\" is a section; write campaign NAME { … }" },
+		{ "campaign c {\n\tdefaults = x\n}\n",
+		  "t.conf:2: \"defaults\" is a section; write defaults { … }" },
+		{ "campaign c {\n\tlanguage { }\n}\n",
+		  "t.conf:2: \"language\" is a setting; write language = …" },
+		{ "campaign c {\n\tlanguage = { de, en }\n}\n",
+		  "t.conf:2: \"language\" takes one value, not a list" },
+		{ "campaign c {\n\tlanguage += de\n}\n",
+		  "t.conf:2: \"language\" takes one value; write = instead of +=" },
+		{ "campaign c {\n\tdefaults {\n\t\ta = { b }\n\t}\n}\n",
+		  "t.conf:3: \"a\" is no plain value; in section \"defaults\"" },
+		{ "campaign c {\n\tdefaults {\n\t\ta += b\n\t}\n}\n", "t.conf:3: \"a\" is no plain value" },
+		{ "campaign c {\n\tdefaults {\n\t\ta.b = c\n\t}\n}\n",
+		  "t.conf:3: the field \"a.b\" has a dot in its name" },
+		{ "campaign c {\n\tdefaults {\n\t\ta = \"\\x1b\"\n\t}\n}\n",
+		  "t.conf:3: the value of \"a\" is" },
+		{ "plugin p {\n\toptions {\n\t\ta = \"\\xff\"\n\t}\n}\n", "t.conf:3: the value of \"a\" is" },
+		{ "include \"x.conf\"\n", "t.conf:1: \"x.conf\" cannot be included from a text in memory" },
+		{ "state {\n\tinclude \"x.conf\"\n}\n", "t.conf:2: include stands within section \"state\"" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+static void
+test_duplicates(void **state)
+{
+	static const struct mistake V[] = {
+		{ "cap a { limit = 0 }\ncap a { limit = 0 }\n",
+		  "t.conf:2: cap \"a\" is there twice (first at t.conf:1)" },
+		{ "plugin a { }\n\nplugin \"a\" { }\n",
+		  "t.conf:3: plugin \"a\" is there twice (first at t.conf:1)" },
+		{ "campaign a { }\ncampaign b { }\ncampaign a { }\n",
+		  "t.conf:3: campaign \"a\" is there twice (first at t.conf:1)" },
+		{ "state { }\nkeys { }\nstate { }\n",
+		  "t.conf:3: section \"state\" is there twice (first at t.conf:1)" },
+		{ "campaign a {\n\tlanguage = de\n\tlanguage = en\n}\n",
+		  "t.conf:3: \"language\" is set twice (first at t.conf:2); keep one" },
+		{ "campaign a {\n\tmatch_sender = { \"@a\" }\n\tmatch_sender = { \"@b\" }\n}\n",
+		  "t.conf:3: \"match_sender\" is set twice (first at t.conf:2); keep one, or add to the list "
+		  "with +=" },
+		{ "campaign a {\n\tdefaults {\n\t\tx = 1\n\t\tx = 2\n\t}\n}\n",
+		  "t.conf:4: \"x\" is set twice (first at t.conf:3)" },
+		{ "track {\n\tdomain a.b { host = \"https://t\" }\n\tdomain A.B { host = \"https://t\" "
+		  "}\n}\n",
+		  "t.conf:3: domain \"a.b\" is there twice (first at t.conf:2)" },
+		{ "campaign a {\n\tmatch_sender = { \"@a\", \"@A\" }\n}\n",
+		  "t.conf:2: \"@A\" is in the list \"match_sender\" twice" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+/* ---- mistakes of meaning ---- */
+
+static void
+test_values(void **state)
+{
+	static const struct mistake V[] = {
+		{ "state {\n\tdirectory = \"var\"\n}\n",
+		  "t.conf:2: \"var\" is no absolute path; begin it with /" },
+		{ "state {\n\tmap_size = 5;\n}\n", "t.conf:2: \"5;\" is no size" },
+		{ "state {\n\tmap_size = 64K\n}\n",
+		  "t.conf:2: 64K is out of range for map_size; write 1M to" },
+		{ "state {\n\tmax_readers = many\n}\n",
+		  "t.conf:2: \"many\" is no whole number; write digits" },
+		{ "state {\n\tmax_readers = 99999999999999999999\n}\n",
+		  "t.conf:2: \"99999999999999999999\" is no whole number" },
+		{ "milter {\n\tsocket_mode = 888\n}\n", "t.conf:2: \"888\" is no file mode; write octal" },
+		{ "milter {\n\tsocket_mode = 07777\n}\n", "t.conf:2: \"07777\" is no file mode" },
+		{ "milter {\n\tsocket_group = \"a b\"\n}\n", "t.conf:2: \"a b\" is no group" },
+		{ "milter {\n\ttrust_authenticated = maybe\n}\n",
+		  "t.conf:2: \"maybe\" is neither yes nor no" },
+		{ "milter {\n\tdrain_timeout = 30\n}\n",
+		  "t.conf:2: \"30\" is no duration; write a whole number and a unit" },
+		{ "milter {\n\tdrain_timeout = 2d\n}\n",
+		  "t.conf:2: 2d is out of range for drain_timeout; write 0ms to 1h" },
+		{ "milter {\n\tlog_level = loud\n}\n",
+		  "t.conf:2: \"loud\" is not known for log_level; write error, warning, info or debug" },
+		{ "milter {\n\tlog_target = file\n}\n",
+		  "t.conf:2: \"file\" is not known for log_target; write stderr or syslog" },
+		{ "plugin p {\n\tdeadline = 0s\n}\n", "t.conf:2: \"0s\" has to be more than 0" },
+		{ "plugin p {\n\tpath = \"\"\n}\n", "t.conf:2: the value \"\" is empty" },
+		{ "plugin p {\n\tpath = \"a\\nb\"\n}\n",
+		  "t.conf:2: the value \"a?b\" holds a control character" },
+		{ "plugin p {\n\tpath = \"a\\xffb\"\n}\n", "t.conf:2: the value \"a" },
+		{ "plugin \"p p\" { }\n", "t.conf:1: \"p p\" is no name for a plugin" },
+		{ "campaign \"\" { }\n", "t.conf:1: \"\" is no name for a campaign" },
+		{ "campaign a12345678901234567890123456789012345678901234567890123456789012345 { }\n",
+		  "t.conf:1: \"a1234" },
+		{ "track {\n\tdomain \"a..b\" { host = \"https://t\" }\n}\n",
+		  "t.conf:2: \"a..b\" is no domain" },
+		{ "track {\n\tdomain a.b { }\n}\n",
+		  "t.conf:2: domain \"a.b\" has no host; add host = \"https://t.a.b\"" },
+		{ "cap c {\n\tlimit = -1\n\twindow = 1d\n}\n",
+		  "t.conf:2: \"-1\" is negative; write 0 to switch it off" },
+		{ "cap c {\n\tlimit = 1\n\twindow = 0s\n}\n", "t.conf:3: \"0s\" has to be more than 0" },
+		{ "cap c {\n\tlimit = 1\n\twindow = \"-1d\"\n}\n", "t.conf:3: \"-1d\" is negative" },
+		{ "cap c {\n\twindow = 1d\n}\n", "t.conf:1: cap \"c\" has no limit; add limit" },
+		{ "\ncap c {\n\tlimit = 3\n}\n", "t.conf:2: cap \"c\" has no window; add window" },
+		{ "cap c {\n\tlimit = 0\n\taction = defer\n}\n",
+		  "t.conf:3: action \"defer\" needs the spool, which this version "
+		  "does not have; use discard or reject" },
+		{ "cap c {\n\tlimit = 0\n\tscope = host\n}\n",
+		  "t.conf:3: \"host\" is not known for scope; write recipient or domain" },
+		{ "cap c {\n\tlimit = 0\n\tcategory = { a, transactional }\n}\n",
+		  "t.conf:3: category \"transactional\" is never capped" },
+		{ "cap c {\n\tlimit = 0\n\tcategory = { \"a b\" }\n}\n", "t.conf:3: \"a b\" is no name" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+static void
+test_campaign_values(void **state)
+{
+	static const struct mistake V[] = {
+		{ "campaign c {\n\trecipients = many\n}\n",
+		  "t.conf:2: recipients = \"many\" needs the spool" },
+		{ "campaign c {\n\tcategory = \"a b\"\n}\n", "t.conf:2: \"a b\" is no name" },
+		{ "campaign c {\n\tmatch_sender = { \"shop.example\" }\n}\n",
+		  "t.conf:2: \"shop.example\" is no sender" },
+		{ "campaign c {\n\tmatch_sender = {\n\t\t\"@a\",\n\t\t\"a@b@c\"\n\t}\n}\n",
+		  "t.conf:4: \"a@b@c\" is no sender" },
+		{ "campaign c {\n\tmatch_sender = { \"a b@c\" }\n}\n", "t.conf:2: \"a b@c\" is no sender" },
+		{ "campaign c {\n\tmatch_from_domain = { \"@shop.example\" }\n}\n",
+		  "t.conf:2: \"@shop.example\" has an @" },
+		{ "campaign c {\n\tmatch_from_domain = { \"bücher.example\" }\n}\n",
+		  "t.conf:2: \"bücher.example\" is not ASCII; "
+		  "write the domain in its xn-- form" },
+		{ "campaign c {\n\texclude_hosts = { \"*.shop.example\" }\n}\n",
+		  "t.conf:2: \"*.shop.example\" has a wildcard" },
+		{ "campaign c {\n\texclude_hosts = { \"a/b\" }\n}\n", "t.conf:2: \"a/b\" is no domain" },
+		{ "campaign c {\n\tmatch_listener = { \"a b\" }\n}\n", "t.conf:2: \"a b\" is no listener" },
+		{ "campaign c {\n\tmatch_listener = { \"\" }\n}\n", "t.conf:2: \"\" is no listener" },
+		{ "plugin click { }\ncampaign c {\n\tscorers = { clik }\n}\n",
+		  "t.conf:3: there is no plugin \"clik\"; did you mean" },
+		{ "campaign c {\n\tpersonalizers = { a-b }\n}\n",
+		  "t.conf:2: there is no plugin \"a-b\"; add plugin a-b" },
+		{ "campaign c {\n\tsend_if = \"click > 1\"\n}\n",
+		  "t.conf:2: send_if needs a score and campaign \"c\" has no scorers" },
+		{ "campaign c {\n\tscorers = { }\n\tsend_if = \"click > 1\"\n}\n",
+		  "t.conf:3: send_if needs a score and the list" },
+		{ "plugin p { }\ncampaign c {\n\tscorers = { p }\n\tsend_if = \"\"\n}\n",
+		  "t.conf:4: the rule \"\" is empty" },
+		{ "campaign c {\n\tmissing = defer\n}\n",
+		  "t.conf:2: \"defer\" is not known for missing; write fallback or hold" },
+		{ "campaign c {\n\ttracking_unknown = ask\n}\n",
+		  "t.conf:2: \"ask\" is not known for tracking_unknown" },
+		{ "campaign c {\n\tlink_lifetime = 0s\n}\n",
+		  "t.conf:2: 0s is out of range for link_lifetime; write 1s to 20y" },
+		{ "campaign c {\n\tunsubscribe_mailto = \"leave\"\n}\n",
+		  "t.conf:2: \"leave\" is no mail address" },
+		{ "campaign c {\n\tunsubscribe_mailto = \"mailto:a@b?x=>\"\n}\n",
+		  "t.conf:2: \"mailto:a@b?x=>\" is no mail address" },
+		{ "campaign c {\n\tfeedback_id = abcd\n}\n",
+		  "t.conf:2: \"abcd\" does not do as feedback_id" },
+		{ "campaign c {\n\tfeedback_id = a123456789012345\n}\n",
+		  "t.conf:2: \"a123456789012345\" does not do as" },
+		{ "campaign c {\n\tfeedback_id = \"abc:de\"\n}\n", "t.conf:2: \"abc:de\" does not do as" },
+		{ "campaign c {\n\tlanguage = d\n}\n", "t.conf:2: \"d\" is no language tag" },
+		{ "campaign c {\n\tlanguage = de_DE\n}\n", "t.conf:2: \"de_DE\" is no language tag" },
+		{ "campaign c {\n\tlanguage = \"de-\"\n}\n", "t.conf:2: \"de-\" is no language tag" },
+		{ "campaign c {\n\ttime_zone = \"Europe/Nowhere\"\n}\n",
+		  "t.conf:2: time zone \"Europe/Nowhere\" is not known" },
+		{ "campaign c {\n\ttime_zone = \"../../etc/passwd\"\n}\n", "t.conf:2: time zone" },
+		{ "campaign c {\n\ttime_zone = \"/etc/localtime\"\n}\n", "t.conf:2: time zone" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+/* Many at once: all are reported, in the order of the file. */
+static void
+test_all_mistakes(void **state)
+{
+	static const char WANT[] = "t.conf:2: unknown key \"sokcet\"";
+	struct buf b = { 0 };
+	(void)state;
+	assert_null(load("milter {\n sokcet = a\n log_level = loud\n drain_timeout\n max_message = x\n}\n"
+			 "cap a {\n limit = -1\n}\ncampaign c {\n language = {}\n time_zone = X\n",
+			 &b));
+	static const int LINES[] = { 2, 3, 4, 5, 8, 10, 11, 12 };
+	char *p = b.p;
+	assert_memory_equal(p, WANT, strlen(WANT));
+	for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {
+		char prefix[32];
+		snprintf(prefix, sizeof(prefix), "t.conf:%d: ", LINES[i]);
+		if (!p || strncmp(p, prefix, strlen(prefix)) != 0)
+			fail_msg("want %s in:\n%s", prefix, b.p);
+		p = strchr(p, '\n') + 1;
+	}
+	assert_int_equal(*p, '\0');
+	buf_free(&b);
+}
+
+/* A string that libConfuse would leave open must not reach into the next load. */
+static void
+test_no_state_left(void **state)
+{
+	struct buf b = { 0 };
+	static const char *const BAD[] = {
+		"state { directory = \"/x", "state { directory = '/x",	"/* open",	"#",	      "#\n",
+		"state { directory = \"${", "state { directory = \"\\", "\xef\xbb\xbf", "a = \"\\8\""
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct conf *c = load(BAD[i], &b);
+		conf_free(&c);
+		c = load_ok("state {\n directory = \"/y\"\n}\n");
+		assert_string_equal(c->state.directory, "/y");
+		conf_free(&c);
+	}
+	buf_free(&b);
+}
+
+static void
+test_limits(void **state)
+{
+	struct buf text = { 0 }, b = { 0 };
+	(void)state;
+	buf_reserve(&text, CONF_MAX_FILE + 2);
+	memset(text.p, ' ', CONF_MAX_FILE + 1);
+	assert_null(conf_load_text("t.conf", str_make(text.p, CONF_MAX_FILE + 1), "", collect, &b));
+	assert_string_equal(b.p, "t.conf: is larger than 4 MB; make it smaller\n");
+	buf_reset(&b);
+	struct conf *c = conf_load_text("t.conf", str_make(text.p, CONF_MAX_FILE), "", collect, &b);
+	assert_non_null(c);
+	conf_free(&c);
+
+	buf_reset(&text);
+	for (int i = 0; i < 500; i++)
+		buf_printf(&text, "bad%d = 1\n", i);
+	assert_null(load(text.p, &b));
+	size_t lines = 0;
+	for (size_t i = 0; i < b.n; i++)
+		lines += b.p[i] == '\n';
+	assert_int_equal(lines, CONF_MAX_MISTAKES + 1);
+	assert_non_null(strstr(b.p, "t.conf: there are more mistakes; mend these first\n"));
+
+	buf_reset(&text);
+	buf_adds(&text, STR("campaign c {\n defaults {\n"));
+	for (int i = 0; i < CONF_MAX_CHILDREN + 9; i++)
+		buf_printf(&text, "f%d = 1\n", i);
+	buf_adds(&text, STR("}\n}\n"));
+	assert_null(load(text.p, &b));
+	assert_non_null(strstr(b.p, "too many settings in this section; at most 4096"));
+	buf_free(&text);
+	buf_free(&b);
+}
+
+/* ---- what comes out ---- */
+
+static void
+test_defaults(void **state)
+{
+	struct conf *c = load_ok("campaign c { }\nplugin p { }\n");
+	uint8_t v6_loop[16] = { [15] = 1 }, v4_loop[16] = { [10] = 0xff, 0xff, 127, 9, 9, 9 },
+		other[16] = { [10] = 0xff, 0xff, 128, 0, 0, 1 };
+	(void)state;
+	assert_string_equal(c->file, "t.conf");
+	assert_string_equal(c->plugin_directory, "/plugins");
+	assert_string_equal(c->state.directory, "/var/lib/mailtailor");
+	assert_int_equal(c->state.map_size, 16LL << 30);
+	assert_int_equal(c->state.max_readers, 1024);
+	assert_string_equal(c->milter.socket, "unix:/run/mailtailor/milter.sock");
+	assert_int_equal(c->milter.socket_mode, 0660);
+	assert_null(c->milter.socket_group);
+	assert_true(c->milter.trust_authenticated);
+	assert_int_equal(c->milter.max_message, 50 << 20);
+	assert_int_equal(c->milter.template_cache, 64 << 20);
+	assert_int_equal(c->milter.drain_timeout_ms, 30000);
+	assert_int_equal(c->milter.log_target, LOG_TO_STDERR);
+	assert_int_equal(c->milter.log_level, LOG_LVL_INFO);
+	assert_true(conf_trusts(c, v6_loop) && conf_trusts(c, v4_loop) && !conf_trusts(c, other));
+	assert_null(c->track.host);
+	assert_string_equal(c->plugins[0].path, "p.so");
+	assert_int_equal(c->plugins[0].deadline_ms, 50);
+	assert_int_equal(c->plugins[0].pos.line, 2);
+	const struct conf_campaign *k = conf_campaign_find(c, STR("c"));
+	assert_non_null(k);
+	assert_null(conf_campaign_find(c, STR("C")));
+	assert_string_equal(k->category, "marketing");
+	assert_true(k->templates && k->rewrite_to && k->track_opens && k->track_clicks &&
+		    k->list_unsubscribe);
+	assert_false(k->templates_amp || k->require_consent);
+	assert_int_equal(k->missing, CONF_MISSING_FALLBACK);
+	assert_int_equal(k->tracking_unknown, CONF_CONSENT_ALLOW);
+	assert_int_equal(k->link_lifetime_ms, 2 * 365 * 86400000LL);
+	assert_string_equal(k->language, "en");
+	assert_string_equal(k->time_zone, "UTC");
+	assert_null(k->send_if);
+	assert_null(k->feedback_id);
+	assert_int_equal(k->ndefaults, 0);
+	assert_int_equal(k->defaults->type, VALUE_MAP);
+	assert_int_equal(k->pos.line, 1);
+	conf_free(&c);
+	assert_null(c);
+	conf_free(&c);
+}
+
+static void
+test_sockets(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} V[] = {
+		{ "unix:/run/x", "unix:/run/x" },
+		{ "local:/run/x", "unix:/run/x" },
+		{ "/run/x", "unix:/run/x" },
+		{ "inet:8891@127.0.0.1", "inet:8891@127.0.0.1" },
+		{ "inet:127.0.0.1:8891", "inet:8891@127.0.0.1" },
+		{ "inet:Localhost:8891", "inet:8891@localhost" },
+		{ "inet6:8891@localhost", "inet6:8891@localhost" },
+		{ "inet6:8891@::1", "inet6:8891@[::1]" },
+		{ "inet:[::1]:8891", "inet6:8891@[::1]" },
+		{ "inet6:8891@[::1]", "inet6:8891@[::1]" },
+		{ "inet:8891", NULL },
+		{ "inet:a:0", NULL },
+		{ "inet:a:65536", NULL },
+		{ "inet:a:x", NULL },
+		{ "inet::80", NULL },
+		{ "inet:", NULL },
+		{ "unix:x", NULL },
+		{ "unix:/", NULL },
+		{ "tcp:1@a", NULL },
+		{ "8891@localhost", NULL },
+		{ "", NULL },
+		{ "inet:1@a b", NULL },
+		{ "inet:[::g]:80", NULL },
+	};
+	struct arena *a = arena_new(1024);
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		const char *why = NULL, *got = conf_socket(a, str_of(V[i].in), &why);
+		if (V[i].out ? !got || strcmp(got, V[i].out) != 0 : got || !why || !strchr(why, ';'))
+			fail_msg("%s → %s (%s)", V[i].in, got ? got : "NULL", why ? why : "");
+	}
+	arena_free(&a);
+}
+
+static void
+test_host_urls(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} V[] = {
+		{ "https://t.example.com", "https://t.example.com" },
+		{ "HTTPS://T.Example.com/", "https://t.example.com" },
+		{ "http://127.0.0.1:8080/", "http://127.0.0.1:8080" },
+		{ "http://[::1]:8080", "http://[::1]:8080" },
+		{ "https://[::1]/", "https://[::1]" },
+		{ "https://t.example.com/x", NULL },
+		{ "https://t.example.com//", NULL },
+		{ "https://t.example.com?x", NULL },
+		{ "https://t.example.com#x", NULL },
+		{ "https://a@t.example.com", NULL },
+		{ "https://t.example.com:0", NULL },
+		{ "https://t.example.com:", NULL },
+		{ "https://t.example.com:99999", NULL },
+		{ "https://", NULL },
+		{ "https:///", NULL },
+		{ "t.example.com", NULL },
+		{ "ftp://t.example.com", NULL },
+		{ "https://t ex", NULL },
+		{ "javascript:alert(1)", NULL },
+		{ "https://[::1", NULL },
+		{ "https://[::1]x", NULL },
+	};
+	struct arena *a = arena_new(1024);
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		const char *why = NULL, *got = conf_host_url(a, str_of(V[i].in), &why);
+		if (V[i].out ? !got || strcmp(got, V[i].out) != 0 : got || !why || !strchr(why, ';'))
+			fail_msg("%s → %s (%s)", V[i].in, got ? got : "NULL", why ? why : "");
+	}
+	arena_free(&a);
+}
+
+static void
+test_networks(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} V[] = {
+		{ "10.0.0.0/8", "10.0.0.0/8" },
+		{ "192.0.2.1", "192.0.2.1/32" },
+		{ "0.0.0.0/0", "0.0.0.0/0" },
+		{ "2001:db8::/32", "2001:db8::/32" },
+		{ "[2001:db8::]/32", "2001:db8::/32" },
+		{ "::1", "::1/128" },
+		{ "::/0", "::/0" },
+		{ "::ffff:10.0.0.0/104", "10.0.0.0/8" },
+		{ "10.0.0.1/8", NULL },
+		{ "2001:db8::1/32", NULL },
+		{ "10.0.0.0/33", NULL },
+		{ "::/129", NULL },
+		{ "10.0.0.0/", NULL },
+		{ "10.0.0.0/x", NULL },
+		{ "10.0.0/8", NULL },
+		{ "x", NULL },
+		{ "", NULL },
+		{ "10.0.0.0/-1", NULL },
+		{ "10.0.0.0/0008", NULL },
+	};
+	struct arena *a = arena_new(1024);
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		struct conf_net net;
+		struct buf b = { 0 };
+		const char *why = NULL;
+		int rc = conf_net_parse(a, str_of(V[i].in), &net, &why);
+		if (rc == 0)
+			conf_net_print(&b, &net);
+		if (V[i].out ? rc != 0 || strcmp(b.p, V[i].out) != 0 : rc == 0 || !why || !strchr(why, ';'))
+			fail_msg("%s → %s (%s)", V[i].in, rc == 0 ? b.p : "-1", why ? why : "");
+		buf_free(&b);
+	}
+	arena_free(&a);
+}
+
+static void
+test_trusts(void **state)
+{
+	static const struct {
+		const char *net, *addr;
+		bool in;
+	} V[] = {
+		{ "10.0.0.0/8", "::ffff:10.255.0.1", true },
+		{ "10.0.0.0/8", "::ffff:11.0.0.1", false },
+		{ "192.0.2.128/25", "::ffff:192.0.2.129", true },
+		{ "192.0.2.128/25", "::ffff:192.0.2.127", false },
+		{ "0.0.0.0/0", "::ffff:1.2.3.4", true },
+		{ "0.0.0.0/0", "2001:db8::1", false },
+		{ "2001:db8::/33", "2001:db8:7fff::1", true },
+		{ "2001:db8::/33", "2001:db8:8000::1", false },
+		{ "::1/128", "::1", true },
+		{ "::1/128", "::2", false },
+		{ "::/0", "::ffff:1.2.3.4", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		char text[128];
+		struct in6_addr addr;
+		snprintf(text, sizeof(text), "milter { trusted_networks = { \"%s\" } }\n", V[i].net);
+		struct conf *c = load_ok(text);
+		assert_int_equal(inet_pton(AF_INET6, V[i].addr, &addr), 1);
+		if (conf_trusts(c, addr.s6_addr) != V[i].in)
+			fail_msg("%s in %s", V[i].addr, V[i].net);
+		conf_free(&c);
+	}
+	struct conf *c = load_ok("milter { trusted_networks = {} }\n");
+	assert_int_equal(c->milter.ntrusted, 0);
+	conf_free(&c);
+	c = load_ok("milter { trusted_networks += { 10.0.0.0/8 } }\n");
+	assert_int_equal(c->milter.ntrusted, 3);
+	conf_free(&c);
+	c = load_ok("milter { trusted_networks = 10.0.0.0/8 trusted_networks += { 192.0.2.1, } }\n");
+	assert_int_equal(c->milter.ntrusted, 2);
+	conf_free(&c);
+}
+
+/* Values as written: quotes, escapes, ${…} left alone, comments of all kinds, words with odd signs. */
+static void
+test_strings(void **state)
+{
+	struct conf *c = load_ok("\xef\xbb\xbf# a\r\n//b\n/* c\n\"d\" { */ plugin p { // e\r\n"
+				 "  path = /a//b#x\n"
+				 "  options { a = \"x\\\"\\\\\\t\\x41\\101\\n\" b = 'it\\'s \\n' c = "
+				 "\"${HOME} $x {{y}} #\" include = z }\n}\n");
+	const struct conf_plugin *p = conf_plugin_find(c, STR("p"));
+	(void)state;
+	assert_string_equal(p->path, "/a//b");
+	assert_int_equal(p->noptions, 4);
+	assert_string_equal(p->option_values[0], "x\"\\\tAA\n");
+	assert_string_equal(p->option_values[1], "it's \\n");
+	assert_string_equal(p->option_values[2], "${HOME} $x {{y}} #");
+	assert_string_equal(p->option_names[3], "include");
+	assert_int_equal(p->pos.line, 4);
+	conf_free(&c);
+}
+
+static void
+test_lookups(void **state)
+{
+	struct conf *c = load_ok(
+	    "track { host = \"https://t.example/\" domain Shop.Example { host = \"https://t.shop.example\" } "
+	    "}\n"
+	    "campaign a { defaults { name = x } }\n"
+	    "campaign b { track_host = \"https://b.example\" unsubscribe_mailto = \"Leave@SHOP.example\" }\n"
+	    "cap all { limit = 1 window = 1d }\ncap promo { limit = 1 window = 1d category = { promo } }\n");
+	(void)state;
+	assert_string_equal(conf_track_host(c, &c->campaigns[0], STR("example.com")), "https://t.example");
+	assert_string_equal(conf_track_host(c, &c->campaigns[0], STR("SHOP.example")),
+			    "https://t.shop.example");
+	assert_string_equal(conf_track_host(c, &c->campaigns[0], STR("a.shop.example")), "https://t.example");
+	assert_string_equal(conf_track_host(c, &c->campaigns[1], STR("shop.example")), "https://b.example");
+	assert_string_equal(c->campaigns[1].unsubscribe_mailto, "mailto:Leave@shop.example");
+	assert_true(conf_cap_covers(&c->caps[0], "marketing"));
+	assert_false(conf_cap_covers(&c->caps[0], "transactional"));
+	assert_true(conf_cap_covers(&c->caps[1], "promo"));
+	assert_false(conf_cap_covers(&c->caps[1], "marketing"));
+	const struct value *v = value_map_get(c->campaigns[0].defaults, STR("name"));
+	assert_true(v && v->type == VALUE_STRING && str_eq(v->s, STR("x")));
+	conf_free(&c);
+}
+
+/* ---- printing, and back ---- */
+
+static char *
+print_with(void (*print)(const struct conf *, FILE *), const struct conf *c)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	print(c, f);
+	fclose(f);
+	return text;
+}
+
+static void
+check_round_trip(const struct conf *c)
+{
+	char *diff = print_with(conf_print_diff, c);
+	struct buf b = { 0 }, first = { 0 }, second = { 0 };
+	struct conf *again = conf_load_text("again", str_of(diff), c->default_plugin_directory, collect, &b);
+	if (!again)
+		fail_msg("does not load again:\n%s\n%s", diff, b.p);
+	conf_print_all(c, &first);
+	conf_print_all(again, &second);
+	assert_string_equal(first.p, second.p);
+	char *diff2 = print_with(conf_print_diff, again);
+	assert_string_equal(diff, diff2);
+	conf_free(&again);
+	free(diff);
+	free(diff2);
+	buf_free(&b);
+	buf_free(&first);
+	buf_free(&second);
+}
+
+static const char EVERYTHING[] =
+    "state { directory = \"/s\" map_size = 3G max_readers = 99 }\n"
+    "milter { socket = inet:localhost:8891 socket_mode = 0600 socket_group = mail trusted_networks = { "
+    "10.0.0.0/8, 2001:db8::/32 }\n"
+    " trust_authenticated = no max_message = 1025K template_cache = 0 drain_timeout = 1m log_target = syslog "
+    "log_level = debug\n"
+    " plugin_directory = \"/p\" }\n"
+    "keys { file = \"/k\" }\n"
+    "track { host = \"https://t.example\" domain a.b { host = \"http://x\" } domain d { host = \"https://d\" "
+    "} }\n"
+    "plugin p { path = \"/q.so\" deadline = 1s options { a = \"b\\\"\\\\\\n\\t$\" } }\nplugin q { path = "
+    "\"q.so\" }\n"
+    "cap c { category = { a, b } limit = 5 window = 90m scope = domain action = reject }\ncap off { limit = "
+    "0 }\n"
+    "campaign c { category = promo recipients = one match_sender = { \"@a\", \"b@c\" } match_from_domain = { "
+    "d } match_listener = { 10587 }\n"
+    " personalizers = { p, q } scorers = { q } send_if = \"click >= 0.02\" templates = no templates_amp = "
+    "yes missing = hold\n"
+    " rewrite_to = no require_consent = yes track_opens = no track_clicks = no tracking_unknown = deny\n"
+    " track_host = \"https://z\" exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = no\n"
+    " unsubscribe_mailto = \"a@b\" feedback_id = abcde language = pt-BR time_zone = \"Europe/Berlin\" "
+    "defaults { x = \"y\" } }\n";
+
+static void
+test_round_trip(void **state)
+{
+	struct conf *c = load_ok(EVERYTHING);
+	(void)state;
+	check_round_trip(c);
+	/* That text sets every key there is to another value than its default. */
+	char *diff = print_with(conf_print_diff, c);
+	for (size_t i = 0; i < CONF_NSECTIONS; i++)
+		for (size_t k = 0; k < CONF_SECTIONS[i].nkeys; k++)
+			if (CONF_SECTIONS[i].keys[k].offset != NO_OFFSET &&
+			    !strstr(diff, CONF_SECTIONS[i].keys[k].name))
+				fail_msg("%s is not printed", CONF_SECTIONS[i].keys[k].name);
+	free(diff);
+	conf_free(&c);
+
+	c = load_ok("state { directory = \"/var/lib/mailtailor\" }\nplugin p { path = \"p.so\" }\nmilter { "
+		    "log_level = info }\n");
+	diff = print_with(conf_print_diff, c);
+	assert_string_equal(diff, "plugin \"p\" {\n}\n");
+	free(diff);
+	check_round_trip(c);
+	conf_free(&c);
+}
+
+static void
+test_json(void **state)
+{
+	struct conf *c = load_ok("state { max_readers = 99 }\ncap c { limit = 5 window = 7d }\n");
+	char *json = print_with(conf_print_diff_json, c);
+	(void)state;
+	assert_non_null(strstr(json, "\"max_readers\": 99"));
+	assert_non_null(strstr(json, "\"window\": \"1w\""));
+	assert_null(strstr(json, "directory"));
+	free(json);
+	conf_free(&c);
+}
+
+/* ---- files ---- */
+
+static char dir[64];
+
+static int
+make_dir(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/test-conf-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int
+remove_dir(void **state)
+{
+	char cmd[128];
+	(void)state;
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	return system(cmd);
+}
+
+static const char *
+path_of(const char *name)
+{
+	static char path[4][256];
+	static int i;
+	i = (i + 1) % 4;
+	snprintf(path[i], sizeof(path[i]), "%s/%s", dir, name);
+	return path[i];
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(path_of(name), "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static struct conf *
+load_file(const char *name, struct buf *b)
+{
+	buf_reset(b);
+	return conf_load(path_of(name), "/plugins", collect, b);
+}
+
+/* The reports with the directory's name taken out. */
+static void
+check_reports(const struct buf *b, const char *want)
+{
+	struct buf short_form = { 0 };
+	size_t n = strlen(dir) + 1;
+	for (size_t i = 0; i < b->n;)
+		if (i + n <= b->n && memcmp(b->p + i, dir, n - 1) == 0 && b->p[i + n - 1] == '/')
+			i += n;
+		else
+			buf_addc(&short_form, b->p[i++]);
+	if (strcmp(short_form.p ? short_form.p : "", want) != 0)
+		fail_msg("want: %s\n got: %s", want, short_form.p ? short_form.p : "");
+	buf_free(&short_form);
+}
+
+static void
+test_include(void **state)
+{
+	struct buf b = { 0 };
+	(void)state;
+	assert_int_equal(mkdir(path_of("d"), 0700), 0);
+	write_file("d/b.conf", "campaign b { }\n");
+	write_file("d/a.conf", "campaign a { }\ninclude \"sub/x.inc\"\n");
+	write_file("d/.hidden.conf", "nonsense\n");
+	assert_int_equal(mkdir(path_of("d/sub"), 0700), 0);
+	write_file("d/sub/x.inc", "campaign x { }\n");
+	write_file("m.conf",
+		   "include \"d/*.conf\"\ninclude(\"none/*.conf\")\ninclude d/none*\ncampaign z { }\n");
+	struct conf *c = load_file("m.conf", &b);
+	check_reports(&b, "");
+	assert_non_null(c);
+	assert_int_equal(c->ncampaigns, 4);
+	assert_string_equal(c->campaigns[0].name, "a"); /* in the order of the text, files by name */
+	assert_string_equal(c->campaigns[1].name, "x");
+	assert_string_equal(c->campaigns[2].name, "b");
+	assert_string_equal(c->campaigns[3].name, "z");
+	assert_string_equal(c->campaigns[1].pos.file, path_of("d/sub/x.inc"));
+	assert_string_equal(c->file, path_of("m.conf"));
+	conf_free(&c);
+
+	write_file("d/b.conf", "campaign a { }\ncampaign b {\n language = {}\n");
+	assert_null(load_file("m.conf", &b));
+	check_reports(
+	    &b, "d/b.conf:1: campaign \"a\" is there twice (first at d/a.conf:1); rename one or take it out\n"
+		"d/b.conf:2: section \"campaign b\" opened here is never closed; add the missing }\n"
+		"d/b.conf:3: \"language\" takes one value, not a list; write language = … without { }\n");
+	buf_free(&b);
+}
+
+static void
+test_include_mistakes(void **state)
+{
+	struct buf b = { 0 };
+	(void)state;
+	assert_null(load_file("absent.conf", &b));
+	check_reports(&b, "absent.conf: cannot read the configuration (No such file or directory); "
+			  "create it, or name the right file with -c\n");
+	assert_null(conf_load(dir, "", NULL, NULL));
+
+	write_file("i.conf", "state { }\ninclude \"absent.conf\"\ninclude \"\"\n");
+	assert_null(load_file("i.conf", &b));
+	check_reports(&b, "i.conf:2: cannot include \"absent.conf\" (No such file or directory); create it "
+			  "or correct the name\n"
+			  "i.conf:3: include names no file; write include \"campaigns.d/*.conf\"\n");
+
+	write_file("loop.conf", "include \"loop2.conf\"\n");
+	write_file("loop2.conf", "\ninclude \"loop.conf\"\n");
+	assert_null(load_file("loop.conf", &b));
+	check_reports(
+	    &b, "loop2.conf:2: include loop: \"loop.conf\" is being read already; take this line out\n");
+
+	write_file("leaf.conf", "cap x { limit = 0 }\n");
+	write_file("twice.conf", "include \"leaf.conf\"\n\ninclude \"le*.conf\"\n");
+	assert_null(load_file("twice.conf", &b));
+	check_reports(&b,
+		      "twice.conf:3: \"leaf.conf\" is included twice (first at twice.conf:1); keep one\n");
+
+	for (int i = 0; i <= CONF_MAX_DEPTH + 1; i++) {
+		char name[32], text[64];
+		snprintf(name, sizeof(name), "deep%d.conf", i);
+		snprintf(text, sizeof(text), "include \"deep%d.conf\"\n", i + 1);
+		write_file(name, i <= CONF_MAX_DEPTH ? text : "state { }\n");
+	}
+	assert_null(load_file("deep0.conf", &b));
+	check_reports(
+	    &b,
+	    "deep8.conf:1: includes are nested deeper than 8; include \"deep9.conf\" from a file above\n");
+	struct conf *c = load_file("deep2.conf", &b);
+	assert_non_null(c);
+	conf_free(&c);
+	buf_free(&b);
+}
+
+/* The files that are shipped. */
+static void
+test_examples(void **state)
+{
+	struct buf b = { 0 };
+	(void)state;
+	if (access("conf/mailtailor.conf", R_OK) != 0) {
+		print_message("SKIPPED: conf/mailtailor.conf is not here (run from the top directory)\n");
+		skip();
+	}
+	struct conf *c = conf_load("conf/mailtailor.conf", "/plugins", collect, &b);
+	if (!c)
+		fail_msg("%s", b.p);
+	assert_non_null(conf_campaign_find(c, STR("spring-sale")));
+	assert_non_null(conf_campaign_find(c, STR("newsletter")));
+	const struct conf_campaign *receipt = conf_campaign_find(c, STR("order-receipt"));
+	assert_non_null(receipt);
+	assert_string_equal(receipt->category, "transactional");
+	check_round_trip(c);
+	conf_free(&c);
+	buf_free(&b);
+}
+
+static char *
+read_all(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = calloc(1, 1 << 20);
+	assert_non_null(text);
+	if (f) {
+		size_t n = fread(text, 1, (1 << 20) - 1, f);
+		text[n] = '\0';
+		fclose(f);
+	}
+	return text;
+}
+
+/* Every key is explained in the manual and stands in the examples, with its default. */
+static void
+test_documented(void **state)
+{
+	(void)state;
+	if (access("contrib/man/mailtailor.conf.5", R_OK) != 0) {
+		print_message("SKIPPED: contrib/man is not here (run from the top directory)\n");
+		skip();
+	}
+	char *man = read_all("contrib/man/mailtailor.conf.5"), *main_file = read_all("conf/mailtailor.conf"),
+	     *campaign = read_all("conf/campaigns.d/spring-sale.conf");
+	for (size_t i = 0; i < CONF_NSECTIONS; i++) {
+		const struct conf_section *s = &CONF_SECTIONS[i];
+		char heading[64];
+		snprintf(heading, sizeof(heading), "\n.It Ic %s", s->name);
+		if (!strstr(man, heading) && !strstr(man, heading + 4))
+			fail_msg("section %s is not in the manual", s->name);
+		const char *example = strcmp(s->name, "campaign") == 0 ? campaign : main_file;
+		for (size_t k = 0; k < s->nkeys; k++) {
+			char item[96], line[96];
+			snprintf(item, sizeof(item), "\n.It Cm %s ", s->keys[k].name);
+			snprintf(line, sizeof(line), "%s = ", s->keys[k].name);
+			if (!strstr(man, item))
+				fail_msg("%s.%s is not in the manual", s->name, s->keys[k].name);
+			if (!strstr(example, line))
+				fail_msg("%s.%s is not in the example", s->name, s->keys[k].name);
+		}
+	}
+	free(man);
+	free(main_file);
+	free(campaign);
+}
+
+/* ---- threads ---- */
+
+static void *
+load_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 50; i++) {
+		struct conf *c = conf_load_text("t.conf", str_of(EVERYTHING), "/plugins", NULL, NULL);
+		if (!c)
+			return (void *)1;
+		conf_free(&c);
+		if (conf_load_text("t.conf", STR("state { x = \"a"), "", NULL, NULL))
+			return (void *)1;
+	}
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	pthread_t t[4];
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, load_many, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		void *bad = NULL;
+		pthread_join(t[i], &bad);
+		assert_null(bad);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_campaign_values),
+		cmocka_unit_test(test_all_mistakes),
+		cmocka_unit_test(test_no_state_left),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_sockets),
+		cmocka_unit_test(test_host_urls),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_trusts),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_lookups),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test_setup_teardown(test_include, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_include_mistakes, make_dir, remove_dir),
+		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_documented),
+		cmocka_unit_test(test_threads),
+	};
+	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
+}
