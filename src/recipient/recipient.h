@@ -24,26 +24,41 @@ struct recipient_source {
 
 /*
  * Reads profile, consent, suppressions and cap fill for address in one read
- * transaction. message_id: for the idempotency key. ERR_INPUT: address is none.
- * A profile that does not open or parse: ERR_CORRUPT.
+ * transaction. message_id: for the idempotency key; without one (n 0) nothing can tell a retry from a new
+ * message, so each call makes a copy of its own. ERR_INPUT: address is none. A profile that does not open or
+ * parse: ERR_CORRUPT.
+ *
+ * Consent "mail", like suppression category "", covers every category but transactional; "mail:transactional"
+ * and suppression categories "transactional" and "*" cover that.
  */
-int recipient_read(const struct recipient_source *src, struct str address, struct str message_id, int64_t now_ms,
-		   struct arena *a, struct recipient_snapshot **out, struct err *e);
-/* The same without a store: profile given as JSON text (render --profile). Consent and suppression fields as documented
- * in mailtailor-render(1): "_consent": {"tracking": "denied", "mail": …}, "_suppressed": "reason". */
-int recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id, struct str json,
-			int64_t now_ms, struct arena *a, struct recipient_snapshot **out, struct err *e);
+int recipient_read(const struct recipient_source *src, struct str address, struct str message_id,
+		   int64_t now_ms, struct arena *a, struct recipient_snapshot **out, struct err *e);
+/* The same without a store: profile given as JSON text (render --profile). Consent and suppression fields as
+ * documented in mailtailor-render(1): "_consent": {"tracking": "denied", "mail": …}, "_suppressed": "reason"
+ * (or true), "_caps": {"NAME": places used}. These three are not part of the profile that templates see. */
+int recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
+			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
+			struct err *e);
+
+/* What the store knows a cap by. dk is looked at for caps of domain scope only. */
+void recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, const struct recipient_key *rk,
+		      const struct recipient_key *dk, uint8_t id[16]);
+
+/* How long a reservation is remembered, at least: a client's retry within this time adds nothing. */
+#define RECIPIENT_DECISION_KEEP_MS ((int64_t)30 * 86400000)
 
 /* Takes the places (durably) and stores the decision (sealed). See store_reserve. */
-int recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r, struct str decision_json,
-		      int64_t now_ms, struct arena *a, struct reserve_result *out, struct err *e);
+int recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
+		      struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
+		      struct err *e);
 int recipient_release(const struct recipient_source *src, const struct recipient_snapshot *r, struct err *e);
 
 /* ---- profile records (admin, import) ---- */
+#define RECIPIENT_MAX_PROFILE ((size_t)1 << 20)
 /* Validates (a JSON object, at most 1 MiB, no NUL) and writes. */
 int recipient_profile_put(const struct recipient_source *src, struct str address, const struct value *profile,
 			  struct err *e);
-/* 1 found, 0 not, -1. */
+/* 1 found, 0 not (*profile is then an empty map), -1. */
 int recipient_profile_get(const struct recipient_source *src, struct str address, struct arena *a,
 			  const struct value **profile, struct err *e);
 

@@ -1,0 +1,92 @@
+/* json: a snapshot from a profile given as text, for previews. */
+#include "base/json.h"
+#include "recipient/recipient-private.h"
+
+static int
+take_consents(const struct recipient_source *src, const struct value *map, struct recipient_snapshot *r,
+	      struct err *e)
+{
+	if (map->type != VALUE_MAP)
+		return err_set(e, ERR_INPUT, "\"_consent\" is not an object of topics");
+	for (size_t i = 0; i < value_map_count(map); i++) {
+		struct str topic;
+		const struct value *v;
+		enum consent_state state;
+		value_map_entry(map, i, &topic, &v);
+		if (v->type != VALUE_STRING || consent_state_parse(v->s, &state) != 0)
+			return err_set(e, ERR_INPUT,
+				       "\"_consent\", \"%.*s\": write granted, denied or unknown",
+				       STR_ARG(str_sub(topic, 0, 64)));
+		snapshot_consent(src, r, topic, state);
+	}
+	return 0;
+}
+
+static int
+take_suppressed(const struct value *v, struct arena *a, struct recipient_snapshot *r, struct err *e)
+{
+	if (v->type == VALUE_NULL || (v->type == VALUE_BOOL && !v->b))
+		return 0;
+	if (v->type != VALUE_BOOL && v->type != VALUE_STRING)
+		return err_set(e, ERR_INPUT, "\"_suppressed\": write true, or the reason as text");
+	r->suppressed = true;
+	r->suppressed_reason =
+	    v->type == VALUE_STRING ? arena_cstr(a, v->s) : suppression_reason_name(SUPPRESS_MANUAL);
+	return 0;
+}
+
+static int
+take_caps(const struct value *map, struct recipient_snapshot *r, struct err *e)
+{
+	if (map->type != VALUE_MAP)
+		return err_set(e, ERR_INPUT, "\"_caps\" is not an object of cap names");
+	for (size_t i = 0; i < r->ncaps; i++) {
+		const struct value *v = value_map_get(map, str_of(r->caps[i].cap->name));
+		if (!v)
+			continue;
+		if (v->type != VALUE_INT || v->i < 0)
+			return err_set(e, ERR_INPUT, "\"_caps\", \"%s\": write the number of places used",
+				       r->caps[i].cap->name);
+		r->caps[i].used = v->i;
+	}
+	return 0;
+}
+
+int
+recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
+		    struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
+		    struct err *e)
+{
+	const struct json_limits limits = { .max_bytes = 2 * RECIPIENT_MAX_PROFILE };
+	struct recipient_snapshot *r;
+	const struct value *all;
+	struct value *profile = value_map_new(a);
+	(void)now_ms;
+	if (snapshot_begin(src, address, message_id, a, &r, e) != 0)
+		return -1;
+	if (json_parse(a, json, &limits, &all, e) != 0)
+		return err_prefix(e, "profile");
+	if (all->type != VALUE_MAP)
+		return err_set(e, ERR_INPUT, "profile: not a JSON object");
+	for (size_t i = 0; i < value_map_count(all); i++) {
+		struct str key;
+		const struct value *v;
+		int rc = 0;
+		value_map_entry(all, i, &key, &v);
+		if (str_eq(key, STR("_consent")))
+			rc = take_consents(src, v, r, e);
+		else if (str_eq(key, STR("_suppressed")))
+			rc = take_suppressed(v, a, r, e);
+		else if (str_eq(key, STR("_caps")))
+			rc = take_caps(v, r, e);
+		else
+			value_map_set(a, profile, key, v);
+		if (rc != 0)
+			return err_prefix(e, "profile");
+	}
+	r->known = true;
+	r->profile = profile;
+	snapshot_locale(src, a, r);
+	*out = r;
+	return 0;
+}

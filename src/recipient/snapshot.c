@@ -1,0 +1,135 @@
+/* snapshot: how a recipient's records become the plain values that tailor reads. */
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "recipient/recipient-private.h"
+
+#define MAX_LANGUAGE 35 /* RFC 5646, 4.4.1 */
+#define MAX_TIME_ZONE 64
+
+void
+recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, const struct recipient_key *rk,
+		 const struct recipient_key *dk, uint8_t id[16])
+{
+	const struct recipient_key *scope = cap->scope == CONF_SCOPE_DOMAIN ? dk : rk;
+	const struct str parts[2] = { str_of(cap->name), { (const char *)scope->b, sizeof scope->b } };
+	uint8_t keyed[16];
+	keyed_id(keys, "cap", parts, 2, keyed);
+	/* The scope key in front keeps a recipient's caps and decisions neighbours on disk. */
+	memcpy(id, scope->b, 8);
+	memcpy(id + 8, keyed, 8);
+}
+
+/* The domain behind the last @: a quoted local part may hold another. */
+static struct str
+domain_of(struct str address)
+{
+	size_t at = address.n;
+	while (at > 0 && address.p[at - 1] != '@')
+		at--;
+	return str_sub(address, at, address.n);
+}
+
+static int
+idem_make(const struct recipient_source *src, struct str message_id, const struct recipient_snapshot *r,
+	  uint8_t idem[16], struct err *e)
+{
+	const struct str parts[3] = { str_of(src->campaign->name), message_id, r->address };
+	if (message_id.n > 0) {
+		keyed_id(src->keys, "copy", parts, 3, idem);
+		return 0;
+	}
+	if (getrandom(idem, 16, 0) != 16)
+		return err_set(e, ERR_TEMP, "no random numbers from the kernel");
+	return 0;
+}
+
+static void
+snapshot_caps(const struct recipient_source *src, struct arena *a, struct recipient_snapshot *r)
+{
+	const struct conf *c = src->conf;
+	r->caps = ARENA_ARRAY(a, struct snapshot_cap, c->ncaps);
+	for (size_t i = 0; i < c->ncaps; i++) {
+		const struct conf_cap *cap = &c->caps[i];
+		if (cap->limit <= 0 || !conf_cap_covers(cap, src->campaign->category))
+			continue;
+		struct snapshot_cap *sc = &r->caps[r->ncaps++];
+		sc->cap = cap;
+		recipient_cap_id(src->keys, cap, &r->key, &r->domain_key, sc->id);
+	}
+}
+
+int
+snapshot_begin(const struct recipient_source *src, struct str address, struct str message_id, struct arena *a,
+	       struct recipient_snapshot **out, struct err *e)
+{
+	struct recipient_snapshot *r = ARENA_NEW(a, struct recipient_snapshot);
+	if (address_normalize(a, address, &r->address, e) != 0)
+		return -1;
+	r->domain = domain_of(r->address);
+	recipient_key_of(src->keys, r->address, &r->key);
+	domain_key_of(src->keys, r->domain, &r->domain_key);
+	if (idem_make(src, message_id, r, r->idem, e) != 0)
+		return -1;
+	snapshot_caps(src, a, r);
+	r->profile = value_map_new(a);
+	*out = r;
+	return 0;
+}
+
+/* The profile's word under key when it is made of letters, digits and extra, else fallback. */
+static const char *
+profile_word(struct arena *a, const struct value *profile, struct str key, size_t max, const char *extra,
+	     const char *fallback)
+{
+	const struct value *v = value_map_get(profile, key);
+	if (!v || v->type != VALUE_STRING || v->s.n == 0 || v->s.n > max)
+		return fallback;
+	for (size_t i = 0; i < v->s.n; i++) {
+		char c = v->s.p[i];
+		if (!ascii_isalpha(c) && !ascii_isdigit(c) && (c == '\0' || !strchr(extra, c)))
+			return fallback;
+	}
+	return arena_cstr(a, v->s);
+}
+
+void
+snapshot_locale(const struct recipient_source *src, struct arena *a, struct recipient_snapshot *r)
+{
+	const struct conf_campaign *k = src->campaign;
+	r->language = profile_word(a, r->profile, STR("language"), MAX_LANGUAGE, "-_",
+				   k->language ? k->language : "en");
+	r->time_zone = profile_word(a, r->profile, STR("time_zone"), MAX_TIME_ZONE, "_+-/",
+				    k->time_zone ? k->time_zone : "UTC");
+}
+
+int
+consent_state_parse(struct str word, enum consent_state *state)
+{
+	static const char *const names[] = { "unknown", "granted", "denied" };
+	for (size_t i = 0; i < 3; i++)
+		if (str_eq(word, str_of(names[i]))) {
+			*state = (enum consent_state)i;
+			return 0;
+		}
+	return -1;
+}
+
+void
+snapshot_consent(const struct recipient_source *src, struct recipient_snapshot *r, struct str topic,
+		 enum consent_state state)
+{
+	const char *category = src->campaign->category;
+	if (str_eq(topic, STR("tracking"))) {
+		r->tracking = state == CONSENT_GRANTED	? TRACKING_GRANTED
+			      : state == CONSENT_DENIED ? TRACKING_DENIED
+							: TRACKING_UNKNOWN;
+		return;
+	}
+	bool all = str_eq(topic, STR("mail")) && strcmp(category, "transactional") != 0;
+	bool own = str_starts(topic, STR("mail:")) && str_eq(str_sub(topic, 5, topic.n), str_of(category));
+	if (!all && !own)
+		return;
+	r->mail_denied |= state == CONSENT_DENIED;
+	r->mail_granted |= state == CONSENT_GRANTED;
+}
