@@ -68,7 +68,7 @@ probe_destroy(void *instance)
 {
 	struct probe *p = instance;
 	if (p->destroyed)
-		++*p->destroyed;
+		__atomic_add_fetch(p->destroyed, 1, __ATOMIC_SEQ_CST);
 	p->host->rule_free(p->rule);
 	free(p);
 }
