@@ -1,5 +1,5 @@
 /* attrs: what an attribute's value is for, and the attributes by which senders opt a link out of tracking. */
-#include "html/private.h"
+#include "html/html-private.h"
 
 static const struct {
 	struct str name;

@@ -1,5 +1,5 @@
 /* cursor: steps through bytes with opaque ranges in them. */
-#include "html/private.h"
+#include "html/html-private.h"
 
 /* Ill-formed ranges (empty, backwards, behind us) are passed over, so that no caller can make us read
  * outside. */

@@ -3,7 +3,7 @@
  * them. The name is the longest one in the table that the input begins with;
  * the search narrows a sorted table letter by letter, at most 32 of them.
  */
-#include "html/private.h"
+#include "html/html-private.h"
 
 struct entity {
 	const char *name; /* without '&' */

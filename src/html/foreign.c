@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "html/private.h"
+#include "html/html-private.h"
 
 enum {
 	IN_SVG = 1,

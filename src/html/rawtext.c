@@ -2,7 +2,7 @@
  * rawtext: elements whose content is not markup (13.2.5.2 to 13.2.5.31), and
  * where they end. <noscript> is not one: mail is read without scripts.
  */
-#include "html/private.h"
+#include "html/html-private.h"
 
 bool
 rawtext_switches(struct str name, enum html_text_kind *kind)

@@ -4,7 +4,7 @@
  * conditional comments (<!--[if …]> … <![endif]-->, read as HTML by Outlook)
  * is scanned in turn, one level deep: comments do not nest.
  */
-#include "html/private.h"
+#include "html/html-private.h"
 
 struct scan {
 	struct arena *a;

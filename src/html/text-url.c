@@ -2,7 +2,7 @@
  * text-url: http(s) URLs in plain text. Where one ends is custom, not
  * grammar: RFC 3986, appendix C, plus what the common linkifiers agree on.
  */
-#include "html/private.h"
+#include "html/html-private.h"
 
 /* Bytes that a URL holds (RFC 3986, 2.2 and 2.3, '%', and UTF-8 beyond ASCII). */
 static bool

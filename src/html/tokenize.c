@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "html/private.h"
+#include "html/html-private.h"
 
 /* An attribute name is compared with this many others before a hash table is made. */
 #define FEW_ATTRS 16
