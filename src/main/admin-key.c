@@ -20,7 +20,7 @@ static const char usage[] =
     "  generate    write a new key ring; refuses to overwrite one\n"
     "  rotate      add a key that seals from now on; the older ones still open\n"
     "  list        show the keys and their states (no secrets)\n"
-    "  retire ID   let key ID open nothing any more: links and profiles sealed under it are lost\n"
+    "  retire ID   let key ID open no link any more (profiles stored under it stay readable)\n"
     "\n"
     "  -c, --config CONF   configuration whose keys { file } is meant\n"
     "  -f, --file FILE     the key ring itself\n"
@@ -167,7 +167,7 @@ retire(const struct request *r)
 		return EX_OK;
 	}
 	printf(
-	    "%s: key %lu is retired: links and profiles sealed under it open no more.\n"
+	    "%s: key %lu is retired: links sealed under it open no more.\n"
 	    "Next: send SIGUSR1 to the milters and tracking endpoints (kill -USR1 PID).\n"
 	    "To undo, edit its line: \"opening\" for \"retired\", and without \"retired TIME\" at its end.\n"
 	    "To destroy it for good, delete its line, and the backups of the file.\n",

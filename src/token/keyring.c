@@ -84,9 +84,9 @@ keyring_derive(struct keyring *k, struct err *e)
 	for (size_t i = 0; rc == 0 && i < k->nkeys; i++) {
 		struct ring_key *r = &k->keys[i];
 
-		if (r->info.state == KEY_RETIRED)
-			continue;
-		rc = derive(r->secret, KEYRING_LABEL_LINK, r->link, sizeof(r->link));
+		/* A retired key opens no token, but what is stored under it must stay readable. */
+		if (r->info.state != KEY_RETIRED)
+			rc = derive(r->secret, KEYRING_LABEL_LINK, r->link, sizeof(r->link));
 		if (rc == 0)
 			rc = derive(r->secret, KEYRING_LABEL_DATA, r->data, sizeof(r->data));
 	}

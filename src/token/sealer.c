@@ -21,8 +21,6 @@ sealer_new(const struct keyring *k)
 	for (size_t i = 0; i < k->nkeys; i++) {
 		struct sealer_key *sk = &s->keys[s->nkeys];
 
-		if (k->keys[i].info.state == KEY_RETIRED)
-			continue;
 		sk->ring = &k->keys[i];
 		if (k->keys[i].info.state == KEY_SEALING)
 			s->sealing = sk;
@@ -156,8 +154,7 @@ sealer_open_data(struct sealer *s, const char *purpose, const struct recipient_k
 	if (!k)
 		return err_set(
 		    e, ERR_CORRUPT,
-		    "stored %s data: its key is not in the key ring, or is retired; restore the key ring "
-		    "it was written with",
+		    "stored %s data: its key is not in the key ring; restore the ring it was written with",
 		    purpose);
 	if (key_data(k) < 0 || data_ad(k, purpose, rk, &ad) < 0)
 		return err_set(e, ERR_BUG, "stored %s data: OpenSSL refuses AES", purpose);

@@ -23,7 +23,7 @@ struct sealer_key {
 struct sealer {
 	const struct keyring *ring;
 	struct sealer_key *sealing;
-	struct sealer_key keys[KEYRING_MAX_KEYS]; /* all but the retired ones */
+	struct sealer_key keys[KEYRING_MAX_KEYS]; /* retired ones too: they open stored data, no tokens */
 	size_t nkeys;
 	struct buf plain, sealed; /* kept scratch of token.c */
 };

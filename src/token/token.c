@@ -179,7 +179,7 @@ open_reason(struct sealer *s, enum token_purpose purpose, struct str text, struc
 		return "not canonical base64url";
 	sealed = str_make(s->sealed.p, n);
 	k = sealer_key_of(s, sealed);
-	if (!k)
+	if (!k || k->ring->info.state == KEY_RETIRED)
 		return "too short, of another version, or under an unknown or retired key";
 	if (sealer_key_link(k) < 0)
 		return "OpenSSL refuses AES";

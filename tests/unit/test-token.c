@@ -272,8 +272,8 @@ data_at_rest(void **state)
 	    sealer_open_data(s2, "profile", &rk, str_make(sealed.p + 1, sealed.n - 1), &plain, &e), 0);
 	buf_reset(&plain);
 	assert_int_equal(
-	    sealer_open_data(s3, "profile", &rk, str_make(sealed.p + 1, sealed.n - 1), &plain, &e), -1);
-	assert_int_equal(e.kind, ERR_CORRUPT);
+	    sealer_open_data(s3, "profile", &rk, str_make(sealed.p + 1, sealed.n - 1), &plain, &e), 0);
+	buf_reset(&plain); /* a retired key opens no token, but nobody loses his profile to it */
 	assert_int_equal(
 	    sealer_open_data(s, "profile", &other, str_make(sealed.p + 1, sealed.n - 1), &plain, &e), -1);
 	assert_int_equal(sealer_open_data(s, "profil", &rk, str_make(sealed.p + 1, sealed.n - 1), &plain, &e),
