@@ -64,9 +64,10 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# q, not r: two directories may have a file of the same name
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	ar qcs $@ $^
 
 $(BUILD)/bin/mailtailord: $(DAEMON_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)

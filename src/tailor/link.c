@@ -30,11 +30,13 @@ wrap(struct copy *c, uint16_t number, struct str url, struct buf *out, struct er
 static int
 attr_url(struct copy *c, bool may_wrap, uint16_t number, struct str value, struct buf *out, bool *kept, struct err *e)
 {
-	struct buf *url = &c->scratch->url;
+	struct buf *raw = &c->scratch->token, *url = &c->scratch->url;
 	*kept = false;
+	buf_reset(raw);
 	buf_reset(url);
-	html_attr_decode(url, value);
-	struct str u = str_trim(buf_str(url));
+	html_attr_decode(raw, value);
+	html_url_clean(url, buf_str(raw));
+	struct str u = buf_str(url);
 	if (html_url_classify(u) == HTML_URL_UNSAFE) {
 		c->urls_refused++;
 		explain_link(c, number, u, "refused: unsafe scheme");

@@ -167,8 +167,11 @@ add_html_links(struct region_list *l, const struct conf_campaign *c, const struc
 			html_attr_decode(&url, str_sub(s, h->start, h->end));
 			if (!r.wrap || !part_link_wraps(c, buf_str(&url)))
 				continue;
-			/* The URL standard strips outer white space; a token carries the URL as the client would ask. */
-			r.url = arena_str(l->a, str_trim(buf_str(&url)));
+			/* A token carries the URL as a client would ask for it: no line end may reach a redirect. */
+			struct buf clean = { 0 };
+			html_url_clean(&clean, buf_str(&url));
+			r.url = arena_str(l->a, buf_str(&clean));
+			buf_free(&clean);
 		}
 		region_add(l, h->start, h->end, TPL_ESC_URL, &r);
 	}

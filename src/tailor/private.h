@@ -155,7 +155,7 @@ int copy_token_url(struct copy *c, enum token_purpose purpose, uint16_t link, st
 enum render_status { RENDER_OK, RENDER_MISSING, RENDER_FAILED };
 
 /* Renders p as UTF-8 text into scratch->utf8, no transfer encoding. */
-enum render_status render_text(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
+enum render_status render_bare(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
 /*
  * Renders p into out (appended), transfer-encoded. *recode: the part's charset and transfer encoding changed to UTF-8 /
  * *cte, and its header must follow. RENDER_MISSING: te says which variable.

@@ -230,7 +230,7 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 }
 
 enum render_status
-render_text(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e)
+render_bare(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e)
 {
 	struct part_sink s = {
 		.sink = { .literal = sink_literal, .text = sink_text, .region = sink_region },
