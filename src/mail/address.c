@@ -9,46 +9,125 @@
 #include "mail/header.h"
 
 #define VALUE_MAX ((size_t)64 * 1024)
-#define GROUP_DEPTH 4
+#define PIECE_MAX 4096
 
 struct collect {
 	struct arena *a;
+	char mark; /* stands for the '?' of each "=?" */
 	struct mail_address *out;
 	size_t n, max;
 };
 
-static void
-list_collect(struct collect *c, InternetAddressList *list, int depth)
+/*
+ * Encoded words pass GMime as plain atoms and are decoded here, because GMime
+ * 3.2 loses text behind padded base64 words. The '?' of each "=?" becomes a
+ * character that follows no '=' in the value.
+ */
+static char
+words_hide(char *s)
 {
-	int n = internet_address_list_length(list);
+	static const char marks[] = "|~^`{}*!#$%&";
 
+	for (const char *m = marks; *m; m++) {
+		char seen[3] = { '=', *m, '\0' };
+
+		if (strstr(s, seen))
+			continue;
+		for (char *p = s; (p = strstr(p, "=?")) != NULL; p += 2)
+			p[1] = *m;
+		return *m;
+	}
+	return '\0';
+}
+
+static struct str
+words_show(struct collect *c, const char *name)
+{
+	char *copy = arena_cstr(c->a, str_of(name));
+	char seen[3] = { '=', c->mark, '\0' };
+
+	for (char *p = copy; c->mark && (p = strstr(p, seen)) != NULL; p += 2)
+		p[1] = '?';
+	return str_of(copy);
+}
+
+/*
+ * One mailbox's stretch of a list: up to the next ',' or ';' outside quotes,
+ * comments and brackets; a group's "name:" is left out. GMime gets one at a
+ * time, because its time for a whole list of bare words grows with the square.
+ */
+static struct str
+piece_next(struct str v, size_t *at)
+{
+	size_t i = *at, start = i, comment = 0, bracket = 0;
+	bool quoted = false;
+
+	for (; i < v.n; i++) {
+		char c = v.p[i];
+
+		if (c == '\\')
+			i++;
+		else if (c == '"' && comment == 0)
+			quoted = !quoted;
+		else if (quoted)
+			continue;
+		else if (c == '(')
+			comment++;
+		else if (c == ')' && comment > 0)
+			comment--;
+		else if (comment > 0)
+			continue;
+		else if (c == '<' || c == '[')
+			bracket++;
+		else if ((c == '>' || c == ']') && bracket > 0)
+			bracket--;
+		else if (bracket == 0 && c == ':')
+			start = i + 1;
+		else if (bracket == 0 && (c == ',' || c == ';'))
+			break;
+	}
+	i = i < v.n ? i : v.n;
+	*at = i + 1;
+	return str_sub(v, start, i);
+}
+
+static void
+piece_collect(struct collect *c, struct str piece)
+{
+	InternetAddressList *list;
+	int n;
+
+	if (piece.n > PIECE_MAX || str_trim(piece).n == 0)
+		return;
+	list = internet_address_list_parse(NULL, arena_cstr(c->a, piece));
+	if (!list)
+		return;
+	n = internet_address_list_length(list);
 	for (int i = 0; i < n && c->n < c->max; i++) {
 		InternetAddress *ia = internet_address_list_get_address(list, i);
+		struct mail_address *m = &c->out[c->n];
+		const char *name, *addr;
 
-		if (INTERNET_ADDRESS_IS_MAILBOX(ia)) {
-			const char *name = internet_address_get_name(ia);
-			const char *addr = internet_address_mailbox_get_addr((InternetAddressMailbox *)ia);
-			struct mail_address *m = &c->out[c->n];
-
-			if (!addr || !*addr)
-				continue;
-			memset(m, 0, sizeof(*m));
-			m->addr = arena_str(c->a, str_of(addr));
-			if (name && *name)
-				m->display = mail_header_decode(c->a, str_of(name));
-			c->n++;
-		} else if (INTERNET_ADDRESS_IS_GROUP(ia) && depth < GROUP_DEPTH) {
-			list_collect(c, internet_address_group_get_members((InternetAddressGroup *)ia),
-				     depth + 1);
-		}
+		if (!INTERNET_ADDRESS_IS_MAILBOX(ia))
+			continue;
+		name = internet_address_get_name(ia);
+		addr = internet_address_mailbox_get_addr((InternetAddressMailbox *)ia);
+		if (!addr || !*addr)
+			continue;
+		memset(m, 0, sizeof(*m));
+		m->addr = words_show(c, addr);
+		if (name && *name)
+			m->display = mail_header_decode(c->a, words_show(c, name));
+		c->n++;
 	}
+	g_object_unref(list);
 }
 
 size_t
 mail_addresses(struct arena *a, struct str value, struct mail_address *out, size_t max)
 {
 	struct collect c = { .a = a, .out = out, .max = max };
-	InternetAddressList *list;
+	size_t at = 0;
 	char *copy;
 
 	if (value.n > VALUE_MAX)
@@ -57,11 +136,9 @@ mail_addresses(struct arena *a, struct str value, struct mail_address *out, size
 	for (size_t i = 0; i < value.n; i++)
 		if (copy[i] == '\0')
 			copy[i] = ' ';
-	list = internet_address_list_parse(NULL, copy);
-	if (!list)
-		return 0;
-	list_collect(&c, list, 0);
-	g_object_unref(list);
+	c.mark = words_hide(copy);
+	while (at < value.n && c.n < max)
+		piece_collect(&c, piece_next(str_make(copy, value.n), &at));
 	return c.n;
 }
 

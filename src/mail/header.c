@@ -251,11 +251,15 @@ q_add(struct buf *out, struct str s)
 	}
 }
 
-/* The longest whole-character prefix of s whose encoded text fits in room characters. */
+/*
+ * The longest whole-character prefix of s whose encoded text fits in room
+ * characters. Base64 is cut at a multiple of three bytes, because GMime 3.2
+ * drops what follows padding between two words: 0 when there is no such cut.
+ */
 static size_t
 word_fit(struct str s, bool q, size_t room)
 {
-	size_t i = 0, used = 0;
+	size_t i = 0, used = 0, even = 0;
 
 	while (i < s.n) {
 		size_t c = mail_utf8_len(str_make(s.p + i, s.n - i));
@@ -267,14 +271,16 @@ word_fit(struct str s, bool q, size_t room)
 			break;
 		used = cost;
 		i += c;
+		if (i % 3 == 0)
+			even = i;
 	}
-	return i;
+	return q || i == s.n ? i : even;
 }
 
 void
 mail_fold_words(struct mail_fold *f, struct str blanks, struct str s)
 {
-	bool q = q_len(s) <= (s.n + 2) / 3 * 4;
+	bool q = q_len(s) <= (s.n + 2) / 3 * 4, word_q;
 
 	/* a stump of a word is worse than a fold */
 	if (blanks.n > 0 && f->out->n > f->start && f->col + blanks.n + WORD_FRAME + 12 > FOLD_AT)
@@ -285,9 +291,10 @@ mail_fold_words(struct mail_fold *f, struct str blanks, struct str s)
 		       mark = f->out->n;
 
 		room = room < WORD_MAX ? room : WORD_MAX;
-		n = word_fit(s, q, room - WORD_FRAME);
-		buf_adds(f->out, q ? STR("=?UTF-8?Q?") : STR("=?UTF-8?B?"));
-		if (q) {
+		word_q = q || word_fit(s, false, room - WORD_FRAME) == 0;
+		n = word_fit(s, word_q, room - WORD_FRAME);
+		buf_adds(f->out, word_q ? STR("=?UTF-8?Q?") : STR("=?UTF-8?B?"));
+		if (word_q) {
 			q_add(f->out, str_make(s.p, n));
 		} else {
 			struct mail_base64 b = { .out = f->out, .eol = "", .width = 4096 };

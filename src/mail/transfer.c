@@ -103,9 +103,33 @@ static const uint8_t qp_class[256] = {
 	[14 ... 31] = QP_ENCODE, ['='] = QP_ENCODE, [127 ... 255] = QP_ENCODE,
 };
 
+/* Length of the escape or character that s ends in. */
+static size_t
+last_unit(struct str s)
+{
+	if (s.n >= 3 && s.p[s.n - 3] == '=' && mail_hex_value(s.p[s.n - 2]) >= 0 &&
+	    mail_hex_value(s.p[s.n - 1]) >= 0)
+		return 3;
+	return 1;
+}
+
 void
 mail_qp_soft_break(struct mail_qp *q)
 {
+	char unit[3];
+	size_t n;
+
+	if (q->col >= MAIL_QP_LINE) {
+		/* a literal fills the line: its last character goes over, because the '=' has no room */
+		n = last_unit(str_make(q->out->p + q->out->n - q->col, q->col));
+		memcpy(unit, q->out->p + q->out->n - n, n);
+		q->out->n -= n;
+		q->col = 0;
+		mail_qp_soft_break(q);
+		buf_add(q->out, unit, n);
+		q->col = n;
+		return;
+	}
 	buf_addc(q->out, '=');
 	buf_add(q->out, q->eol, q->eol_n);
 	q->col = 0;

@@ -23,6 +23,7 @@ struct mail_writer {
 	size_t start;	      /* of this body in out */
 	const char *prev_end; /* behind the literal just written; NULL after new text */
 	bool untouched;	      /* literals only, all in a row from the beginning */
+	bool shifted;	      /* QP: the line so far is not the source's own */
 	bool open_escape;     /* QP: the last literal ends in an '=' that is no escape */
 	size_t col;	      /* identity encodings: bytes on the line so far */
 	const char *text_eol; /* base64: line end inside the decoded text */
@@ -102,6 +103,7 @@ mail_writer_begin(struct mail_writer *w, struct buf *out, const struct mail_text
 	w->start = out->n;
 	w->prev_end = t->wire.p;
 	w->untouched = true;
+	w->shifted = false;
 	w->open_escape = false;
 	w->col = 0;
 	w->cd = (iconv_t)-1;
@@ -166,8 +168,9 @@ chunk_qp(struct mail_writer *w, const struct mail_chunk *c)
 {
 	struct mail_qp *q = &w->qp;
 
-	if (c->wire.p != w->prev_end) {
-		if (w->open_escape || q->col >= MAIL_LINE_MAX)
+	w->shifted = w->shifted || c->wire.p != w->prev_end;
+	if (w->shifted) {
+		if (w->open_escape)
 			return MAIL_MISFIT;
 		if (chunk_ends_line(c))
 			mail_qp_protect(q);
@@ -181,6 +184,7 @@ chunk_qp(struct mail_writer *w, const struct mail_chunk *c)
 		return MAIL_MISFIT;
 	buf_adds(w->out, c->wire);
 	q->col = c->has_eol ? c->last_line : q->col + c->wire.n;
+	w->shifted = w->shifted && !c->has_eol;
 	w->open_escape = chunk_open_escape(c->wire);
 	return MAIL_OK;
 }
@@ -317,8 +321,7 @@ mail_writer_text(struct mail_writer *w, struct str utf8)
 		return MAIL_MISFIT;
 	switch (w->t->cte) {
 	case MAIL_CTE_QP:
-		if (w->qp.col >= MAIL_LINE_MAX) /* no room for the '=' of a soft break */
-			return MAIL_MISFIT;
+		w->shifted = true;
 		mail_qp_text(&w->qp, wire);
 		return MAIL_OK;
 	case MAIL_CTE_BASE64:
