@@ -37,7 +37,8 @@ render_body(struct render *r, uint32_t first, uint32_t last, bool has_inline)
 	const struct inline_def *inlines = r->inlines;
 	if (++r->depth > RENDER_MAX_DEPTH)
 		return render_fail(r, first > 0 ? r->program->ops[first - 1].at : 0,
-				   "blocks and partials run more than %d deep inside one another; simplify", RENDER_MAX_DEPTH);
+				   "blocks and partials run more than %d deep inside one another; simplify",
+				   RENDER_MAX_DEPTH);
 	if (has_inline)
 		render_define_inlines(r, first, last);
 	int rc = render_ops(r, first, last);
@@ -63,7 +64,8 @@ part_of(const struct render *r, uint32_t i, bool body)
 
 /* Runs the part with v as context when push, and as block parameters when the block names some. */
 static int
-run_with(struct render *r, uint32_t i, const struct part *p, bool push, const struct value *v, const struct value *key)
+run_with(struct render *r, uint32_t i, const struct part *p, bool push, const struct value *v,
+	 const struct value *key)
 {
 	const struct op *op = &r->program->ops[i];
 	struct params params = { r->params, { v, key } };
@@ -71,7 +73,8 @@ run_with(struct render *r, uint32_t i, const struct part *p, bool push, const st
 	const struct params *outer = r->params;
 	bool pushed = push && v != r->contexts[r->ncontexts - 1].v;
 	if (pushed && r->ncontexts > RENDER_MAX_DEPTH)
-		return render_fail(r, op->at, "blocks run more than %d deep inside one another; simplify", RENDER_MAX_DEPTH);
+		return render_fail(r, op->at, "blocks run more than %d deep inside one another; simplify",
+				   RENDER_MAX_DEPTH);
 	if (named)
 		r->params = &params;
 	if (pushed)
@@ -192,7 +195,8 @@ decide(struct render *r, const struct op *op, const struct value **v, bool *trut
 				((*v)->type == VALUE_MAP && render_map_count(r, *v) > 0));
 		break;
 	case OP_WITH:
-		*truth = truth_handlebars(*v) || (*v && ((*v)->type == VALUE_INT || (*v)->type == VALUE_REAL));
+		*truth =
+		    truth_handlebars(*v) || (*v && ((*v)->type == VALUE_INT || (*v)->type == VALUE_REAL));
 		break;
 	default:
 		*truth = truth_mustache(*v);

@@ -128,10 +128,12 @@ check_partials(const struct compile *c)
 		const struct program *g = &c->programs[i];
 		for (uint32_t k = 0; k < g->nops; k++) {
 			const struct partial_call *p = g->ops[k].partial;
-			if (g->ops[k].kind == OP_PARTIAL && p->program == TPL_NO_PROGRAM && !p->is_block && !p->calls_block)
-				return tpl_fail(c->te, g->source, g->name, g->ops[k].at,
-						"the partial \"%.*s\" could not be found; add it, or correct its name",
-						STR_ARG(str_sub(p->name, 0, 80)));
+			if (g->ops[k].kind == OP_PARTIAL && p->program == TPL_NO_PROGRAM && !p->is_block &&
+			    !p->calls_block)
+				return tpl_fail(
+				    c->te, g->source, g->name, g->ops[k].at,
+				    "the partial \"%.*s\" could not be found; add it, or correct its name",
+				    STR_ARG(str_sub(p->name, 0, 80)));
 		}
 	}
 	return 0;
@@ -143,7 +145,8 @@ covers_all(const struct compile *c, struct str source)
 	const struct program *g = &c->programs[0];
 	if (c->options->nregions > 0 || c->ntags > 0 || g->nops > 1)
 		return false;
-	return g->nops == 0 ? source.n == 0 : g->ops[0].literal.start == 0 && g->ops[0].literal.end == source.n;
+	return g->nops == 0 ? source.n == 0
+			    : g->ops[0].literal.start == 0 && g->ops[0].literal.end == source.n;
 }
 
 struct tpl *

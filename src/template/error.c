@@ -47,7 +47,8 @@ tpl_fail(struct tpl_error *te, struct str source, struct str partial, size_t off
 	int n = vsnprintf(te->text, sizeof te->text, fmt, ap);
 	va_end(ap);
 	if (partial.p && n >= 0 && (size_t)n < sizeof te->text) {
-		used = snprintf(te->text + n, sizeof te->text - (size_t)n, " (in partial \"%.*s\")", STR_ARG(partial));
+		used = snprintf(te->text + n, sizeof te->text - (size_t)n, " (in partial \"%.*s\")",
+				STR_ARG(partial));
 	}
 	if (n < 0 || used < 0 || (size_t)n + (size_t)used >= sizeof te->text)
 		cut_utf8(te->text, sizeof te->text - 1);

@@ -114,7 +114,8 @@ add_header(struct buf *out, struct str s)
 	bool run = false;
 	for (size_t i = 0; i < s.n;) {
 		size_t n = control_at(s, i);
-		if (n == 0 && s.n - i >= 3 && (memcmp(s.p + i, "\xE2\x80\xA8", 3) == 0 || memcmp(s.p + i, "\xE2\x80\xA9", 3) == 0))
+		if (n == 0 && s.n - i >= 3 &&
+		    (memcmp(s.p + i, "\xE2\x80\xA8", 3) == 0 || memcmp(s.p + i, "\xE2\x80\xA9", 3) == 0))
 			n = 3;
 		if (n == 0) {
 			buf_addc(out, s.p[i++]);
@@ -144,7 +145,8 @@ url_keeps(struct str s, size_t i, bool whole, enum url_place place)
 	if (c == '\0')
 		return false;
 	if (whole)
-		return strchr(":/?#[]@!$&()*+,;=", c) || (c == '%' && s.n - i >= 3 && is_hex(s.p[i + 1]) && is_hex(s.p[i + 2]));
+		return strchr(":/?#[]@!$&()*+,;=", c) ||
+		       (c == '%' && s.n - i >= 3 && is_hex(s.p[i + 1]) && is_hex(s.p[i + 2]));
 	return place == URL_PATH && c == '/';
 }
 
@@ -221,7 +223,8 @@ add_script(struct buf *out, struct str s)
 			buf_add(out, "\\\"", 2);
 			break;
 		default:
-			if (u < 0x20 || u == 0x7F || u == 0x2028 || u == 0x2029 || u == 0xFFFD || (u < 0x80 && strchr("<>&'`$", (int)u)))
+			if (u < 0x20 || u == 0x7F || u == 0x2028 || u == 0x2029 || u == 0xFFFD ||
+			    (u < 0x80 && strchr("<>&'`$", (int)u)))
 				buf_printf(out, "\\u%04X", u);
 			else
 				buf_add(out, s.p + from, i - from);

@@ -36,8 +36,10 @@ unexpected(struct expr_parser *p)
 		return FAIL(p, p->pos, "the tag ends too early; a name is missing");
 	struct str rest = str_sub(str_make(p->source.p + p->pos, p->end - p->pos), 0, 1);
 	if ((unsigned char)rest.p[0] < 0x20 || (unsigned char)rest.p[0] >= 0x7F)
-		return FAIL(p, p->pos, "unexpected character in the tag; write a name, a \"text\" or a number");
-	return FAIL(p, p->pos, "unexpected \"%.*s\" in the tag; write a name, a \"text\" or a number", STR_ARG(rest));
+		return FAIL(p, p->pos,
+			    "unexpected character in the tag; write a name, a \"text\" or a number");
+	return FAIL(p, p->pos, "unexpected \"%.*s\" in the tag; write a name, a \"text\" or a number",
+		    STR_ARG(rest));
 }
 
 /* "text" or 'text': \" and \' are the quote itself. */
@@ -137,7 +139,8 @@ parse_scope(struct expr_parser *p, struct path *path)
 			if (peek(p) == '.') {
 				p->pos++;
 				if (++path->up > TPL_MAX_NESTING)
-					return FAIL(p, at, "too many ../; blocks nest %d deep at most", TPL_MAX_NESTING);
+					return FAIL(p, at, "too many ../; blocks nest %d deep at most",
+						    TPL_MAX_NESTING);
 			}
 		} else if (peek(p) == 't' && str_eq(take_name(p), STR("this"))) {
 			path->scoped = true;
@@ -167,12 +170,15 @@ parse_segments(struct expr_parser *p, struct path *path, size_t at)
 			if (seg.n == 0 && peek(p) != '.')
 				return unexpected(p);
 			if (seg.n == 0 || str_eq(seg, STR("this")))
-				return FAIL(p, at, "invalid path: \"%.*s\": this, . and .. may only stand at its beginning",
-					    STR_ARG(str_sub(str_make(p->source.p + at, p->end - at), 0,
-							    (seg.n ? p->pos : from + 1) - at)));
+				return FAIL(
+				    p, at,
+				    "invalid path: \"%.*s\": this, . and .. may only stand at its beginning",
+				    STR_ARG(str_sub(str_make(p->source.p + at, p->end - at), 0,
+						    (seg.n ? p->pos : from + 1) - at)));
 		}
 		if (n == TPL_MAX_SEGMENTS)
-			return FAIL(p, at, "a path has more than %d steps; make it shorter", TPL_MAX_SEGMENTS);
+			return FAIL(p, at, "a path has more than %d steps; make it shorter",
+				    TPL_MAX_SEGMENTS);
 		segments[n++] = seg;
 		if (peek(p) != '.' && peek(p) != '/')
 			break;
@@ -244,7 +250,8 @@ parse_word(struct expr_parser *p, const struct value **out)
 		memcpy(text, word.p, word.n);
 		text[word.n] = '\0';
 		real = real || word.n > 18;
-		*out = real ? value_real(p->arena, strtod(text, NULL)) : value_int(p->arena, strtoll(text, NULL, 10));
+		*out = real ? value_real(p->arena, strtod(text, NULL))
+			    : value_int(p->arena, strtoll(text, NULL, 10));
 	} else if (str_eq(word, STR("true")) || str_eq(word, STR("false"))) {
 		*out = value_bool(word.n == 4);
 	} else if (str_eq(word, STR("null"))) {
@@ -377,18 +384,19 @@ check_call(struct expr_parser *p, struct str name, size_t at, const struct call 
 {
 	const struct helper *h = c->helper;
 	if (!block && h->kind != HELPER_VALUE)
-		return FAIL(p, at, "\"%.*s\" is a block: write {{#%.*s …}} … {{/%.*s}}", STR_ARG(name), STR_ARG(name),
-			    STR_ARG(name));
+		return FAIL(p, at, "\"%.*s\" is a block: write {{#%.*s …}} … {{/%.*s}}", STR_ARG(name),
+			    STR_ARG(name), STR_ARG(name));
 	if (c->nargs < h->min || c->nargs > h->max) {
 		if (h->min == h->max)
 			return FAIL(p, at, "\"%.*s\" wants %d argument%s and has %d", STR_ARG(name), h->min,
 				    h->min == 1 ? "" : "s", c->nargs);
-		return FAIL(p, at, "\"%.*s\" wants %d to %d arguments and has %d", STR_ARG(name), h->min, h->max, c->nargs);
+		return FAIL(p, at, "\"%.*s\" wants %d to %d arguments and has %d", STR_ARG(name), h->min,
+			    h->max, c->nargs);
 	}
 	for (uint16_t i = 0; i < c->nhash; i++) {
 		if (!h->hash || (strcmp(h->hash, "*") != 0 && !str_eq(c->hash[i].key, str_of(h->hash))))
-			return FAIL(p, c->hash[i].value->at, "\"%.*s\" knows no option \"%.*s\"", STR_ARG(name),
-				    STR_ARG(str_sub(c->hash[i].key, 0, 60)));
+			return FAIL(p, c->hash[i].value->at, "\"%.*s\" knows no option \"%.*s\"",
+				    STR_ARG(name), STR_ARG(str_sub(c->hash[i].key, 0, 60)));
 	}
 	return 0;
 }
@@ -404,7 +412,9 @@ parse_call(struct expr_parser *p, struct str name, size_t at, struct expr *e, bo
 	*e = (struct expr){ .kind = EXPR_CALL, .at = (uint32_t)at };
 	e->call.helper = helper_find(name);
 	if (!e->call.helper)
-		return FAIL(p, at, "unknown helper \"%.*s\"; a variable takes no arguments, and a name with spaces is written [so]",
+		return FAIL(p, at,
+			    "unknown helper \"%.*s\"; a variable takes no arguments, and a name with spaces "
+			    "is written [so]",
 			    STR_ARG(str_sub(name, 0, 60)));
 	e->call.nargs = l.nargs;
 	e->call.nhash = l.nhash;
@@ -482,7 +492,8 @@ expr_parse_head(struct expr_parser *p, bool block, struct expr_head *out)
 	if (rc < 0 || (rc == 0 && parse_path(p, e) < 0))
 		return -1;
 	out->text = str_make(p->source.p + at, p->pos - at);
-	const struct helper *h = block && e->path.nsegments == 1 && !e->path.scoped ? helper_find(out->text) : NULL;
+	const struct helper *h =
+	    block && e->path.nsegments == 1 && !e->path.scoped ? helper_find(out->text) : NULL;
 	if (more_arguments(p, block) || (h && h->kind != HELPER_VALUE)) {
 		out->has_args = true;
 		if (parse_call(p, out->text, at, e, block) < 0)
@@ -502,7 +513,9 @@ parse_partial_name(struct expr_parser *p, struct str *name)
 	if (p->pos >= p->end)
 		return FAIL(p, p->pos, "the name of the partial is missing");
 	if (c == '(' || c == '*')
-		return FAIL(p, p->pos, "partials are chosen by a fixed name here; use {{#if}} or {{#equals}} around them");
+		return FAIL(
+		    p, p->pos,
+		    "partials are chosen by a fixed name here; use {{#if}} or {{#equals}} around them");
 	if (c == '"' || c == '\'')
 		return parse_string(p, name);
 	if (c == '[')
@@ -525,7 +538,9 @@ expr_parse_partial(struct expr_parser *p, struct partial_call *out)
 	if (p->pos < p->end)
 		return unexpected(p);
 	if (l.nargs > 1)
-		return FAIL(p, at, "unsupported number of partial arguments: %d; one context, then name=value", l.nargs);
+		return FAIL(p, at,
+			    "unsupported number of partial arguments: %d; one context, then name=value",
+			    l.nargs);
 	out->context = copy_array(p, l.args, l.nargs, sizeof *l.args);
 	out->hash = copy_array(p, l.hash, l.nhash, sizeof *l.hash);
 	out->nhash = l.nhash;

@@ -25,8 +25,8 @@ struct expr_parser {
 
 /* What a mustache or a block begins with. */
 struct expr_head {
-	struct str text;	    /* the name as written */
-	const struct expr *expr;    /* a path, or a call when there are arguments */
+	struct str text;	 /* the name as written */
+	const struct expr *expr; /* a path, or a call when there are arguments */
 	bool has_args;
 	struct str params[2];
 	uint8_t nparams;

@@ -120,12 +120,14 @@ static bool
 parse_iso(struct str s, struct moment *out)
 {
 	int y, mon, d, h = 0, min = 0, sec = 0, offset = 0;
-	if (!take_digits(&s, 4, &y) || !take_char(&s, "-") || !take_digits(&s, 2, &mon) || !take_char(&s, "-") ||
-	    !take_digits(&s, 2, &d) || mon < 1 || mon > 12 || d < 1 || d > days_in_month(y, mon))
+	if (!take_digits(&s, 4, &y) || !take_char(&s, "-") || !take_digits(&s, 2, &mon) ||
+	    !take_char(&s, "-") || !take_digits(&s, 2, &d) || mon < 1 || mon > 12 || d < 1 ||
+	    d > days_in_month(y, mon))
 		return false;
 	out->local = true;
 	if (s.n > 0) {
-		if (!take_char(&s, "Tt ") || !take_digits(&s, 2, &h) || !take_char(&s, ":") || !take_digits(&s, 2, &min))
+		if (!take_char(&s, "Tt ") || !take_digits(&s, 2, &h) || !take_char(&s, ":") ||
+		    !take_digits(&s, 2, &min))
 			return false;
 		if (take_char(&s, ":") && !take_digits(&s, 2, &sec))
 			return false;
@@ -212,8 +214,9 @@ offset_in(struct render *r, uint32_t at, struct str zone, const struct moment *m
 		return 0;
 	GTimeZone *z = zone_named(r, zone);
 	if (!z)
-		return render_fail(r, at, "formatDate: unknown time zone \"%.*s\"; write one like Europe/Berlin or +01:00",
-				   STR_ARG(str_sub(zone, 0, 60)));
+		return render_fail(
+		    r, at, "formatDate: unknown time zone \"%.*s\"; write one like Europe/Berlin or +01:00",
+		    STR_ARG(str_sub(zone, 0, 60)));
 	gint64 t = m->seconds; /* an hour that the clocks skip is moved behind the gap */
 	gint i = g_time_zone_adjust_time(z, m->local ? G_TIME_TYPE_STANDARD : G_TIME_TYPE_UNIVERSAL, &t);
 	*offset = g_time_zone_get_offset(z, i);
@@ -355,19 +358,26 @@ format_date(struct render *r, const struct helper_args *a, const struct value **
 {
 	struct moment m;
 	int offset;
-	const struct value *v = a->v[0], *f = a->v[1], *zone = a->n > 2 ? a->v[2] : a->call->nhash ? a->hash[0] : NULL;
+	const struct value *v = a->v[0], *f = a->v[1],
+			   *zone = a->n > 2	    ? a->v[2]
+				   : a->call->nhash ? a->hash[0]
+						    : NULL;
 	*out = NULL;
 	if (is_empty(v))
 		return 0;
 	if (!parse_moment(r, v, &m)) {
 		buf_reset(&r->scratch->print);
 		print_value(&r->scratch->print, v);
-		return render_fail(r, a->at, "formatDate: \"%.*s\" is no date; write 2026-03-29, 2026-03-29T14:30:00Z or seconds "
-				   "since 1970",
-				   STR_ARG(str_sub(buf_str(&r->scratch->print), 0, 40)));
+		return render_fail(
+		    r, a->at,
+		    "formatDate: \"%.*s\" is no date; write 2026-03-29, 2026-03-29T14:30:00Z or seconds "
+		    "since 1970",
+		    STR_ARG(str_sub(buf_str(&r->scratch->print), 0, 40)));
 	}
 	if (!f || f->type != VALUE_STRING || f->s.n > MAX_FORMAT)
-		return render_fail(r, a->at, "formatDate: the format is a text like \"YYYY-MM-DD\" of at most %d bytes", MAX_FORMAT);
+		return render_fail(r, a->at,
+				   "formatDate: the format is a text like \"YYYY-MM-DD\" of at most %d bytes",
+				   MAX_FORMAT);
 	struct str name = zone && zone->type == VALUE_STRING ? zone->s : str_of(r->env->time_zone);
 	if (offset_in(r, a->at, name, &m, &offset) < 0)
 		return -1;

@@ -68,7 +68,8 @@ run_insert(struct render *r, const struct helper_args *a, const struct value **o
 		if (text_of(r, a->at, a->v[1], &s) < 0)
 			return -1;
 		if (!str_starts(s, STR("default=")))
-			return render_fail(r, a->at, "insert: the second argument is written \"default=text\"");
+			return render_fail(r, a->at,
+					   "insert: the second argument is written \"default=text\"");
 		*out = temp_string(r->scratch->temp, str_sub(s, 8, s.n));
 	}
 	return 0;
@@ -178,7 +179,8 @@ run_not_equals(struct render *r, const struct helper_args *a, const struct value
 	return 0;
 }
 
-/* -1, 0, 1; 2 when the two cannot be compared. Numbers by value, other texts by bytes (dates as 2026-03-29 fit). */
+/* -1, 0, 1; 2 when the two cannot be compared. Numbers by value, other texts by bytes (dates as 2026-03-29
+ * fit). */
 static int
 compare(const struct value *a, const struct value *b)
 {

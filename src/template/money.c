@@ -18,15 +18,17 @@ struct currency {
 };
 
 static const struct currency currencies[] = {
-	{ "EUR", "€", 2 },    { "USD", "$", 2 },   { "GBP", "£", 2 },   { "JPY", "¥", 0 },  { "CNY", "¥", 2 },
-	{ "KRW", "₩", 0 },    { "INR", "₹", 2 },   { "BRL", "R$", 2 },  { "PLN", "zł", 2 }, { "ILS", "₪", 2 },
-	{ "VND", "₫", 0 },    { "UAH", "₴", 2 },   { "TRY", "₺", 2 },   { "NGN", "₦", 2 },  { "PHP", "₱", 2 },
-	{ "THB", "฿", 2 },    { "CAD", "CA$", 2 }, { "AUD", "A$", 2 },  { "NZD", "NZ$", 2 }, { "MXN", "MX$", 2 },
-	{ "HKD", "HK$", 2 },  { "TWD", "NT$", 2 }, { "CLP", NULL, 0 },  { "ISK", NULL, 0 }, { "PYG", NULL, 0 },
-	{ "UGX", NULL, 0 },   { "XAF", NULL, 0 },  { "XOF", NULL, 0 },  { "XPF", NULL, 0 }, { "BIF", NULL, 0 },
-	{ "DJF", NULL, 0 },   { "GNF", NULL, 0 },  { "KMF", NULL, 0 },  { "RWF", NULL, 0 }, { "VUV", NULL, 0 },
-	{ "BHD", NULL, 3 },   { "IQD", NULL, 3 },  { "JOD", NULL, 3 },  { "KWD", NULL, 3 }, { "LYD", NULL, 3 },
-	{ "OMR", NULL, 3 },   { "TND", NULL, 3 },
+	{ "EUR", "€", 2 },   { "USD", "$", 2 },	  { "GBP", "£", 2 },   { "JPY", "¥", 0 },
+	{ "CNY", "¥", 2 },   { "KRW", "₩", 0 },	  { "INR", "₹", 2 },   { "BRL", "R$", 2 },
+	{ "PLN", "zł", 2 },  { "ILS", "₪", 2 },	  { "VND", "₫", 0 },   { "UAH", "₴", 2 },
+	{ "TRY", "₺", 2 },   { "NGN", "₦", 2 },	  { "PHP", "₱", 2 },   { "THB", "฿", 2 },
+	{ "CAD", "CA$", 2 }, { "AUD", "A$", 2 },  { "NZD", "NZ$", 2 }, { "MXN", "MX$", 2 },
+	{ "HKD", "HK$", 2 }, { "TWD", "NT$", 2 }, { "CLP", NULL, 0 },  { "ISK", NULL, 0 },
+	{ "PYG", NULL, 0 },  { "UGX", NULL, 0 },  { "XAF", NULL, 0 },  { "XOF", NULL, 0 },
+	{ "XPF", NULL, 0 },  { "BIF", NULL, 0 },  { "DJF", NULL, 0 },  { "GNF", NULL, 0 },
+	{ "KMF", NULL, 0 },  { "RWF", NULL, 0 },  { "VUV", NULL, 0 },  { "BHD", NULL, 3 },
+	{ "IQD", NULL, 3 },  { "JOD", NULL, 3 },  { "KWD", NULL, 3 },  { "LYD", NULL, 3 },
+	{ "OMR", NULL, 3 },  { "TND", NULL, 3 },
 };
 
 /* The short symbol of a country's own currency, for its own readers. */
@@ -151,7 +153,8 @@ symbol_of(const struct currency *c, struct str code, const char *language)
 }
 
 static void
-add_money(struct buf *b, const struct locale *l, struct str symbol, int decimals, bool negative, const char *digits)
+add_money(struct buf *b, const struct locale *l, struct str symbol, int decimals, bool negative,
+	  const char *digits)
 {
 	int n = (int)strlen(digits) - decimals;
 	/* A symbol of letters needs its distance: "CHF 5", "$5". */
@@ -195,12 +198,14 @@ format_money(struct render *r, const struct helper_args *a, const struct value *
 	if (text.n == 0)
 		return 0;
 	if (!parse_decimal(text, &d))
-		return render_fail(r, a->at, "money: \"%.*s\" is no number; write it like 1234.50", STR_ARG(str_sub(text, 0, 40)));
+		return render_fail(r, a->at, "money: \"%.*s\" is no number; write it like 1234.50",
+				   STR_ARG(str_sub(text, 0, 40)));
 	struct str shown = STR_NULL;
 	int decimals = 2;
 	if (code) {
 		if (code->type != VALUE_STRING || !is_code(code->s))
-			return render_fail(r, a->at, "money: the currency is a code of three letters, such as \"EUR\"");
+			return render_fail(r, a->at,
+					   "money: the currency is a code of three letters, such as \"EUR\"");
 		for (size_t i = 0; i < 3; i++)
 			name[i] = (char)(code->s.p[i] & ~0x20);
 		const struct currency *c = currency_find(str_make(name, 3));

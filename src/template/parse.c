@@ -15,7 +15,7 @@ struct frame {
 	enum frame_kind kind;
 	uint32_t op, last; /* first of the chain, and the {{else if}} that is open now */
 	struct str name;
-	bool has_else;	/* of `last` */
+	bool has_else; /* of `last` */
 	uint32_t at;
 	struct scope scope; /* of `last`, in use when n > 0 */
 	const struct scope *outer;
@@ -130,7 +130,8 @@ close_region(struct parser *p)
 	if (p->nframes != p->region_frames) {
 		struct frame *f = &p->frames[p->nframes - 1];
 		return FAIL(p, f->at,
-			    "{{#%.*s}} opens inside an attribute, link or other unit and is not closed there; close it "
+			    "{{#%.*s}} opens inside an attribute, link or other unit and is not closed "
+			    "there; close it "
 			    "inside, or put the whole unit into the block",
 			    STR_ARG(str_sub(f->name, 0, 60)));
 	}
@@ -143,7 +144,8 @@ close_region(struct parser *p)
 		op->region.capture = g->capture;
 	}
 	if (g->capture) {
-		c->regions = parse_grow(c->arena, c->regions, c->nregions, &c->regions_room, sizeof *c->regions);
+		c->regions =
+		    parse_grow(c->arena, c->regions, c->nregions, &c->regions_room, sizeof *c->regions);
 		c->regions[c->nregions++] = (struct region_note){ g->id, literal };
 	}
 	p->in_region = false;
@@ -180,7 +182,9 @@ check_border(struct parser *p, const struct tag *t)
 		return 0;
 	size_t border = p->in_region ? p->region->end : p->region->start;
 	if (border > t->start && border < t->end)
-		return FAIL(p, t->start, "a tag crosses the border of an attribute, link or other unit; write it inside or outside");
+		return FAIL(p, t->start,
+			    "a tag crosses the border of an attribute, link or other unit; write it inside "
+			    "or outside");
 	return 0;
 }
 
@@ -221,7 +225,8 @@ static int
 push_frame(struct parser *p, const struct tag *t, enum frame_kind kind, struct str name)
 {
 	if (p->nframes == TPL_MAX_NESTING)
-		return FAIL(p, t->start, "blocks nest more than %d deep; move a part into a partial", TPL_MAX_NESTING);
+		return FAIL(p, t->start, "blocks nest more than %d deep; move a part into a partial",
+			    TPL_MAX_NESTING);
 	struct frame *f = &p->frames[p->nframes++];
 	*f = (struct frame){ .kind = kind,
 			     .op = (uint32_t)(p->nops - 1),
@@ -285,7 +290,8 @@ check_inside(struct parser *p, const struct tag *t)
 {
 	if (p->in_region && p->nframes <= p->region_frames)
 		return FAIL(p, t->start,
-			    "a block that was opened outside an attribute, link or other unit goes on inside it; close it before, or "
+			    "a block that was opened outside an attribute, link or other unit goes on inside "
+			    "it; close it before, or "
 			    "put the whole unit into the block");
 	return 0;
 }
@@ -301,7 +307,8 @@ add_else(struct parser *p, const struct tag *t)
 	if (f->kind != FRAME_BLOCK)
 		return FAIL(p, t->start, "a partial's block has no {{else}}");
 	if (f->has_else)
-		return FAIL(p, t->start, "a second {{else}} in {{#%.*s}}; the first one ends it", STR_ARG(str_sub(f->name, 0, 60)));
+		return FAIL(p, t->start, "a second {{else}} in {{#%.*s}}; the first one ends it",
+			    STR_ARG(str_sub(f->name, 0, 60)));
 	p->ops[f->last].mid = (uint32_t)p->nops;
 	p->scope = f->outer;
 	if (t->content == t->content_end) {
@@ -339,13 +346,15 @@ close_block(struct parser *p, const struct tag *t)
 	struct str name = { p->source.p + t->content, t->content_end - t->content };
 	int line = 0;
 	if (p->nframes == 0)
-		return FAIL(p, t->start, "{{/%.*s}} closes nothing; remove it, or open the block", STR_ARG(str_sub(name, 0, 60)));
+		return FAIL(p, t->start, "{{/%.*s}} closes nothing; remove it, or open the block",
+			    STR_ARG(str_sub(name, 0, 60)));
 	struct frame *f = &p->frames[p->nframes - 1];
 	if (!str_eq(name, f->name)) {
 		struct tpl_error open;
 		tpl_fail(&open, p->source, p->partial, f->at, "-");
 		line = open.line;
-		return FAIL(p, t->start, "{{/%.*s}} does not match {{#%.*s}} of line %d; close the inner block first",
+		return FAIL(p, t->start,
+			    "{{/%.*s}} does not match {{#%.*s}} of line %d; close the inner block first",
 			    STR_ARG(str_sub(name, 0, 60)), STR_ARG(str_sub(f->name, 0, 60)), line);
 	}
 	if (check_inside(p, t) < 0)
@@ -407,7 +416,8 @@ add_partial(struct parser *p, const struct tag *t, struct str indent, bool stand
 static bool
 can_stand_alone(const struct tag *t)
 {
-	return t->kind != TAG_PRINT && t->kind != TAG_RAW && t->kind != TAG_RAW_BLOCK && t->kind != TAG_BACKSLASH;
+	return t->kind != TAG_PRINT && t->kind != TAG_RAW && t->kind != TAG_RAW_BLOCK &&
+	       t->kind != TAG_BACKSLASH;
 }
 
 /* Where the text before the tag ends and the text after it begins, given its neighbours. */
@@ -483,8 +493,8 @@ finish(struct parser *p)
 		struct str close = f->kind == FRAME_INLINE ? STR("inline") : f->name;
 		struct tpl_error open;
 		tpl_fail(&open, p->source, p->partial, f->at, "-");
-		return FAIL(p, f->at, "{{#%.*s}} of line %d is never closed; add {{/%.*s}}", STR_ARG(str_sub(close, 0, 60)), open.line,
-			    STR_ARG(str_sub(close, 0, 60)));
+		return FAIL(p, f->at, "{{#%.*s}} of line %d is never closed; add {{/%.*s}}",
+			    STR_ARG(str_sub(close, 0, 60)), open.line, STR_ARG(str_sub(close, 0, 60)));
 	}
 	if (p->in_region || p->region < p->regions_end)
 		return FAIL(p, p->source.n, "a region ends behind the template");
@@ -502,7 +512,8 @@ parse_tags(struct parser *p)
 	int rc = scan_next(&s, &now, c->te);
 	while (rc > 0) {
 		if (now.kind != TAG_BACKSLASH && ++c->ntags > TPL_MAX_TAGS)
-			return FAIL(p, now.start, "more than %u tags; make the template smaller", TPL_MAX_TAGS);
+			return FAIL(p, now.start, "more than %u tags; make the template smaller",
+				    TPL_MAX_TAGS);
 		if ((rc = scan_next(&s, &next, c->te)) < 0)
 			return -1;
 		struct margins m = margins_of(p->source, &now, prev_end, rc > 0 ? next.start : p->source.n);
@@ -517,6 +528,17 @@ parse_tags(struct parser *p)
 		now = next;
 	}
 	if (rc < 0 || add_text(p, text, p->source.n, p->source.n) < 0)
+		return -1;
+	return finish(p);
+}
+
+/* The source has no tags, whatever it looks like. */
+static int
+parse_plain(struct parser *p)
+{
+	if (p->source.n > TPL_MAX_SOURCE)
+		return FAIL(p, 0, "the text is longer than 16 MB; make it shorter");
+	if (add_text(p, 0, p->source.n, p->source.n) < 0)
 		return -1;
 	return finish(p);
 }
@@ -546,7 +568,8 @@ parse_program(struct compile *c, size_t index)
 		p->region = c->options->regions;
 		p->regions_end = p->region + c->options->nregions;
 	}
-	if (check_regions(p) < 0 || parse_tags(p) < 0)
+	bool plain = p->main && c->options->plain;
+	if (check_regions(p) < 0 || (plain ? parse_plain(p) : parse_tags(p)) < 0)
 		return -1;
 	program = &c->programs[index];
 	program->ops = p->ops;

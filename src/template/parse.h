@@ -27,7 +27,8 @@ void *parse_grow(struct arena *a, void *array, size_t n, size_t *room, size_t si
 /* Parses c->programs[index]; may add programs. 0, or -1 with c->te. */
 int parse_program(struct compile *c, size_t index);
 
-/* The program of a partial, added when new; TPL_NO_PROGRAM when there is none. -1 with te when there are too many. */
+/* The program of a partial, added when new; TPL_NO_PROGRAM when there is none. -1 with te when there are too
+ * many. */
 int compile_partial(struct compile *c, struct str name, uint32_t *program);
 
 #endif

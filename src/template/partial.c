@@ -16,8 +16,8 @@ struct saved {
 static struct saved
 save(const struct render *r)
 {
-	return (struct saved){ r->program,  r->params,		    r->inlines,	    r->block, r->escape,
-			       r->ncontexts, r->scratch->indent.n, r->indent_from };
+	return (struct saved){ r->program, r->params,	 r->inlines,	       r->block,
+			       r->escape,  r->ncontexts, r->scratch->indent.n, r->indent_from };
 }
 
 static void
@@ -84,7 +84,8 @@ run_written(struct render *r, const struct op *op, const struct block_body *b, s
 	uint8_t place = render_place(r, op);
 	if (b->program->name.p == NULL && b->escape != place)
 		return render_fail(r, op->at,
-				   "\"%.*s\" is written for another kind of place (text, attribute, link …) than where it is used; "
+				   "\"%.*s\" is written for another kind of place (text, attribute, link …) "
+				   "than where it is used; "
 				   "write it there",
 				   STR_ARG(str_sub(name, 0, 80)));
 	r->program = b->program;
@@ -123,7 +124,8 @@ run_named(struct render *r, uint32_t i, const struct partial_call *call)
 			return render_body(r, mine.first, mine.last, mine.has_inline);
 		if (!r->t->strict_partials)
 			return 0;
-		return render_fail(r, op->at, "the partial \"%.*s\" could not be found; add it, or correct its name",
+		return render_fail(r, op->at,
+				   "the partial \"%.*s\" could not be found; add it, or correct its name",
 				   STR_ARG(str_sub(call->name, 0, 80)));
 	}
 	if (call->is_block) {
@@ -147,7 +149,8 @@ run_block_body(struct render *r, const struct op *op)
 	if (!b) {
 		if (!r->t->strict_partials)
 			return 0;
-		return render_fail(r, op->at, "{{> @partial-block}} stands in a partial that was called without a block");
+		return render_fail(
+		    r, op->at, "{{> @partial-block}} stands in a partial that was called without a block");
 	}
 	r->indent_from = r->scratch->indent.n; /* the block keeps the shape it has where it is written */
 	r->block = b->outer;
@@ -161,7 +164,8 @@ render_partial(struct render *r, uint32_t index)
 	const struct partial_call *call = op->partial;
 	struct saved s = save(r);
 	if (++r->partials > TPL_MAX_PARTIAL_DEPTH)
-		return render_fail(r, op->at, "partials call one another more than %d deep; does \"%.*s\" call itself?",
+		return render_fail(r, op->at,
+				   "partials call one another more than %d deep; does \"%.*s\" call itself?",
 				   TPL_MAX_PARTIAL_DEPTH, STR_ARG(str_sub(call->name, 0, 80)));
 	if (push_context(r, op, call) < 0)
 		return -1;

@@ -33,12 +33,12 @@ enum path_kind {
 enum data_name { DATA_NAMED, DATA_ROOT, DATA_INDEX, DATA_KEY, DATA_FIRST, DATA_LAST, DATA_PARTIAL_BLOCK };
 
 struct path {
-	uint8_t kind;	   /* enum path_kind */
-	uint8_t data;	   /* enum data_name */
-	uint8_t slot;	   /* PATH_PARAM: which of the two */
-	bool scoped;	   /* begins with this, ./ or ../: never a walk up the stack */
-	uint16_t up;	   /* how many ../ */
-	uint16_t hops;	   /* PATH_PARAM: how many parameter scopes outwards */
+	uint8_t kind;  /* enum path_kind */
+	uint8_t data;  /* enum data_name */
+	uint8_t slot;  /* PATH_PARAM: which of the two */
+	bool scoped;   /* begins with this, ./ or ../: never a walk up the stack */
+	uint16_t up;   /* how many ../ */
+	uint16_t hops; /* PATH_PARAM: how many parameter scopes outwards */
 	uint16_t nsegments;
 	const struct str *segments;
 	struct str text; /* as written */
@@ -97,9 +97,9 @@ enum op_flag {
 
 struct partial_call {
 	struct str name;
-	uint32_t program;	   /* TPL_NO_PROGRAM: unknown at compile time */
-	bool is_block;		   /* {{#> name}}…{{/name}} */
-	bool calls_block;	   /* {{> @partial-block}} */
+	uint32_t program; /* TPL_NO_PROGRAM: unknown at compile time */
+	bool is_block;	  /* {{#> name}}…{{/name}} */
+	bool calls_block; /* {{> @partial-block}} */
 	bool standalone;
 	const struct expr *context; /* NULL: the current one */
 	const struct hash_arg *hash;

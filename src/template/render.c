@@ -96,7 +96,8 @@ render_place(const struct render *r, const struct op *op)
 
 /* ---- literals ---- */
 
-/* Inside an indented partial every line begins with the indentation; it comes with the line's first output. */
+/* Inside an indented partial every line begins with the indentation; it comes with the line's first output.
+ */
 static int
 begin_line(struct render *r, bool raw)
 {

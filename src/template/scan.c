@@ -47,14 +47,15 @@ find_close(const struct scanner *s, size_t from, bool triple)
 	while (i < src.n) {
 		char c = src.p[i];
 		if (triple) {
-			if (c == '}' && (starts_at(src, i + 1, s->close) ||
-					 (i + 1 < src.n && src.p[i + 1] == '~' && starts_at(src, i + 2, s->close))))
+			if (c == '}' &&
+			    (starts_at(src, i + 1, s->close) ||
+			     (i + 1 < src.n && src.p[i + 1] == '~' && starts_at(src, i + 2, s->close))))
 				return i;
 		} else if (c == s->close.p[0] && starts_at(src, i, s->close)) {
 			return i;
 		}
-		if ((c == '"' || c == '\'') &&
-		    (i == from || ascii_isspace(src.p[i - 1]) || src.p[i - 1] == '=' || src.p[i - 1] == '(')) {
+		if ((c == '"' || c == '\'') && (i == from || ascii_isspace(src.p[i - 1]) ||
+						src.p[i - 1] == '=' || src.p[i - 1] == '(')) {
 			size_t end = skip_string(src, i);
 			if (end > i) {
 				i = end;
@@ -69,8 +70,8 @@ find_close(const struct scanner *s, size_t from, bool triple)
 static int
 unclosed(const struct scanner *s, size_t at, const char *what, struct tpl_error *te)
 {
-	return tpl_fail(te, s->source, s->partial, at, "unclosed tag: no %s follows; close it, or write \\{{ for plain braces",
-			what);
+	return tpl_fail(te, s->source, s->partial, at,
+			"unclosed tag: no %s follows; close it, or write \\{{ for plain braces", what);
 }
 
 static void
@@ -103,7 +104,8 @@ scan_comment(struct scanner *s, struct tag *t, size_t from, struct tpl_error *te
 	struct str src = s->source;
 	t->kind = TAG_COMMENT;
 	if (!s->comment_plain && starts_at(src, from, STR("--"))) {
-		for (size_t i = find_from(src, from, STR("--")); i < src.n; i = find_from(src, i + 1, STR("--"))) {
+		for (size_t i = find_from(src, from, STR("--")); i < src.n;
+		     i = find_from(src, i + 1, STR("--"))) {
 			size_t after = i + 2;
 			bool strip = after < src.n && src.p[after] == '~';
 			if (!starts_at(src, after + (strip ? 1 : 0), s->close))
@@ -145,10 +147,12 @@ scan_delimiters(struct scanner *s, struct tag *t, size_t from, struct tpl_error 
 	while (b > a && !ascii_isspace(both.p[b - 1]) && both.p[b - 1] != '=')
 		b--;
 	struct str gap = str_trim(str_sub(both, a, b));
-	if (a == 0 || b == both.n || a == both.n || gap.n > 0 || a > SCAN_MAX_DELIMITER || both.n - b > SCAN_MAX_DELIMITER)
-		return tpl_fail(te, src, s->partial, t->start,
-				"a change of delimiters is written {{=<%% %%>=}}: two words of 1 to %d characters",
-				SCAN_MAX_DELIMITER);
+	if (a == 0 || b == both.n || a == both.n || gap.n > 0 || a > SCAN_MAX_DELIMITER ||
+	    both.n - b > SCAN_MAX_DELIMITER)
+		return tpl_fail(
+		    te, src, s->partial, t->start,
+		    "a change of delimiters is written {{=<%% %%>=}}: two words of 1 to %d characters",
+		    SCAN_MAX_DELIMITER);
 	s->open = str_sub(both, 0, a);
 	s->close = str_sub(both, b, both.n);
 	s->comment_plain = false;
@@ -168,11 +172,13 @@ scan_raw_block(struct scanner *s, struct tag *t, struct tpl_error *te)
 	trim_content(s, t, from, close);
 	struct str name = { src.p + t->content, t->content_end - t->content };
 	if (!str_eq(name, STR("raw")))
-		return tpl_fail(te, src, s->partial, t->start, "unknown raw block \"%.*s\"; only {{{{raw}}}} is known",
+		return tpl_fail(te, src, s->partial, t->start,
+				"unknown raw block \"%.*s\"; only {{{{raw}}}} is known",
 				STR_ARG(str_sub(name, 0, 40)));
 	s->raw_end = find_from(src, t->end, STR("{{{{/raw}}}}"));
 	if (s->raw_end == src.n)
-		return tpl_fail(te, src, s->partial, t->start, "{{{{raw}}}} is never closed; add {{{{/raw}}}}");
+		return tpl_fail(te, src, s->partial, t->start,
+				"{{{{raw}}}} is never closed; add {{{{/raw}}}}");
 	return 1;
 }
 
@@ -229,7 +235,8 @@ find_else(const struct scanner *s, struct tag *t)
 	struct str c = { s->source.p + t->content, t->content_end - t->content };
 	if (t->kind == TAG_INVERSE && c.n == 0) {
 		t->kind = TAG_ELSE;
-	} else if (t->kind == TAG_PRINT && str_starts(c, STR("else")) && (c.n == 4 || ascii_isspace(c.p[4]))) {
+	} else if (t->kind == TAG_PRINT && str_starts(c, STR("else")) &&
+		   (c.n == 4 || ascii_isspace(c.p[4]))) {
 		t->kind = TAG_ELSE;
 		trim_content(s, t, t->content + 4, t->content_end);
 	}
@@ -301,7 +308,8 @@ scan_next(struct scanner *s, struct tag *t, struct tpl_error *te)
 	if (scan_backslash(s, open, t))
 		return 1;
 	if (++s->ntags > TPL_MAX_TAGS)
-		return tpl_fail(te, src, s->partial, open, "more than %u tags; make the template smaller", TPL_MAX_TAGS);
+		return tpl_fail(te, src, s->partial, open, "more than %u tags; make the template smaller",
+				TPL_MAX_TAGS);
 	*t = (struct tag){ .start = (uint32_t)open };
 	if (scan_tag(s, t, te) < 0)
 		return -1;
