@@ -168,7 +168,7 @@ list_headers(struct edits *l)
 	if (k->list_unsubscribe && c->unsubscribe_url.n > 0) {
 		struct str value = arena_printf(a, "<%.*s>", STR_ARG(c->unsubscribe_url));
 		if (k->unsubscribe_mailto != NULL)
-			value = arena_printf(a, "%.*s,\n <mailto:%s>", STR_ARG(value), k->unsubscribe_mailto);
+			value = arena_printf(a, "%.*s,\n <%s>", STR_ARG(value), k->unsubscribe_mailto);
 		edit_delete_all(l, STR("List-Unsubscribe"), false);
 		edit_delete_all(l, STR("List-Unsubscribe-Post"), false);
 		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe"), 0, value);

@@ -50,26 +50,39 @@ attr_url(struct copy *c, bool may_wrap, uint16_t number, struct str value, struc
 	return 0;
 }
 
-/* A URL in a text part: no escapes, and white space ends it. */
-static bool
-is_plain_url(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
-			return false;
-	return str_casestarts(s, STR("http://")) || str_casestarts(s, STR("https://"));
-}
-
+/* A URL in a text part: no escapes around it. */
 static int
 text_url(struct copy *c, const struct part_region *r, uint16_t number, struct str bytes, struct buf *out,
 	 bool *as_it_stood, struct err *e)
 {
-	if (r->wrap && c->track_clicks && is_plain_url(bytes) && !is_own_url(c, bytes) &&
-	    part_link_wraps(c->m->campaign, bytes))
+	if (r->wrap && c->track_clicks && !is_own_url(c, bytes) && part_link_wraps(c->m->campaign, bytes))
 		return wrap(c, number, bytes, out, e);
 	*as_it_stood = r->literal;
 	if (!r->literal)
 		buf_adds(out, bytes);
+	return 0;
+}
+
+/* A value in a text part: every URL inside is whole, since the region stands alone. */
+static int
+text_value(struct copy *c, uint16_t number, struct str bytes, struct buf *out, struct err *e)
+{
+	struct html_range *urls;
+	size_t at = 0, n = 0;
+	if (c->track_clicks && memmem(bytes.p, bytes.n, "://", 3) != NULL) {
+		arena_reset(c->scratch->arena);
+		n = html_text_urls(c->scratch->arena, bytes, NULL, 0, &urls);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct str url = str_sub(bytes, urls[i].start, urls[i].end);
+		if (is_own_url(c, url) || !part_link_wraps(c->m->campaign, url))
+			continue;
+		buf_adds(out, str_sub(bytes, at, urls[i].start));
+		if (wrap(c, number, url, out, e) != 0)
+			return -1;
+		at = urls[i].end;
+	}
+	buf_adds(out, str_sub(bytes, at, bytes.n));
 	return 0;
 }
 
@@ -96,8 +109,9 @@ link_region(struct copy *c, const struct part_region *r, struct str bytes, struc
 			buf_adds(out, bytes);
 		return 0;
 	case REGION_TEXT_LINK:
-	case REGION_TEXT_VALUE:
 		return text_url(c, r, number, bytes, out, as_it_stood, e);
+	case REGION_TEXT_VALUE:
+		return text_value(c, number, bytes, out, e);
 	case REGION_SPACE:
 		if (!str_eq(bytes, STR(" ")))
 			buf_adds(out, bytes);

@@ -270,7 +270,7 @@ add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s
 		const struct tpl_range *t = &tags[i];
 		while (big < nbig && l->v[big].end <= t->start)
 			big++;
-		if ((big < nbig && l->v[big].start < t->end) || t->kind != TPL_TAG_VARIABLE)
+		if ((big < nbig && l->v[big].start < t->end) || (t->kind != TPL_TAG_VARIABLE && t->kind != TPL_TAG_RAW))
 			continue;
 		struct part_region space = { .kind = REGION_SPACE };
 		struct part_region value = { .kind = REGION_TEXT_VALUE, .wrap = true };

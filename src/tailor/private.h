@@ -17,7 +17,7 @@ enum region_kind {
 	REGION_LINK,	   /* value of an <a href> or <area href>: may be wrapped */
 	REGION_URL,	   /* value of another URL attribute with tags inside: its scheme is checked */
 	REGION_TEXT_LINK,  /* a URL in a text part */
-	REGION_TEXT_VALUE, /* a variable in a text part that may turn out to be a whole URL */
+	REGION_TEXT_VALUE, /* a variable in a text part, alone between spaces: URLs in its value are whole */
 	REGION_SPACE,	   /* " {{x}}" before punctuation: the space goes when x is empty ("Hi ," never leaves) */
 	REGION_PIXEL,	   /* the first byte of </body>: the pixel goes before it */
 };

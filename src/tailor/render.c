@@ -132,11 +132,11 @@ on_variable(void *ctx, struct str path, const struct value *v)
 	if (value_map_get(c->explain_vars, path) != NULL)
 		return;
 	struct value *one = value_map_new(c->arena);
-	struct str first = str_sub(path, 0, str_find_char(path, '.'));
 	static const char *const names[] = { "mailtailor", "plugin", "message data", "profile", "campaign defaults" };
-	struct str source = STR("missing");
+	/* A value that no layer holds under this path belongs to a section: an item of a list, say. */
+	struct str source = v ? STR("section") : STR("missing");
 	for (size_t i = 0; i < c->nlayers && v != NULL; i++) {
-		if (value_map_get(c->layers[i], first) == NULL)
+		if (value_path(c->layers[i], path) != v)
 			continue;
 		/* Layers may be absent: name them by what they are, not by where they stand. */
 		source = c->layers[i] == c->in->plugin_vars	   ? str_of(names[1])
