@@ -24,48 +24,53 @@
  * Build: cc -shared -fPIC -o hello.so hello.c
  *
  * Life of an instance
- *   At start, and again at every reload, mailtailor makes a new epoch: each `plugin NAME { … }` of the configuration
- *   gets one create(). Two epochs overlap while messages of the old one finish, so two instances of one library can be
- *   alive at once, and two NAMEs may share one library: keep state in the instance, not in static variables.
- *   Order of calls: create, [shape], then per worker thread [thread_init], run or score any number of times,
- *   [thread_fini]; destroy comes last, when no thread is inside any more.
+ *   At start, and again at every reload, mailtailor makes a new epoch: each `plugin NAME { … }` of the
+ *   configuration gets one create(). Two epochs overlap while messages of the old one finish, so two
+ *   instances of one library can be alive at once, and two NAMEs may share one library: keep state in the
+ *   instance, not in static variables. Order of calls: create, [shape], then per worker thread
+ *   [thread_init], run or score any number of times, [thread_fini]; destroy comes last, when no thread is
+ *   inside any more.
  *
  * Threads
- *   create, shape and destroy: one thread. run and score: any number of threads at once on one instance, so the
- *   instance is read-only there or takes locks. `thread` belongs to the calling thread alone.
+ *   create, shape and destroy: one thread. run and score: any number of threads at once on one instance, so
+ *   the instance is read-only there or takes locks. `thread` belongs to the calling thread alone.
  *   Call host functions only from the thread that was called, and only until the call returns.
  *
  * Time
- *   run and score have a deadline (`deadline` in the configuration, 50 ms by default; thread_init counts towards the
- *   first call). mailtailor does not wait longer: the late call's variables or scores are dropped, the mail goes out
- *   with its fallback content. A call that is late still runs to its end on its own thread; its host functions keep
- *   working and have no effect. Five late or failed calls in a row switch the plugin off until the next reload. A
- *   process keeps at most 16 late threads; beyond that all plugins pause until some return. So: no network without a
- *   time-out of your own, no lock that is held long.
+ *   run and score have a deadline (`deadline` in the configuration, 50 ms by default; thread_init counts
+ *   towards the first call). mailtailor does not wait longer: the late call's variables or scores are
+ *   dropped, the mail goes out with its fallback content. A call that is late still runs to its end on its
+ *   own thread; its host functions keep working and have no effect. Five late or failed calls in a row
+ *   switch the plugin off until the next reload. A process keeps at most 16 late threads; beyond that all
+ *   plugins pause until some return. So: no network without a time-out of your own, no lock that is held
+ *   long.
  *
  * Failure
- *   A call that returns nonzero, or sets anything that a host function refuses, contributes nothing: all or nothing.
- *   error->text says why; it reaches the log, so write no addresses and no secrets there.
+ *   A call that returns nonzero, or sets anything that a host function refuses, contributes nothing: all or
+ *   nothing. error->text says why; it reaches the log, so write no addresses and no secrets there.
  *
  * Caveats
- *   - A plugin runs inside the mailtailor process. It is not sandboxed: one that crashes takes the process down (the
- *     MTA then answers by its own milter_default_action), and one that scribbles over memory can do anything. Load
- *     only what you would run as that user. What mailtailor does check: owner and mode of the file and its directory,
- *     versions, sizes, encoding and count of everything a plugin hands over.
- *   - A library may be unmapped after its last destroy. Leave no thread, no atexit handler and no pthread_key
- *     destructor behind.
- *   - The loader knows libraries by path. A file that is replaced under the same path while the old one is still in
- *     use may take effect only after a restart; install new versions under new names.
- *   - Do not change the locale, the signal mask, the environment, the working directory or the umask; no fork.
+ *   - A plugin runs inside the mailtailor process. It is not sandboxed: one that crashes takes the process
+ *     down (the MTA then answers by its own milter_default_action), and one that scribbles over memory can
+ *     do anything. Load only what you would run as that user. What mailtailor does check: owner and mode of
+ *     the file and its directory, versions, sizes, encoding and count of everything a plugin hands over.
+ *   - A library may be unmapped after its last destroy. Leave no thread, no atexit handler and no
+ *     pthread_key destructor behind.
+ *   - The loader knows libraries by path. A file that is replaced under the same path while the old one is
+ *     still in use may take effect only after a restart; install new versions under new names.
+ *   - Do not change the locale, the signal mask, the environment, the working directory or the umask; no
+ *     fork.
  *   - Do not throw C++ exceptions across any of these functions.
- *   - Strings handed to a plugin are UTF-8. Profile and message fields are foreign data of any content; mailtailor
- *     escapes variables where a template puts them, except set_html, whose author vouches for the markup.
+ *   - Strings handed to a plugin are UTF-8. Profile and message fields are foreign data of any content;
+ *     mailtailor escapes variables where a template puts them, except set_html, whose author vouches for
+ *     the markup.
  *
  * Versions
- *   A plugin loads when its ABI major number equals the host's and its minor number is not above the host's. Within a
- *   major version, struct mt_host, mt_request and mt_plugin only grow at their end; each entry names the minor version
- *   that brought it ("1.0"). A plugin built for 1.0 may use the entries of 1.0 without asking; to use a later entry if
- *   present, compare host->abi_minor. mt_str, mt_option, mt_error, mt_shape and mt_magic never change within a major.
+ *   A plugin loads when its ABI major number equals the host's and its minor number is not above the
+ *   host's. Within a major version, struct mt_host, mt_request and mt_plugin only grow at their end; each
+ *   entry names the minor version that brought it ("1.0"). A plugin built for 1.0 may use the entries of
+ *   1.0 without asking; to use a later entry if present, compare host->abi_minor. mt_str, mt_option,
+ *   mt_error, mt_shape and mt_magic never change within a major.
  *
  * C11 or C++11. Needs no other header of mailtailor.
  */
@@ -110,7 +115,7 @@ struct mt_error {
 struct mt_shape {
 	const char *const *features; /* 1 to 4096 names, at most 256 bytes each; see score() */
 	size_t nfeatures;
-	const char *const *scores; /* 1 to 64 names: a letter, then letters, digits, _ and -; at most 64 bytes */
+	const char *const *scores; /* 1 to 64 names: a letter, then letters, digits, _ -; at most 64 */
 	size_t nscores;
 };
 
@@ -138,19 +143,19 @@ enum mt_type { MT_NULL, MT_BOOL, MT_INTEGER, MT_NUMBER, MT_STRING, MT_LIST, MT_M
 enum mt_log_level { MT_LOG_ERROR, MT_LOG_WARNING, MT_LOG_INFO, MT_LOG_DEBUG };
 
 /*
- * What the host offers. Functions that take a request are for personalizers, inside run(); the others may be called
- * any time between create and destroy.
+ * What the host offers. Functions that take a request are for personalizers, inside run(); the others may
+ * be called any time between create and destroy.
  */
 struct mt_host {
 	size_t size; /* of this struct, as the host has it */
 	uint32_t abi_major, abi_minor;
 
 	/*
-	 * 1.0: Sets a variable; a later value of the same name replaces the former, also that of an earlier plugin.
-	 * name: dotted steps of letters, digits, _ and - (a letter or _ first), at most 128 bytes and 8 steps;
-	 * "content.hero" makes or extends the map "content". Values are copied. 0, or -1 when refused: bad name,
-	 * ill-formed UTF-8, NUL bytes, over 256 KiB, over 1,000 variables or 4 MiB in one call, a number that is not
-	 * finite. A refusal voids the whole call.
+	 * 1.0: Sets a variable; a later value of the same name replaces the former, also that of an earlier
+	 * plugin. name: dotted steps of letters, digits, _ and - (a letter or _ first), at most 128 bytes
+	 * and 8 steps; "content.hero" makes or extends the map "content". Values are copied. 0, or -1 when
+	 * refused: bad name, ill-formed UTF-8, NUL bytes, over 256 KiB, over 1,000 variables or 4 MiB in
+	 * one call, a number that is not finite. A refusal voids the whole call.
 	 * set_html: markup that the plugin vouches for; {{{triple}}} prints it as it is.
 	 */
 	int (*set_string)(const struct mt_request *rq, const char *name, const char *value, size_t n);
@@ -160,11 +165,11 @@ struct mt_host {
 	int (*set_bool)(const struct mt_request *rq, const char *name, int value);
 
 	/*
-	 * 1.0: Reads a field by dotted path ("address.city", "orders.0.sku"): in the message's data, then the profile,
-	 * then the campaign's defaults; the first that has it and is not null wins. "message.X", "profile.X" and
-	 * "defaults.X" look in one of them only. 1 found, 0 not there.
-	 * get_string: strings as they are, numbers and booleans as a template prints them; 0 for lists and maps.
-	 * get_number: numbers, numeric strings, booleans as 0 or 1; 0 for anything else.
+	 * 1.0: Reads a field by dotted path ("address.city", "orders.0.sku"): in the message's data, then
+	 * the profile, then the campaign's defaults; the first that has it and is not null wins.
+	 * "message.X", "profile.X" and "defaults.X" look in one of them only. 1 found, 0 not there.
+	 * get_string: strings as they are, numbers and booleans as a template prints them; 0 for lists and
+	 * maps. get_number: numbers, numeric strings, booleans as 0 or 1; 0 for anything else.
 	 * get_value: NULL when not there.
 	 * *out is borrowed until the call returns.
 	 */
@@ -177,17 +182,17 @@ struct mt_host {
 	int (*get_score)(const struct mt_request *rq, const char *name, double *out);
 
 	/*
-	 * 1.0: A number in [0,1) that looks random, but is the same whenever it is asked for this recipient, campaign
-	 * and salt (NULL counts as ""), so that previews, retries and resends agree.
+	 * 1.0: A number in [0,1) that looks random, but is the same whenever it is asked for this
+	 * recipient, campaign and salt (NULL counts as ""), so that previews, retries and resends agree.
 	 */
 	double (*random)(const struct mt_request *rq, const char *salt);
 
 	/*
-	 * 1.0: The rule language of `send_if`: click >= 0.02 and country in ("DE", "AT") and exists(last_order).
-	 * Names are scores first, then hour, minute, weekday, day, month, language, known, then fields as get_value
-	 * finds them. rule_compile: NULL and error text with the column. rule_eval: 1 true, 0 false, -1 when the
-	 * outcome hangs on a name that is not there. A rule may be evaluated by many threads at once.
-	 * rule_free takes NULL.
+	 * 1.0: The rule language of `send_if`: click >= 0.02 and country in ("DE", "AT") and
+	 * exists(last_order). Names are scores first, then hour, minute, weekday, day, month, language,
+	 * known, then fields as get_value finds them. rule_compile: NULL and error text with the column.
+	 * rule_eval: 1 true, 0 false, -1 when the outcome hangs on a name that is not there. A rule may be
+	 * evaluated by many threads at once. rule_free takes NULL.
 	 */
 	struct mt_rule *(*rule_compile)(const struct mt_host *host, const char *text, size_t n,
 					struct mt_error *error);
@@ -195,10 +200,10 @@ struct mt_host {
 	void (*rule_free)(struct mt_rule *rule);
 
 	/*
-	 * 1.0: JSON. json_file reads a regular file of at most max_bytes (0: 16 MiB); a relative path starts at the
-	 * directory of the configuration file. Strict: UTF-8, no duplicate keys, no NUL, depth at most 32; error text
-	 * names line and column. NULL on error. The root is yours: json_free (takes NULL) frees it and all below it.
-	 * json_text parses bytes.
+	 * 1.0: JSON. json_file reads a regular file of at most max_bytes (0: 16 MiB); a relative path
+	 * starts at the directory of the configuration file. Strict: UTF-8, no duplicate keys, no NUL,
+	 * depth at most 32; error text names line and column. NULL on error. The root is yours: json_free
+	 * (takes NULL) frees it and all below it. json_text parses bytes.
 	 */
 	struct mt_value *(*json_file)(const struct mt_host *host, const char *path, size_t max_bytes,
 				      struct mt_error *error);
@@ -208,10 +213,11 @@ struct mt_host {
 
 	/*
 	 * 1.0: Reading values. All take NULL as MT_NULL.
-	 * value_string: 1 for MT_STRING. value_number: 1 for MT_INTEGER and MT_NUMBER. value_integer: 1 for MT_INTEGER,
-	 * without the rounding that value_number has above 2^53. value_bool: 1 when true.
-	 * value_count: items of a list, entries of a map, else 0. value_item: the i-th item or entry (maps keep the
-	 * order of the text), NULL beyond. value_key: the i-th key of a map, empty beyond. value_get: by key, or NULL.
+	 * value_string: 1 for MT_STRING. value_number: 1 for MT_INTEGER and MT_NUMBER. value_integer: 1 for
+	 * MT_INTEGER, without the rounding that value_number has above 2^53. value_bool: 1 when true.
+	 * value_count: items of a list, entries of a map, else 0. value_item: the i-th item or entry (maps
+	 * keep the order of the text), NULL beyond. value_key: the i-th key of a map, empty beyond.
+	 * value_get: by key, or NULL.
 	 */
 	enum mt_type (*value_type)(const struct mt_value *v);
 	int (*value_string)(const struct mt_value *v, struct mt_str *out);
@@ -223,14 +229,15 @@ struct mt_host {
 	struct mt_str (*value_key)(const struct mt_value *v, size_t i);
 	const struct mt_value *(*value_get)(const struct mt_value *v, const char *key);
 
-	/* 1.0: One line to mailtailor's log, prefixed with the plugin's name. No addresses at info level or above. */
+	/* 1.0: One line to mailtailor's log, after the plugin's name. No addresses at info level or above. */
 	void (*log)(const struct mt_host *host, enum mt_log_level level, const char *text);
 };
 
 enum mt_kind { MT_KIND_PERSONALIZER = 1, MT_KIND_SCORER = 2 };
 
 /*
- * What a plugin is. Fill it with MT_PERSONALIZER or MT_SCORER. Static: it must stay valid while the library is mapped.
+ * What a plugin is. Fill it with MT_PERSONALIZER or MT_SCORER. Static: it must stay valid while the library
+ * is mapped.
  */
 struct mt_plugin {
 	size_t size;   /* of this struct, as the plugin was built */
@@ -239,8 +246,9 @@ struct mt_plugin {
 	const char *name, *version; /* 1.0: for messages */
 
 	/*
-	 * 1.0: Makes an instance from its options. Refuse options you do not know. NULL with error->text filled stops
-	 * the start (or the reload, and the old epoch goes on). host stays valid until destroy returns. No deadline.
+	 * 1.0: Makes an instance from its options. Refuse options you do not know. NULL with error->text
+	 * filled stops the start (or the reload, and the old epoch goes on). host stays valid until destroy
+	 * returns. No deadline.
 	 */
 	void *(*create)(const struct mt_host *host, const struct mt_option *options, size_t noptions,
 			struct mt_error *error);
@@ -248,8 +256,9 @@ struct mt_plugin {
 	void (*destroy)(void *instance);
 
 	/*
-	 * 1.0: Makes and frees what one thread needs (scratch memory, a connection). Both may be NULL; then `thread`
-	 * is NULL. thread_init: 0, or -1 with error text: the call fails, the next one on this thread tries again.
+	 * 1.0: Makes and frees what one thread needs (scratch memory, a connection). Both may be NULL; then
+	 * `thread` is NULL. thread_init: 0, or -1 with error text: the call fails, the next one on this
+	 * thread tries again.
 	 */
 	int (*thread_init)(void *instance, void **thread, struct mt_error *error);
 	void (*thread_fini)(void *instance, void *thread);
@@ -261,25 +270,27 @@ struct mt_plugin {
 	int (*shape)(void *instance, struct mt_shape *shape, struct mt_error *error);
 	/*
 	 * 1.0, scorers: one call for many recipients.
-	 *   rows    nrows × nfeatures doubles, row-major: feature f of recipient i is rows[i * nfeatures + f], in the
-	 *           order of shape->features. NAN: missing or no number. Never infinite. Read-only.
-	 *   scores  nrows × nscores doubles, row-major, in the order of shape->scores. Fill all; all must be finite.
-	 *           They are NAN when the call begins.
-	 * Feature names: profile.X, message.X (dotted fields), hour, minute, weekday (Monday 1), day, month in the
-	 * recipient's local time; any other name is a field of the message, else of the profile; NAME=TEXT is 1 when
-	 * the field is TEXT, else 0 (one-hot).
+	 *   rows    nrows × nfeatures doubles, row-major: feature f of recipient i is rows[i * nfeatures +
+	 *           f], in the order of shape->features. NAN: missing or no number. Never infinite.
+	 *           Read-only.
+	 *   scores  nrows × nscores doubles, row-major, in the order of shape->scores. Fill all; all must
+	 *           be finite. They are NAN when the call begins.
+	 * Feature names: profile.X, message.X (dotted fields), hour, minute, weekday (Monday 1), day, month
+	 * in the recipient's local time; any other name is a field of the message, else of the profile;
+	 * NAME=TEXT is 1 when the field is TEXT, else 0 (one-hot).
 	 * 0, or nonzero with error text.
 	 */
-	int (*score)(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures, double *scores,
-		     struct mt_error *error);
+	int (*score)(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures,
+		     double *scores, struct mt_error *error);
 };
 
 /* The sizes of all shared structs as the plugin was built: a mismatch is caught at load, not at a crash. */
 struct mt_magic {
 	uint32_t magic, size; /* MT_ABI_MAGIC; of this struct */
 	uint32_t abi_major, abi_minor;
-	uint32_t sizeof_str, sizeof_option, sizeof_error, sizeof_shape;	 /* must be equal */
-	uint32_t sizeof_request, sizeof_host, sizeof_plugin;		 /* equal for the same minor, else at most the host's */
+	uint32_t sizeof_str, sizeof_option, sizeof_error, sizeof_shape; /* must be equal */
+	/* equal for the same minor, else at most the host's */
+	uint32_t sizeof_request, sizeof_host, sizeof_plugin;
 	uint32_t reserved;
 };
 
@@ -293,13 +304,13 @@ struct mt_magic {
 MT_EXPORT const struct mt_magic *mailtailor_plugin_magic(void);
 MT_EXPORT const struct mt_plugin *mailtailor_plugin(void);
 
-#define MT_MAGIC_INIT                                                                                         \
-	{                                                                                                     \
-		MT_ABI_MAGIC, (uint32_t)sizeof(struct mt_magic), MT_ABI_MAJOR, MT_ABI_MINOR,                  \
-		    (uint32_t)sizeof(struct mt_str), (uint32_t)sizeof(struct mt_option),                      \
-		    (uint32_t)sizeof(struct mt_error), (uint32_t)sizeof(struct mt_shape),                     \
-		    (uint32_t)sizeof(struct mt_request), (uint32_t)sizeof(struct mt_host),                    \
-		    (uint32_t)sizeof(struct mt_plugin), 0                                                     \
+#define MT_MAGIC_INIT                                                                        \
+	{                                                                                    \
+		MT_ABI_MAGIC, (uint32_t)sizeof(struct mt_magic), MT_ABI_MAJOR, MT_ABI_MINOR, \
+		    (uint32_t)sizeof(struct mt_str), (uint32_t)sizeof(struct mt_option),     \
+		    (uint32_t)sizeof(struct mt_error), (uint32_t)sizeof(struct mt_shape),    \
+		    (uint32_t)sizeof(struct mt_request), (uint32_t)sizeof(struct mt_host),   \
+		    (uint32_t)sizeof(struct mt_plugin), 0                                    \
 	}
 
 #ifdef __cplusplus
@@ -309,24 +320,34 @@ MT_EXPORT const struct mt_plugin *mailtailor_plugin(void);
 #endif
 
 /* Declares the plugin: once per library, at file level, no semicolon needed. */
-#define MT_PLUGIN_DECLARE(kind, name, version, create, destroy, thread_init, thread_fini, run, shape, score)  \
-	MT_EXTERN_C const struct mt_magic *mailtailor_plugin_magic(void)                                      \
-	{                                                                                                     \
-		static const struct mt_magic magic_ = MT_MAGIC_INIT;                                          \
-		return &magic_;                                                                               \
-	}                                                                                                     \
-	MT_EXTERN_C const struct mt_plugin *mailtailor_plugin(void)                                           \
-	{                                                                                                     \
-		static const struct mt_plugin plugin_ = { sizeof(struct mt_plugin), kind, 0, name, version,   \
-							  create, destroy, thread_init, thread_fini, run,     \
-							  shape, score };                                     \
-		return &plugin_;                                                                              \
+#define MT_PLUGIN_DECLARE(kind, name, version, create, destroy, thread_init, thread_fini, run, shape, score) \
+	MT_EXTERN_C const struct mt_magic *mailtailor_plugin_magic(void)                                     \
+	{                                                                                                    \
+		static const struct mt_magic magic_ = MT_MAGIC_INIT;                                         \
+		return &magic_;                                                                              \
+	}                                                                                                    \
+	MT_EXTERN_C const struct mt_plugin *mailtailor_plugin(void)                                          \
+	{                                                                                                    \
+		static const struct mt_plugin plugin_ = { sizeof(struct mt_plugin),                          \
+							  kind,                                              \
+							  0,                                                 \
+							  name,                                              \
+							  version,                                           \
+							  create,                                            \
+							  destroy,                                           \
+							  thread_init,                                       \
+							  thread_fini,                                       \
+							  run,                                               \
+							  shape,                                             \
+							  score };                                           \
+		return &plugin_;                                                                             \
 	}
-#define MT_PERSONALIZER(name, version, create, destroy, thread_init, thread_fini, run)                        \
-	MT_PLUGIN_DECLARE(MT_KIND_PERSONALIZER, name, version, create, destroy, thread_init, thread_fini, run, NULL, \
-			  NULL)
-#define MT_SCORER(name, version, create, destroy, thread_init, thread_fini, shape, score)                     \
-	MT_PLUGIN_DECLARE(MT_KIND_SCORER, name, version, create, destroy, thread_init, thread_fini, NULL, shape, score)
+#define MT_PERSONALIZER(name, version, create, destroy, thread_init, thread_fini, run)                    \
+	MT_PLUGIN_DECLARE(MT_KIND_PERSONALIZER, name, version, create, destroy, thread_init, thread_fini, \
+			  run, NULL, NULL)
+#define MT_SCORER(name, version, create, destroy, thread_init, thread_fini, shape, score)                 \
+	MT_PLUGIN_DECLARE(MT_KIND_SCORER, name, version, create, destroy, thread_init, thread_fini, NULL, \
+			  shape, score)
 
 #ifdef __cplusplus
 }

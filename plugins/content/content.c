@@ -54,8 +54,8 @@ fail(const struct reading *r, const char *what)
 	if (r->slot.n == 0)
 		snprintf(r->error->text, sizeof(r->error->text), "%.150s: %.300s", r->file, what);
 	else
-		snprintf(r->error->text, sizeof(r->error->text), "%.150s: slot %.*s, block %zu: %.250s", r->file,
-			 (int)r->slot.n, r->slot.p, r->block + 1, what);
+		snprintf(r->error->text, sizeof(r->error->text), "%.150s: slot %.*s, block %zu: %.250s",
+			 r->file, (int)r->slot.n, r->slot.p, r->block + 1, what);
 	return -1;
 }
 
@@ -103,8 +103,8 @@ read_field(const struct reading *r, struct mt_str key, const struct mt_value *v,
 	enum mt_type type = r->host->value_type(v);
 	int n = (int)(key.n > 64 ? 64 : key.n);
 	if (!name_valid(key)) {
-		snprintf(what, sizeof(what), "key \"%.*s\" is no name: letters, digits, _ and -, at most %d", n, key.p,
-			 MAX_NAME);
+		snprintf(what, sizeof(what), "key \"%.*s\" is no name: letters, digits, _ and -, at most %d",
+			 n, key.p, MAX_NAME);
 		return fail(r, what);
 	}
 	f->html = str_is(key, "html");
@@ -133,8 +133,9 @@ read_block(const struct reading *r, const struct mt_value *v, struct block *b)
 		return fail(r, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		struct mt_str key = h->value_key(v, i);
-		int rc = str_is(key, "when") ? read_when(r, h->value_item(v, i), b)
-					     : read_field(r, key, h->value_item(v, i), &b->fields[b->nfields++]);
+		int rc = str_is(key, "when")
+			     ? read_when(r, h->value_item(v, i), b)
+			     : read_field(r, key, h->value_item(v, i), &b->fields[b->nfields++]);
 		if (rc != 0)
 			return -1;
 	}
@@ -167,7 +168,8 @@ read_slots(struct content *self, struct reading *r)
 	const struct mt_host *h = r->host;
 	const struct mt_value *slots = h->value_get(self->root, "slots");
 	size_t n = h->value_count(slots);
-	if (h->value_type(self->root) != MT_MAP || h->value_count(self->root) != 1 || h->value_type(slots) != MT_MAP)
+	if (h->value_type(self->root) != MT_MAP || h->value_count(self->root) != 1 ||
+	    h->value_type(slots) != MT_MAP)
 		return fail(r, "must be an object with one key \"slots\", an object of lists");
 	if (n == 0 || n > MAX_SLOTS)
 		return fail(r, "\"slots\" must have 1 to 256 entries");
@@ -211,7 +213,8 @@ content_destroy(void *instance)
 }
 
 static void *
-content_create(const struct mt_host *host, const struct mt_option *options, size_t noptions, struct mt_error *error)
+content_create(const struct mt_host *host, const struct mt_option *options, size_t noptions,
+	       struct mt_error *error)
 {
 	struct reading r = { .host = host, .error = error };
 	for (size_t i = 0; i < noptions; i++) {
@@ -223,7 +226,8 @@ content_create(const struct mt_host *host, const struct mt_option *options, size
 		r.file = options[i].value;
 	}
 	if (!r.file) {
-		snprintf(error->text, sizeof(error->text), "option \"file\" is missing: the JSON file with the blocks");
+		snprintf(error->text, sizeof(error->text),
+			 "option \"file\" is missing: the JSON file with the blocks");
 		return NULL;
 	}
 	struct content *self = calloc(1, sizeof(*self));

@@ -10,7 +10,7 @@
 
 #include "mailtailor_plugin.h"
 
-#define MAX_NAME 60			  /* characters of one name */
+#define MAX_NAME 60			    /* characters of one name */
 #define MAX_NAME_BYTES (4 * (MAX_NAME + 1)) /* and a space behind it, before it is trimmed */
 
 struct greeting {
@@ -20,11 +20,11 @@ struct greeting {
 
 /* ---- characters ---- */
 
-enum class { LETTER, MARK, DIGIT, SPACE, JOINER, DOT, REFUSED };
+enum kind { LETTER, MARK, DIGIT, SPACE, JOINER, DOT, REFUSED };
 
 struct range {
 	uint32_t first, last;
-	enum class class;
+	enum kind kind;
 };
 
 /* Sorted. What stands in no range is a letter from U+00C0 on, and refused below. */
@@ -38,9 +38,9 @@ static const struct range ranges[] = {
 	{ 'A', 'Z', LETTER },
 	{ 'a', 'z', LETTER },
 	{ 0xA0, 0xA0, SPACE },
-	{ 0xAA, 0xAA, LETTER },	 /* Sp. M.ª */
-	{ 0xB4, 0xB4, JOINER },	 /* acute accent typed for an apostrophe */
-	{ 0xB7, 0xB7, JOINER },	 /* Catalan l·l */
+	{ 0xAA, 0xAA, LETTER }, /* Sp. M.ª */
+	{ 0xB4, 0xB4, JOINER }, /* acute accent typed for an apostrophe */
+	{ 0xB7, 0xB7, JOINER }, /* Catalan l·l */
 	{ 0xBA, 0xBA, LETTER },
 	{ 0xD7, 0xD7, REFUSED }, /* multiplication and division sign */
 	{ 0xF7, 0xF7, REFUSED },
@@ -67,7 +67,7 @@ static const struct range ranges[] = {
 	{ 0x180B, 0x180E, REFUSED },
 	{ 0x2000, 0x200A, SPACE },
 	{ 0x200B, 0x200B, REFUSED },
-	{ 0x200C, 0x200D, MARK }, /* joiners that Persian and Indic names need */
+	{ 0x200C, 0x200D, MARK },    /* joiners that Persian and Indic names need */
 	{ 0x200E, 0x200F, REFUSED }, /* bidirectional marks */
 	{ 0x2010, 0x2013, JOINER },
 	{ 0x2014, 0x2018, REFUSED },
@@ -82,7 +82,7 @@ static const struct range ranges[] = {
 	{ 0x3030, 0x3037, REFUSED },
 	{ 0x303C, 0x3040, REFUSED },
 	{ 0x3099, 0x309A, MARK },
-	{ 0x30FB, 0x30FB, JOINER }, /* between the parts of foreign names in Japanese */
+	{ 0x30FB, 0x30FB, JOINER },  /* between the parts of foreign names in Japanese */
 	{ 0x3164, 0x3164, REFUSED }, /* Hangul filler */
 	{ 0x3200, 0x33FF, REFUSED },
 	{ 0xD800, 0xF8FF, REFUSED }, /* surrogates, private use */
@@ -94,13 +94,13 @@ static const struct range ranges[] = {
 	{ 0xFF5B, 0xFF65, REFUSED },
 	{ 0xFFA0, 0xFFA0, REFUSED },
 	{ 0xFFE0, 0xFFFF, REFUSED },
-	{ 0x1D000, 0x1D7FF, REFUSED }, /* musical and mathematical letters: fancy text */
-	{ 0x1F000, 0x1FFFF, REFUSED }, /* emoji */
+	{ 0x1D000, 0x1D7FF, REFUSED },	/* musical and mathematical letters: fancy text */
+	{ 0x1F000, 0x1FFFF, REFUSED },	/* emoji */
 	{ 0xE0000, 0x10FFFF, REFUSED }, /* tags, private use */
 };
 
-static enum class
-class_of(uint32_t c)
+static enum kind
+kind_of(uint32_t c)
 {
 	size_t lo = 0, hi = sizeof(ranges) / sizeof(ranges[0]);
 	while (lo < hi) {
@@ -111,7 +111,7 @@ class_of(uint32_t c)
 			hi = mid;
 	}
 	if (lo < sizeof(ranges) / sizeof(ranges[0]) && c >= ranges[lo].first)
-		return ranges[lo].class;
+		return ranges[lo].kind;
 	return c >= 0xC0 ? LETTER : REFUSED;
 }
 
@@ -137,10 +137,12 @@ struct name {
 };
 
 /* What forms and imports leave where a name should be. Compared without ASCII case. */
-static const char *const placeholders[] = { "n/a", "nn", "n.n.", "none", "null", "unknown", "undefined", "test",
-					    "testing", "asdf", "qwerty", "xxx", "xx", "x", "abc", "name", "first name",
-					    "firstname", "last name", "lastname", "vorname", "nachname", "customer",
-					    "user", "admin", "anonymous", "info", "no name", "noname", NULL };
+static const char *const placeholders[] = { "n/a",	 "nn",	       "n.n.",	    "none",	 "null",
+					    "unknown",	 "undefined",  "test",	    "testing",	 "asdf",
+					    "qwerty",	 "xxx",	       "xx",	    "x",	 "abc",
+					    "name",	 "first name", "firstname", "last name", "lastname",
+					    "vorname",	 "nachname",   "customer",  "user",	 "admin",
+					    "anonymous", "info",       "no name",   "noname",	 NULL };
 
 static int
 ascii_same(const char *a, const char *b)
@@ -173,10 +175,10 @@ struct tally {
 
 /* 0 when the character may not stand here. */
 static int
-tally_add(struct tally *t, enum class class, enum class before)
+tally_add(struct tally *t, enum kind kind, enum kind before)
 {
-	t->marks_in_row = class == MARK ? t->marks_in_row + 1 : 0;
-	switch (class) {
+	t->marks_in_row = kind == MARK ? t->marks_in_row + 1 : 0;
+	switch (kind) {
 	case LETTER:
 		t->letters++;
 		t->after_dot = before == DOT || (t->dotted && t->after_dot > 0) ? t->after_dot + 1 : 0;
@@ -210,23 +212,23 @@ static int
 name_clean(const char *p, size_t n, struct name *out)
 {
 	struct tally t = { .words = 1 };
-	enum class before = SPACE;
+	enum kind before = SPACE;
 	size_t at = 0, chars = 0;
 	uint32_t c = 0;
 
 	for (size_t i = 0, len; i < n; i += len) {
 		len = utf8_next(p + i, n - i, &c);
-		enum class class = len > 0 ? class_of(c) : REFUSED;
-		if (class == SPACE && before == SPACE) /* also leading */
+		enum kind kind = len > 0 ? kind_of(c) : REFUSED;
+		if (kind == SPACE && before == SPACE) /* also leading */
 			continue;
-		if (class == REFUSED || chars >= MAX_NAME + 1 || !tally_add(&t, class, before))
+		if (kind == REFUSED || chars >= MAX_NAME + 1 || !tally_add(&t, kind, before))
 			return 0;
-		if (class == SPACE)
+		if (kind == SPACE)
 			out->text[at++] = ' ';
 		else
 			memcpy(out->text + at, p + i, len), at += len;
 		chars++;
-		before = class;
+		before = kind;
 	}
 	if (before == SPACE && chars > 0)
 		at--, chars--, t.words--;
@@ -264,13 +266,15 @@ is_east_asian(const struct name *n)
 
 enum gender { NOBODY, MAN, WOMAN };
 
-static const char *const men[] = { "mr", "mr.", "mister", "sir", "herr", "hr", "hr.", "m", "m.", "mons.", "monsieur",
-				   "sr", "sr.", "señor", "senor", "senhor", "sig", "sig.", "signor", "signore", "dhr",
-				   "dhr.", "heer", "de heer", "pan", "г-н", "господин", "先生", "male", NULL };
-static const char *const women[] = { "mrs", "mrs.", "ms", "ms.", "miss", "madam", "frau", "fr.", "mme", "mme.", "mlle",
-				     "mlle.", "madame", "sra", "sra.", "señora", "senora", "senhora", "srta", "srta.",
-				     "sig.ra", "signora", "mevr", "mevr.", "mevrouw", "mw", "mw.", "pani", "г-жа",
-				     "госпожа", "女士", "小姐", "female", NULL };
+static const char *const men[] = { "mr",  "mr.",   "mister",   "sir",	  "herr", "hr",	   "hr.",   "m",
+				   "m.",  "mons.", "monsieur", "sr",	  "sr.",  "señor", "senor", "senhor",
+				   "sig", "sig.",  "signor",   "signore", "dhr",  "dhr.",  "heer",  "de heer",
+				   "pan", "г-н",   "господин", "先生",	  "male", NULL };
+static const char *const women[] = { "mrs",	"mrs.",	   "ms",     "ms.",	"miss",	  "madam",  "frau",
+				     "fr.",	"mme",	   "mme.",   "mlle",	"mlle.",  "madame", "sra",
+				     "sra.",	"señora",  "senora", "senhora", "srta",	  "srta.",  "sig.ra",
+				     "signora", "mevr",	   "mevr.",  "mevrouw", "mw",	  "mw.",    "pani",
+				     "г-жа",	"госпожа", "女士",   "小姐",	"female", NULL };
 
 static enum gender
 gender_read(const struct mt_request *rq)
@@ -294,53 +298,52 @@ gender_read(const struct mt_request *rq)
 /* ---- languages ---- */
 
 enum order {
-	GREETING_FIRST,	  /* "Good morning, Ms Weber" */
-	GREETING_PLAIN,	  /* "Bonjour Madame Weber": no comma */
-	NAME_FIRST,	  /* "山田様、おはようございます" */
+	GREETING_FIRST, /* "Good morning, Ms Weber" */
+	GREETING_PLAIN, /* "Bonjour Madame Weber": no comma */
+	NAME_FIRST,	/* "山田様、おはようございます" */
 };
 
 /*
- * A language's words. Hours at which a new greeting begins; a language that says the same twice repeats it.
- * man, woman: put before the family name (after it for NAME_FIRST). NULL: the language does not put such a word before
- * a bare family name without declining it, and the full name serves.
+ * A language's words, and the hours at which a new greeting begins.
+ * man, woman: put before the family name (after it for NAME_FIRST). NULL: the language does not put such a
+ * word before a bare family name without declining it, and the full name serves.
  */
 struct language {
 	const char *tag;
 	enum order order;
-	int morning, day, evening, night;
-	const char *at_morning, *at_day, *at_evening, *at_night;
+	int morning, day, evening;
+	const char *at_morning, *at_day, *at_evening;
 	const char *separator;
 	const char *man, *woman;
-	const char *someone; /* NAME_FIRST: after a name of unknown gender; else NULL */
+	const char *someone;  /* NAME_FIRST: after a name of unknown gender; else NULL */
 	const char *friendly; /* NAME_FIRST: after the name in the informal style */
 };
 
 static const struct language languages[] = {
-	{ "en", GREETING_FIRST, 5, 12, 18, 24, "Good morning", "Good afternoon", "Good evening", "Good evening", ", ",
-	  "Mr ", "Ms ", NULL, NULL },
-	{ "de", GREETING_FIRST, 5, 11, 18, 24, "Guten Morgen", "Guten Tag", "Guten Abend", "Guten Abend", ", ", "Herr ",
-	  "Frau ", NULL, NULL },
-	{ "fr", GREETING_PLAIN, 5, 12, 18, 24, "Bonjour", "Bonjour", "Bonsoir", "Bonsoir", " ", "Monsieur ", "Madame ",
+	{ "en", GREETING_FIRST, 5, 12, 18, "Good morning", "Good afternoon", "Good evening", ", ", "Mr ",
+	  "Ms ", NULL, NULL },
+	{ "de", GREETING_FIRST, 5, 11, 18, "Guten Morgen", "Guten Tag", "Guten Abend", ", ", "Herr ", "Frau ",
 	  NULL, NULL },
-	{ "es", GREETING_FIRST, 5, 14, 20, 24, "Buenos días", "Buenas tardes", "Buenas noches", "Buenas noches", ", ",
-	  "Sr. ", "Sra. ", NULL, NULL },
-	{ "it", GREETING_FIRST, 5, 12, 17, 24, "Buongiorno", "Buongiorno", "Buonasera", "Buonasera", ", ", "Signor ",
+	{ "fr", GREETING_PLAIN, 5, 12, 18, "Bonjour", "Bonjour", "Bonsoir", " ", "Monsieur ", "Madame ", NULL,
+	  NULL },
+	{ "es", GREETING_FIRST, 5, 14, 20, "Buenos días", "Buenas tardes", "Buenas noches", ", ", "Sr. ",
+	  "Sra. ", NULL, NULL },
+	{ "it", GREETING_FIRST, 5, 12, 17, "Buongiorno", "Buongiorno", "Buonasera", ", ", "Signor ",
 	  "Signora ", NULL, NULL },
-	{ "nl", GREETING_PLAIN, 5, 12, 18, 24, "Goedemorgen", "Goedemiddag", "Goedenavond", "Goedenavond", " ",
-	  "meneer ", "mevrouw ", NULL, NULL },
-	{ "pt", GREETING_FIRST, 5, 12, 19, 24, "Bom dia", "Boa tarde", "Boa noite", "Boa noite", ", ", "Sr. ", "Sra. ",
+	{ "nl", GREETING_PLAIN, 5, 12, 18, "Goedemorgen", "Goedemiddag", "Goedenavond", " ", "meneer ",
+	  "mevrouw ", NULL, NULL },
+	{ "pt", GREETING_FIRST, 5, 12, 19, "Bom dia", "Boa tarde", "Boa noite", ", ", "Sr. ", "Sra. ", NULL,
+	  NULL },
+	{ "pl", GREETING_FIRST, 5, 12, 18, "Dzień dobry", "Dzień dobry", "Dobry wieczór", ", ", NULL, NULL,
 	  NULL, NULL },
-	{ "pl", GREETING_FIRST, 5, 12, 18, 24, "Dzień dobry", "Dzień dobry", "Dobry wieczór", "Dobry wieczór", ", ",
-	  NULL, NULL, NULL, NULL },
-	{ "ru", GREETING_FIRST, 5, 12, 18, 24, "Доброе утро", "Добрый день", "Добрый вечер", "Добрый вечер", ", ", NULL,
-	  NULL, NULL, NULL },
-	{ "sv", GREETING_PLAIN, 5, 10, 18, 24, "God morgon", "God dag", "God kväll", "God kväll", " ", NULL, NULL, NULL,
+	{ "ru", GREETING_FIRST, 5, 12, 18, "Доброе утро", "Добрый день", "Добрый вечер", ", ", NULL, NULL,
+	  NULL, NULL },
+	{ "sv", GREETING_PLAIN, 5, 10, 18, "God morgon", "God dag", "God kväll", " ", NULL, NULL, NULL,
 	  NULL },
-	{ "da", GREETING_PLAIN, 5, 10, 18, 24, "God morgen", "Goddag", "Godaften", "Godaften", " ", NULL, NULL, NULL,
-	  NULL },
-	{ "zh", NAME_FIRST, 5, 11, 18, 24, "早上好", "下午好", "晚上好", "晚上好", "，", "先生", "女士", "", "" },
-	{ "ja", NAME_FIRST, 5, 11, 18, 24, "おはようございます", "こんにちは", "こんばんは", "こんばんは", "、", "様",
-	  "様", "様", "さん" },
+	{ "da", GREETING_PLAIN, 5, 10, 18, "God morgen", "Goddag", "Godaften", " ", NULL, NULL, NULL, NULL },
+	{ "zh", NAME_FIRST, 5, 11, 18, "早上好", "下午好", "晚上好", "，", "先生", "女士", "", "" },
+	{ "ja", NAME_FIRST, 5, 11, 18, "おはようございます", "こんにちは", "こんばんは", "、", "様", "様",
+	  "様", "さん" },
 };
 
 /* By the primary subtag of a BCP 47 tag; English when we do not speak it. */
@@ -360,7 +363,7 @@ static const char *
 language_greeting(const struct language *l, int hour)
 {
 	if (hour < l->morning)
-		return l->at_night;
+		return l->at_evening; /* the small hours belong to the evening before */
 	if (hour < l->day)
 		return l->at_morning;
 	return hour < l->evening ? l->at_day : l->at_evening;
@@ -471,7 +474,8 @@ greeting_run(void *instance, void *thread, const struct mt_request *rq, struct m
 /* ---- the plugin ---- */
 
 static void *
-greeting_create(const struct mt_host *host, const struct mt_option *options, size_t noptions, struct mt_error *error)
+greeting_create(const struct mt_host *host, const struct mt_option *options, size_t noptions,
+		struct mt_error *error)
 {
 	struct greeting *self = calloc(1, sizeof(*self));
 	(void)host;
@@ -489,7 +493,8 @@ greeting_create(const struct mt_host *host, const struct mt_option *options, siz
 			self->fallback = value;
 		} else {
 			snprintf(error->text, sizeof(error->text),
-				 "option %.64s = \"%.64s\" is not known; there are: style = formal or informal, default = "
+				 "option %.64s = \"%.64s\" is not known; there are: style = formal or "
+				 "informal, default = "
 				 "a text of 1 to %d bytes",
 				 name, value, MAX_NAME_BYTES);
 			free(self);

@@ -58,10 +58,11 @@ static int
 fail(struct reading *r, const char *what)
 {
 	if (r->in_feature)
-		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu, feature %zu: %s", r->model + 1,
-			 r->feature + 1, what);
+		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu, feature %zu: %s",
+			 r->model + 1, r->feature + 1, what);
 	else
-		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu: %s", r->model + 1, what);
+		snprintf(r->error->text, sizeof(r->error->text), "weights: score %zu: %s", r->model + 1,
+			 what);
 	return -1;
 }
 
@@ -113,7 +114,8 @@ check_keys(struct reading *r, const struct mt_value *map, const char *const *kno
 		while (known[k] && (strlen(known[k]) != key.n || memcmp(known[k], key.p, key.n) != 0))
 			k++;
 		if (!known[k]) {
-			snprintf(what, sizeof(what), "unknown key \"%.*s\"", (int)(key.n > 64 ? 64 : key.n), key.p);
+			snprintf(what, sizeof(what), "unknown key \"%.*s\"", (int)(key.n > 64 ? 64 : key.n),
+				 key.p);
 			return fail(r, what);
 		}
 	}
@@ -231,7 +233,8 @@ logistic_destroy(void *instance)
 }
 
 static void *
-logistic_create(const struct mt_host *host, const struct mt_option *options, size_t noptions, struct mt_error *error)
+logistic_create(const struct mt_host *host, const struct mt_option *options, size_t noptions,
+		struct mt_error *error)
 {
 	const char *file = NULL;
 	for (size_t i = 0; i < noptions; i++) {
@@ -256,7 +259,7 @@ logistic_create(const struct mt_host *host, const struct mt_option *options, siz
 	else if (read_weights(&r, root) != 0)
 		logistic_destroy(self), self = NULL;
 	host->json_free(root);
-	/* The matrices are small and the callers are many: BLAS threads would only get in each other's way. */
+	/* The matrices are small and the callers are many: BLAS threads would get in each other's way. */
 	openblas_set_num_threads(1);
 	return self;
 }
@@ -308,8 +311,8 @@ sigmoid(double z)
 
 /* scores[i * nscores] for n ≤ BATCH rows. */
 static void
-model_apply(const struct model *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures, double *scores,
-	    size_t nscores)
+model_apply(const struct model *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures,
+	    double *scores, size_t nscores)
 {
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < m->nterms; k++) {
@@ -318,15 +321,15 @@ model_apply(const struct model *m, struct scratch *s, const double *rows, size_t
 			s->x[i * m->nterms + k] = isfinite(x) ? x : t->missing;
 		}
 	}
-	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)m->nterms, 1.0, s->x, (int)m->nterms, m->weights, 1, 0.0,
-		    s->z, 1);
+	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)m->nterms, 1.0, s->x, (int)m->nterms,
+		    m->weights, 1, 0.0, s->z, 1);
 	for (size_t i = 0; i < n; i++)
 		scores[i * nscores] = sigmoid(s->z[i] + m->intercept);
 }
 
 static int
-logistic_score(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures, double *scores,
-	       struct mt_error *error)
+logistic_score(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures,
+	       double *scores, struct mt_error *error)
 {
 	const struct logistic *self = instance;
 	(void)error;

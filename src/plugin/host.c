@@ -13,7 +13,8 @@
 static struct call *
 call_of(const struct mt_request *rq)
 {
-	return (struct call *)(uintptr_t)rq; /* the request is the call's first member, and the call is not const */
+	return (struct call *)(uintptr_t)
+	    rq; /* the request is the call's first member, and the call is not const */
 }
 
 int
@@ -71,7 +72,8 @@ var_add(struct call *c, const char *name, size_t bytes)
 		return NULL;
 	}
 	if (s->nvars >= PLUGIN_MAX_VARS || s->vars_bytes + bytes > PLUGIN_MAX_TOTAL) {
-		call_reject(c, "more than %d variables or %u bytes of them", PLUGIN_MAX_VARS, PLUGIN_MAX_TOTAL);
+		call_reject(c, "more than %d variables or %u bytes of them", PLUGIN_MAX_VARS,
+			    PLUGIN_MAX_TOTAL);
 		return NULL;
 	}
 	if (s->nvars == s->vars_cap) {

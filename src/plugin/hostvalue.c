@@ -133,8 +133,9 @@ static enum mt_type
 host_value_type(const struct mt_value *v)
 {
 	static const enum mt_type types[] = {
-		[VALUE_NULL] = MT_NULL,	    [VALUE_BOOL] = MT_BOOL, [VALUE_INT] = MT_INTEGER, [VALUE_REAL] = MT_NUMBER,
-		[VALUE_STRING] = MT_STRING, [VALUE_LIST] = MT_LIST, [VALUE_MAP] = MT_MAP,
+		[VALUE_NULL] = MT_NULL,	  [VALUE_BOOL] = MT_BOOL,     [VALUE_INT] = MT_INTEGER,
+		[VALUE_REAL] = MT_NUMBER, [VALUE_STRING] = MT_STRING, [VALUE_LIST] = MT_LIST,
+		[VALUE_MAP] = MT_MAP,
 	};
 	return types[value_in(v)->type];
 }

@@ -18,11 +18,11 @@ static int
 check_owner(const char *what, const char *path, const struct stat *st, struct err *e)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return err_set(e, ERR_PERM, "the %s %s belongs to uid %ld; give it to root or to uid %ld", what, path,
-			       (long)st->st_uid, (long)geteuid());
+		return err_set(e, ERR_PERM, "the %s %s belongs to uid %ld; give it to root or to uid %ld",
+			       what, path, (long)st->st_uid, (long)geteuid());
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return err_set(e, ERR_PERM, "the %s %s is writable by group or others; run chmod go-w on it", what,
-			       path);
+		return err_set(e, ERR_PERM, "the %s %s is writable by group or others; run chmod go-w on it",
+			       what, path);
 	return 0;
 }
 
@@ -57,10 +57,11 @@ check_size(const char *what, uint32_t built, size_t ours, bool exact, struct err
 {
 	if (exact ? built == ours : built <= ours && built > 0)
 		return 0;
-	return err_set(e, ERR_UNSUPPORTED,
-		       "was built with a struct %s of %u bytes, this mailtailor has %zu; rebuild it with this "
-		       "version's mailtailor_plugin.h",
-		       what, built, ours);
+	return err_set(
+	    e, ERR_UNSUPPORTED,
+	    "was built with a struct %s of %u bytes, this mailtailor has %zu; rebuild it with this "
+	    "version's mailtailor_plugin.h",
+	    what, built, ours);
 }
 
 static int
@@ -69,10 +70,11 @@ check_magic(const struct mt_magic *m, struct err *e)
 	if (!m || m->magic != MT_ABI_MAGIC)
 		return err_set(e, ERR_UNSUPPORTED, "is no mailtailor plugin: wrong magic number");
 	if (m->abi_major != MT_ABI_MAJOR || m->abi_minor > MT_ABI_MINOR)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "was built for plugin ABI %u.%u, this mailtailor has %u.%u; rebuild it with this "
-			       "version's mailtailor_plugin.h",
-			       m->abi_major, m->abi_minor, MT_ABI_MAJOR, MT_ABI_MINOR);
+		return err_set(
+		    e, ERR_UNSUPPORTED,
+		    "was built for plugin ABI %u.%u, this mailtailor has %u.%u; rebuild it with this "
+		    "version's mailtailor_plugin.h",
+		    m->abi_major, m->abi_minor, MT_ABI_MAJOR, MT_ABI_MINOR);
 	bool same = m->abi_minor == MT_ABI_MINOR;
 	if (check_size("mt_magic", m->size, sizeof(*m), true, e) != 0 ||
 	    check_size("mt_str", m->sizeof_str, sizeof(struct mt_str), true, e) != 0 ||
@@ -116,8 +118,8 @@ library_open(struct plugin *p, const char *real, struct err *e)
 	const struct mt_plugin *(*describe)(void) = NULL;
 
 	/*
-	 * OpenBLAS starts its threads when it is loaded, and only this keeps it from doing so. Set at the first load,
-	 * when the process still has one thread; setenv is not safe later.
+	 * OpenBLAS starts its threads when it is loaded, and only this keeps it from doing so. Set at the
+	 * first load, when the process still has one thread; setenv is not safe later.
 	 */
 	if (!getenv("OPENBLAS_NUM_THREADS"))
 		setenv("OPENBLAS_NUM_THREADS", "1", 0);
@@ -135,9 +137,9 @@ library_open(struct plugin *p, const char *real, struct err *e)
 		return err_prefix(e, "%s", real);
 	symbol_find(p->handle, "mailtailor_plugin", &describe);
 	if (!describe)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s has no symbol mailtailor_plugin; declare it with MT_PERSONALIZER or MT_SCORER",
-			       real);
+		return err_set(
+		    e, ERR_UNSUPPORTED,
+		    "%s has no symbol mailtailor_plugin; declare it with MT_PERSONALIZER or MT_SCORER", real);
 	p->api = describe();
 	if (check_api(p->api, e) != 0)
 		return err_prefix(e, "%s", real);
@@ -161,8 +163,8 @@ static int
 check_shape(const struct mt_shape *s, struct err *e)
 {
 	if (s->nfeatures < 1 || s->nfeatures > PLUGIN_MAX_FEATURES || !s->features)
-		return err_set(e, ERR_UNSUPPORTED, "declares %zu features; 1 to %d are possible", s->nfeatures,
-			       PLUGIN_MAX_FEATURES);
+		return err_set(e, ERR_UNSUPPORTED, "declares %zu features; 1 to %d are possible",
+			       s->nfeatures, PLUGIN_MAX_FEATURES);
 	if (s->nscores < 1 || s->nscores > PLUGIN_MAX_SCORES || !s->scores)
 		return err_set(e, ERR_UNSUPPORTED, "declares %zu scores; 1 to %d are possible", s->nscores,
 			       PLUGIN_MAX_SCORES);
@@ -176,7 +178,8 @@ check_shape(const struct mt_shape *s, struct err *e)
 			return err_set(e, ERR_UNSUPPORTED, "declares a bad name for score %zu", i + 1);
 		for (size_t k = 0; k < i; k++) {
 			if (strcmp(s->scores[i], s->scores[k]) == 0)
-				return err_set(e, ERR_UNSUPPORTED, "declares the score %s twice", s->scores[i]);
+				return err_set(e, ERR_UNSUPPORTED, "declares the score %s twice",
+					       s->scores[i]);
 		}
 	}
 	return 0;
@@ -218,8 +221,8 @@ plugin_open(struct plugin *p, const struct conf *c, const struct conf_plugin *cp
 {
 	char path[PATH_MAX], real[PATH_MAX];
 	bool absolute = cp->path[0] == '/' || !c->plugin_directory;
-	int n = snprintf(path, sizeof(path), "%s%s%s", absolute ? "" : c->plugin_directory, absolute ? "" : "/",
-			 cp->path);
+	int n = snprintf(path, sizeof(path), "%s%s%s", absolute ? "" : c->plugin_directory,
+			 absolute ? "" : "/", cp->path);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return err_set(e, ERR_CONFIG, "its path is too long");
 	if (file_check(path, real, e) != 0 || library_open(p, real, e) != 0)

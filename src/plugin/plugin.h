@@ -9,10 +9,10 @@
  * dropped when it comes. A plugin that was late or failed `breaker` times in a row is
  * left out until the next epoch (logged once, counted).
  *
- * The late thread itself cannot be stopped: it runs to its end, holding its job, its instance and its library, and is
- * then used again. At most PLUGIN_MAX_STUCK threads may be late at once; while that many are, every plugin is skipped
- * (and noted), so a hanging plugin costs memory and threads up to a bound, never the mail. A plugin that never returns
- * keeps its epoch's memory until the process ends.
+ * The late thread itself cannot be stopped: it runs to its end, holding its job, its instance and its
+ * library, and is then used again. At most PLUGIN_MAX_STUCK threads may be late at once; while that many are,
+ * every plugin is skipped (and noted), so a hanging plugin costs memory and threads up to a bound, never the
+ * mail. A plugin that never returns keeps its epoch's memory until the process ends.
  *
  * Threads: plugin_run may be called from any thread. A set lives until its last reference is gone.
  */
@@ -34,27 +34,28 @@ struct plugin_set;
 #define PLUGIN_MAX_STUCK 16 /* late threads of one set */
 
 /*
- * Loads every plugin that conf names: file check (regular, owned by root or the effective user, not writable by group
- * or others, nor its directory), dlopen RTLD_NOW|RTLD_LOCAL, magic, ABI version, struct sizes, create(). Every mistake is reported
- * as "FILE:LINE: plugin "x": …"; NULL when there was any.
+ * Loads every plugin that conf names: file check (regular, owned by root or the effective user, not writable
+ * by group or others, nor its directory), dlopen RTLD_NOW|RTLD_LOCAL, magic, ABI version, struct sizes,
+ * create(). Every mistake is reported as "FILE:LINE: plugin "x": …"; NULL when there was any.
  */
 struct plugin_set *plugin_set_load(const struct conf *c, conf_report_fn *report, void *ctx);
 /* One more reference, for a second owner of the epoch. */
 struct plugin_set *plugin_set_ref(struct plugin_set *s);
 /*
- * Drops the reference. The last one ends the idle threads, destroys the instances and closes the libraries; it waits
- * for threads that are about to return (1 s at most), not for stuck ones: the last of those frees the set when it
- * comes back. Takes NULL, leaves NULL.
+ * Drops the reference. The last one ends the idle threads, destroys the instances and closes the libraries;
+ * it waits for threads that are about to return (1 s at most), not for stuck ones: the last of those frees
+ * the set when it comes back. Takes NULL, leaves NULL.
  */
 void plugin_set_free(struct plugin_set **s);
 
 /* What a message's plugins may see. All borrowed for the call (and copied). */
 struct plugin_request {
-	const struct conf_campaign *campaign; /* of the conf the set was loaded from: its scorers, then its personalizers */
-	const struct value *profile;	      /* map */
-	const struct value *message;	      /* merge data of the message; map or NULL */
-	const struct value *defaults;	      /* campaign defaults; map or NULL */
-	const char *language, *time_zone;     /* never NULL */
+	/* of the conf that the set was loaded from: its scorers run in order, then its personalizers */
+	const struct conf_campaign *campaign;
+	const struct value *profile;	  /* map */
+	const struct value *message;	  /* merge data of the message; map or NULL */
+	const struct value *defaults;	  /* campaign defaults; map or NULL */
+	const char *language, *time_zone; /* never NULL */
 	int64_t now_ms;
 	uint8_t recipient_key[16];
 	bool known;
@@ -65,11 +66,13 @@ struct plugin_score {
 	double value;
 };
 struct plugin_note {
-	struct str plugin, text; /* "late (50ms)", "failed: …", "bad output: …", "switched off until reload", "busy: …" */
+	struct str plugin;
+	/* "late (50ms)", "failed: …", "bad output: …", "switched off until reload", "paused: …", "busy: …" */
+	struct str text;
 };
 
 struct plugin_result {
-	const struct value *vars; /* a map: variables the personalizers set, later plugins over earlier; never NULL */
+	const struct value *vars;    /* a map, never NULL: what personalizers set, later ones over earlier */
 	const struct value *sources; /* dotted names ("content.hero.html") → plugin name, for --explain */
 	struct plugin_score *scores;
 	size_t nscores;
@@ -78,10 +81,11 @@ struct plugin_result {
 };
 
 /*
- * Scorers run before personalizers, since content rules may read scores. Always 0: what fails is missing and noted.
- * Result memory from a.
+ * Scorers run before personalizers, since content rules may read scores. Always 0: what fails is missing and
+ * noted. Result memory from a.
  */
-int plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *a, struct plugin_result *out);
+int
+plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *a, struct plugin_result *out);
 
 struct plugin_counters {
 	const char *name;

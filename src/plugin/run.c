@@ -51,7 +51,8 @@ job_build(struct run *r, size_t from)
 	memcpy(j->request.recipient_key, rq->recipient_key, sizeof(rq->recipient_key));
 	j->profile = value_copy(a, rq->profile);
 	j->message = value_copy(a, rq->message);
-	j->defaults = rq->defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, rq->defaults);
+	j->defaults =
+	    rq->defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, rq->defaults);
 
 	j->nsteps = r->nsteps - from;
 	j->steps = ARENA_ARRAY(a, struct job_step, j->nsteps);
@@ -80,11 +81,11 @@ job_deadline(const struct job *j, int64_t submitted, int64_t budget, enum wait_e
 }
 
 /*
- * Waits until the job is finished, its current step is late, or no worker took it in the time that all its steps
- * together may need. *done: steps that are complete.
+ * Waits until the job is finished, its current step is late, or no worker took it in the time that all its
+ * steps together may need. *done: steps that are complete.
  *
- * Steps begin without waking us, so we look again after the shortest deadline: a step that began meanwhile cannot be
- * late before that.
+ * Steps begin without waking us, so we look again after the shortest deadline: a step that began meanwhile
+ * cannot be late before that.
  */
 static enum wait_end
 job_wait(struct plugin_set *s, struct job *j, size_t *done)
@@ -221,7 +222,8 @@ set_is_paused(struct plugin_set *s)
 {
 	if (atomic_load(&s->nstuck) >= PLUGIN_MAX_STUCK) {
 		if (!atomic_exchange(&s->stuck_logged, true))
-			log_error("%d plugin threads are late and have not come back: all plugins pause until one does",
+			log_error("%d plugin threads are late and have not come back: all plugins pause "
+				  "until one does",
 				  PLUGIN_MAX_STUCK);
 		return true;
 	}

@@ -110,7 +110,8 @@ job_run(struct worker *w, struct job *j)
 	if (j->stuck)
 		atomic_fetch_sub(&w->set->nstuck, 1);
 	pthread_mutex_unlock(&j->lock);
-	/* Outside the lock, so that the caller does not wake only to wait for it; our reference keeps the job. */
+	/* Outside the lock, so that the caller does not wake only to wait for it; our reference keeps the
+	 * job. */
 	pthread_cond_signal(&j->wake);
 	job_unref(w->set, j);
 }

@@ -27,8 +27,7 @@ struct loading {
 	size_t mistakes;
 };
 
-static void
-loading_report(struct loading *l, const struct conf_pos *pos, const char *fmt, ...)
+static void loading_report(struct loading *l, const struct conf_pos *pos, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
@@ -48,8 +47,8 @@ loading_report(struct loading *l, const struct conf_pos *pos, const char *fmt, .
 
 /* Adds the plugins of one list, which must all be of one kind. */
 static void
-plan_add(struct loading *l, struct plugin_plan *plan, const struct conf_campaign *cc, const struct conf_list *list,
-	 enum mt_kind kind)
+plan_add(struct loading *l, struct plugin_plan *plan, const struct conf_campaign *cc,
+	 const struct conf_list *list, enum mt_kind kind)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct plugin *p = set_find(l->set, list->v[i]);
@@ -61,9 +60,9 @@ plan_add(struct loading *l, struct plugin_plan *plan, const struct conf_campaign
 		if (!p->created)
 			continue; /* its own mistake is reported already */
 		if (p->api->kind != (uint32_t)kind) {
-			loading_report(l, &cc->pos, "campaign \"%s\": plugin \"%s\" is a %s; name it under %s",
-				       cc->name, p->name,
-				       kind == MT_KIND_SCORER ? "personalizer" : "scorer",
+			loading_report(l, &cc->pos,
+				       "campaign \"%s\": plugin \"%s\" is a %s; name it under %s", cc->name,
+				       p->name, kind == MT_KIND_SCORER ? "personalizer" : "scorer",
 				       kind == MT_KIND_SCORER ? "personalizers" : "scorers");
 			continue;
 		}
@@ -223,9 +222,10 @@ void
 plugin_call_bad(struct plugin *p, const char *why)
 {
 	if (atomic_fetch_add(&p->failures_in_row, 1) + 1 >= PLUGIN_BREAKER && !atomic_exchange(&p->off, true))
-		log_error("plugin %s is switched off until the next reload: %d calls in a row were late or failed, "
-			  "the last one: %s",
-			  p->name, PLUGIN_BREAKER, why);
+		log_error(
+		    "plugin %s is switched off until the next reload: %d calls in a row were late or failed, "
+		    "the last one: %s",
+		    p->name, PLUGIN_BREAKER, why);
 }
 
 size_t

@@ -1,5 +1,6 @@
 /*
- * set: the inside of src/plugin. What a loaded plugin, an epoch's set, a job and a worker are, and which file does what:
+ * set: the inside of src/plugin. What a loaded plugin, an epoch's set, a job and a worker are, and which file
+ * does what:
  *
  *   load.c    one library: file checks, dlopen, versions, create
  *   set.c     the epoch: load all, campaigns' plans, references, counters
@@ -50,7 +51,7 @@ struct plugin_plan {
 	const char *campaign;
 	struct plugin **steps;
 	size_t nsteps;
-	size_t nscores; /* room for the scores of all its scorers */
+	size_t nscores;				      /* room for the scores of all its scorers */
 	const struct value *defaults, *conf_defaults; /* our copy; the value it was copied from */
 };
 
@@ -64,8 +65,8 @@ struct step_var {
 };
 
 /*
- * What one plugin's call gave. The worker writes it while the step is current; when the state leaves STEP_WAITING (under
- * the job's lock) it is frozen and the caller may read it.
+ * What one plugin's call gave. The worker writes it while the step is current; when the state leaves
+ * STEP_WAITING (under the job's lock) it is frozen and the caller may read it.
  */
 struct job_step {
 	struct plugin *plugin;

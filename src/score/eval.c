@@ -80,7 +80,8 @@ value_order(struct evaluation *ev, const struct value *l, const struct value *r)
 	bool numbers = value_is_number(l) || value_is_number(r);
 	if (numbers && l->type != VALUE_BOOL && r->type != VALUE_BOOL) {
 		bool lok, rok;
-		/* Two integers stay integers: long customer numbers differ in digits that a double has not. */
+		/* Two integers stay integers: long customer numbers differ in digits that a double has not.
+		 */
 		if (l->type == VALUE_INT && r->type == VALUE_INT)
 			return (l->i > r->i) - (l->i < r->i);
 		double a = value_number(l, &lok), b = value_number(r, &rok);
@@ -159,7 +160,8 @@ eval_test(struct evaluation *ev, const struct rule_step *s)
 	case RULE_TRUTH:
 		return operand_value(ev, &s->left, &v) ? truth_of(value_truth(&v)) : TRUTH_UNKNOWN;
 	case RULE_EXISTS:
-		return truth_of(ev->look(ev->ctx, s->left.name, &found) && found && found->type != VALUE_NULL);
+		return truth_of(ev->look(ev->ctx, s->left.name, &found) && found &&
+				found->type != VALUE_NULL);
 	case RULE_IN:
 	case RULE_IN_NAME:
 		return eval_in(ev, s);

@@ -9,7 +9,17 @@
 
 #include "score/rule.h"
 
-enum token { TOK_END, TOK_NAME, TOK_NUMBER, TOK_STRING, TOK_OPEN, TOK_CLOSE, TOK_COMMA, TOK_COMPARE, TOK_BAD };
+enum token {
+	TOK_END,
+	TOK_NAME,
+	TOK_NUMBER,
+	TOK_STRING,
+	TOK_OPEN,
+	TOK_CLOSE,
+	TOK_COMMA,
+	TOK_COMPARE,
+	TOK_BAD
+};
 
 struct compiler {
 	struct arena *a;
@@ -69,8 +79,9 @@ lex_string(struct compiler *c)
 				break;
 			ch = c->text.p[++c->pos];
 			if (ch != '"' && ch != '\'' && ch != '\\')
-				return rule_fail(c, ERR_INPUT, c->pos,
-						 "only \\\", \\' and \\\\ may follow a backslash in a string");
+				return rule_fail(
+				    c, ERR_INPUT, c->pos,
+				    "only \\\", \\' and \\\\ may follow a backslash in a string");
 		}
 		out[n++] = ch;
 	}
@@ -127,7 +138,8 @@ lex_compare(struct compiler *c)
 		}
 	}
 	return rule_fail(c, ERR_INPUT, c->pos,
-			 rest.p[0] == '=' ? "use == to compare" : "expected a name, a value or a comparison here");
+			 rest.p[0] == '=' ? "use == to compare"
+					  : "expected a name, a value or a comparison here");
 }
 
 /* Puts the next token under the cursor. */
@@ -152,7 +164,8 @@ lex(struct compiler *c)
 		c->word = str_sub(c->text, c->tok_pos, c->pos);
 		c->tok = TOK_NAME;
 		if (c->word.p[c->word.n - 1] == '.' || str_find(c->word, STR("..")) < c->word.n)
-			return rule_fail(c, ERR_INPUT, c->tok_pos, "a name has an empty step between its dots");
+			return rule_fail(c, ERR_INPUT, c->tok_pos,
+					 "a name has an empty step between its dots");
 		return 0;
 	}
 	if (ch == '(' || ch == ')' || ch == ',') {
@@ -325,13 +338,13 @@ parse_unary(struct compiler *c)
 	bool open = c->tok == TOK_OPEN, not = at_word(c, "not");
 	if (at_word(c, "exists"))
 		return parse_exists(c);
-	if (!open && !not)
+	if (!open && !not )
 		return parse_comparison(c);
 	if (++c->depth > RULE_MAX_DEPTH)
 		return rule_fail(c, ERR_LIMIT, c->tok_pos, "the rule is nested over 32 levels deep");
 	if (lex(c) != 0)
 		return -1;
-	if (not) {
+	if (not ) {
 		if (parse_unary(c) != 0 || step_push(c, RULE_NOT) != 0)
 			return -1;
 	} else {

@@ -23,8 +23,8 @@
  *   day month              1..31, 1..12
  *   X                      any other name: the message's field, else the profile's
  *   NAME=TEXT              one-hot: 1 when any of the above prints as TEXT, else 0
- * Numbers as they are, numeric strings as numbers, booleans 0 or 1; NAN when the value is missing, null or no number
- * (also for one-hot when the field is missing).
+ * Numbers as they are, numeric strings as numbers, booleans 0 or 1; NAN when the value is missing, null or
+ * no number (also for one-hot when the field is missing).
  */
 struct score_facts {
 	const struct value *profile; /* map */
@@ -38,14 +38,15 @@ void score_row(const struct score_facts *f, const char *const *names, size_t n, 
 /* ---- local time ---- */
 
 struct score_time {
-	int year, month, day;	   /* 1..12, 1..31 */
-	int hour, minute;	   /* 0..23, 0..59 */
-	int weekday;		   /* 1..7, Monday is 1 */
-	int offset_s;		   /* east of UTC */
+	int year, month, day; /* 1..12, 1..31 */
+	int hour, minute;     /* 0..23, 0..59 */
+	int weekday;	      /* 1..7, Monday is 1 */
+	int offset_s;	      /* east of UTC */
 };
 /*
- * now_ms (UTC) in an IANA zone. False, and UTC in *out, when the zone is NULL or unknown. Zone names are foreign
- * bytes: names that are absolute, climb, or carry other characters than zone names have never reach the file system.
+ * now_ms (UTC) in an IANA zone. False, and UTC in *out, when the zone is NULL or unknown. Zone names are
+ * foreign bytes: names that are absolute, climb, or carry other characters than zone names have never reach
+ * the file system.
  */
 bool score_local_time(int64_t now_ms, const char *zone, struct score_time *out);
 
@@ -59,16 +60,16 @@ bool score_local_time(int64_t now_ms, const char *zone, struct score_time *out);
  *            | operand ["not"] "in" ( "(" literal { "," literal } ")" | NAME )
  *   operand := NAME | literal            literal := number | "string" | 'string' | true | false
  *
- * NAME is dotted ("profile.country", "click"); letters, digits, _ and - after the first letter. In strings \" \' and
- * \\ stand for themselves; nothing else is escaped.
+ * NAME is dotted ("profile.country", "click"); letters, digits, _ and - after the first letter. In strings
+ * \" \' and \\ stand for themselves; nothing else is escaped.
  *
- * Comparing with a number: the other side as a number (numeric strings count); one that is no number is unequal and
- * neither less nor greater. Comparing with a string: the other side as a template prints it, byte order (so ISO dates
- * order). Two names: as numbers when both are numbers, else as strings. `x in NAME`: NAME's list has x; a NAME that is
- * no list counts as a list of one.
+ * Comparing with a number: the other side as a number (numeric strings count); one that is no number is
+ * unequal and neither less nor greater. Comparing with a string: the other side as a template prints it,
+ * byte order (so ISO dates order). Two names: as numbers when both are numbers, else as strings. `x in
+ * NAME`: NAME's list has x; a NAME that is no list counts as a list of one.
  *
- * A name that is not there makes its test unknown; `and`, `or`, `not` follow Kleene: false and unknown is false, true
- * or unknown is true, else unknown. `exists(x)` is never unknown: false when absent or null.
+ * A name that is not there makes its test unknown; `and`, `or`, `not` follow Kleene: false and unknown is
+ * false, true or unknown is true, else unknown. `exists(x)` is never unknown: false when absent or null.
  *
  * Bounds: 8,192 bytes, 32 parentheses deep, 512 tests. Evaluation is linear and does not recurse.
  */
@@ -79,11 +80,12 @@ struct score_rule *score_rule_compile(struct arena *a, struct str text, struct e
 /* Names the rule reads, each once. */
 size_t score_rule_names(const struct score_rule *r, const struct str **names);
 /*
- * Finds a name's value: true and *v, or false when there is none. **v is copied at once (what it points to must live
- * until the evaluation returns), so a callback may hand out one struct of its own again and again.
+ * Finds a name's value: true and *v, or false when there is none. **v is copied at once (what it points to
+ * must live until the evaluation returns), so a callback may hand out one struct of its own again and
+ * again.
  */
 typedef bool score_look_fn(void *ctx, struct str name, const struct value **v);
-/* 1 true, 0 false, -1 unknown: a name is missing and the outcome hangs on it; *missing (may be NULL) says which. */
+/* 1 true, 0 false, -1 unknown: the outcome hangs on a name that is missing: *missing (may be NULL). */
 int score_rule_eval(const struct score_rule *r, score_look_fn *look, void *ctx, struct str *missing);
 
 #endif

@@ -52,7 +52,8 @@ zone_find(const char *name)
 	return zone;
 }
 
-/* Days since 1970-01-01 to a proleptic Gregorian date; Howard Hinnant's civil_from_days, for any 64-bit day we get. */
+/* Days since 1970-01-01 to a proleptic Gregorian date; Howard Hinnant's civil_from_days, for any 64-bit day
+ * we get. */
 static void
 civil_from_days(int64_t days, struct score_time *out)
 {

@@ -19,12 +19,14 @@ blocks_add(struct fixture *f, const char *text)
 	fixture_add(f, "content", CONTENT, 5000, "file=blocks.json", NULL);
 }
 
-#define HERO                                                                                                   \
-	"{\"slots\":{\"hero\":["                                                                                   \
-	"{\"when\":\"click >= 0.5 and country == \\\"DE\\\"\",\"html\":\"<b>Hallo</b>\",\"text\":\"Hallo\"},"      \
-	"{\"when\":\"orders > 10\",\"html\":\"<b>Thanks</b>\",\"url\":\"https://shop.example/vip\",\"rank\":12345678901234567," \
-	"\"rate\":0.5,\"on\":true},"                                                                               \
-	"{\"html\":\"<b>Hello</b>\",\"text\":\"Hello\"}],"                                                         \
+#define HERO                                                                                               \
+	"{\"slots\":{\"hero\":["                                                                           \
+	"{\"when\":\"click >= 0.5 and country == "                                                         \
+	"\\\"DE\\\"\",\"html\":\"<b>Hallo</b>\",\"text\":\"Hallo\"},"                                      \
+	"{\"when\":\"orders > "                                                                            \
+	"10\",\"html\":\"<b>Thanks</b>\",\"url\":\"https://shop.example/vip\",\"rank\":12345678901234567," \
+	"\"rate\":0.5,\"on\":true},"                                                                       \
+	"{\"html\":\"<b>Hello</b>\",\"text\":\"Hello\"}],"                                                 \
 	"\"footer\":[{\"when\":\"'shoes' in tags\",\"text\":\"Shoes!\"}]}}"
 
 static void
@@ -35,7 +37,8 @@ blocks(void **state)
 	fixture_add(f, "score", "tests/plugins/probe-score.so", 5000, NULL);
 	blocks_add(f, HERO);
 	fixture_must_load(f);
-	struct plugin_request rq = fixture_request(f, "{\"orders\":7,\"country\":\"DE\",\"tags\":[\"shoes\"]}", "en");
+	struct plugin_request rq =
+	    fixture_request(f, "{\"orders\":7,\"country\":\"DE\",\"tags\":[\"shoes\"]}", "en");
 	fixture_run(f, &rq);
 	assert_int_equal(f->out.nnotes, 0);
 	assert_string_equal(var_text(f, "content.hero.html"), "<b>Hallo</b>");
@@ -81,13 +84,15 @@ mistakes(void **state)
 		{ "{\"slots\":{\"a\":[7]}}", "slot a, block 1: must be an object" },
 		{ "{\"slots\":{\"a\":[{}]}}", "slot a, block 1: must be an object" },
 		{ "{\"slots\":{\"a\":[{\"when\":\"x\"}]}}", "slot a, block 1: sets nothing" },
-		{ "{\"slots\":{\"a\":[{\"when\":1,\"text\":\"x\"}]}}", "slot a, block 1: \"when\" must be a rule in a string" },
+		{ "{\"slots\":{\"a\":[{\"when\":1,\"text\":\"x\"}]}}",
+		  "slot a, block 1: \"when\" must be a rule in a string" },
 		{ "{\"slots\":{\"a\":[{\"when\":\"x\",\"text\":\"x\"},{\"when\":\"x >\",\"text\":\"y\"}]}}",
 		  "slot a, block 2: \"when\": column 4: expected a name" },
 		{ "{\"slots\":{\"a\":[{\"text\":\"x\"},{\"text\":\"y\"}]}}",
 		  "slot a, block 1: has no \"when\", so the blocks after it can never win" },
 		{ "{\"slots\":{\"a\":[{\"html\":1}]}}", "slot a, block 1: \"html\" must be a string" },
-		{ "{\"slots\":{\"a\":[{\"text\":[]}]}}", "slot a, block 1: \"text\" must be a string, a number" },
+		{ "{\"slots\":{\"a\":[{\"text\":[]}]}}",
+		  "slot a, block 1: \"text\" must be a string, a number" },
 		{ "{\"slots\":{\"a\":[{\"te xt\":\"x\"}]}}", "slot a, block 1: key \"te xt\" is no name" },
 	};
 	(void)state;

@@ -37,8 +37,8 @@ check_cases(const char *style, const struct greeting_case *cases, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const char *got = greet(f, cases[i].profile, cases[i].language, cases[i].hour);
 		if (strcmp(got, cases[i].want) != 0)
-			fail_msg("%s %s %d: \"%s\", wanted \"%s\"", cases[i].profile, cases[i].language, cases[i].hour, got,
-				 cases[i].want);
+			fail_msg("%s %s %d: \"%s\", wanted \"%s\"", cases[i].profile, cases[i].language,
+				 cases[i].hour, got, cases[i].want);
 	}
 	fixture_free(f);
 }
@@ -72,7 +72,8 @@ informal(void **state)
 		{ MARIA, "x", 9, "Good morning, Maria" },
 		{ MARIA, "", 9, "Good morning, Maria" },
 		{ "{\"first_name\":\"小明\",\"last_name\":\"王\"}", "zh-CN", 9, "王小明，早上好" },
-		{ "{\"first_name\":\"太郎\",\"last_name\":\"山田\"}", "ja", 9, "山田さん、おはようございます" },
+		{ "{\"first_name\":\"太郎\",\"last_name\":\"山田\"}", "ja", 9,
+		  "山田さん、おはようございます" },
 		{ "{\"first_name\":\"太郎\"}", "ja", 12, "太郎さん、こんにちは" },
 		{ "{}", "ja", 20, "こんばんは" },
 		{ "{}", "en", 8, "Good morning" },
@@ -111,12 +112,14 @@ formal(void **state)
 		{ "{\"first_name\":\"Maria\"}", "de", 8, "Guten Morgen" },
 		{ "{\"last_name\":\"Weber\"}", "de", 8, "Guten Morgen" },
 		{ "{\"salutation\":\"Frau\"}", "de", 8, "Guten Morgen" },
-		{ "{\"first_name\":\"Мария\",\"patronymic\":\"Ивановна\",\"last_name\":\"Кузнецова\"}", "ru", 13,
-		  "Добрый день, Мария Ивановна" },
-		{ "{\"title\":\"女士\",\"first_name\":\"小明\",\"last_name\":\"王\"}", "zh", 9, "王女士，早上好" },
+		{ "{\"first_name\":\"Мария\",\"patronymic\":\"Ивановна\",\"last_name\":\"Кузнецова\"}", "ru",
+		  13, "Добрый день, Мария Ивановна" },
+		{ "{\"title\":\"女士\",\"first_name\":\"小明\",\"last_name\":\"王\"}", "zh", 9,
+		  "王女士，早上好" },
 		{ "{\"first_name\":\"小明\",\"last_name\":\"王\"}", "zh", 9, "王小明，早上好" },
 		{ "{\"first_name\":\"太郎\",\"last_name\":\"山田\"}", "ja", 9, "山田様、おはようございます" },
-		{ "{\"first_name\":\"Maria\",\"last_name\":\"Weber\"}", "ja", 9, "Weber様、おはようございます" },
+		{ "{\"first_name\":\"Maria\",\"last_name\":\"Weber\"}", "ja", 9,
+		  "Weber様、おはようございます" },
 	};
 	(void)state;
 	check_cases("style=formal", cases, sizeof(cases) / sizeof(cases[0]));
@@ -127,13 +130,52 @@ static void
 bad_names(void **state)
 {
 	static const char *const names[] = {
-		"", " ", "-", "...", "http://evil.example", "evil.com", "www.evil.com", "Anna evil.com", "<b>Anna</b>",
-		"Anna & Co", "{{x}}", "\\\"Anna\\\"", "Anna\\u0007", "Anna\\nBcc: x", "Anna\\u202e", "\\u200bAnna", "Anna\\u00ad",
-		"😀", "Anna 😀", "Anna ★", "12345", "Anna 123", "0171 2345", "a@b.c", "@anna", "Anna, Lena", "Anna/Lena",
-		"Anna (Lena)", "Win a free phone right now", "$$$", "test", "N/A", "null", "First Name", "UNKNOWN", "Anna--Lena",
-		"Anna\\u0301\\u0301\\u0301\\u0301", "\\u0301Anna", "ｅｖｉｌ．ｃｏｍ", "ＡＮＮＡ！", "evil。com", "\\u3164", "𝐀𝐧𝐧𝐚",
+		"",
+		" ",
+		"-",
+		"...",
+		"http://evil.example",
+		"evil.com",
+		"www.evil.com",
+		"Anna evil.com",
+		"<b>Anna</b>",
+		"Anna & Co",
+		"{{x}}",
+		"\\\"Anna\\\"",
+		"Anna\\u0007",
+		"Anna\\nBcc: x",
+		"Anna\\u202e",
+		"\\u200bAnna",
+		"Anna\\u00ad",
+		"😀",
+		"Anna 😀",
+		"Anna ★",
+		"12345",
+		"Anna 123",
+		"0171 2345",
+		"a@b.c",
+		"@anna",
+		"Anna, Lena",
+		"Anna/Lena",
+		"Anna (Lena)",
+		"Win a free phone right now",
+		"$$$",
+		"test",
+		"N/A",
+		"null",
+		"First Name",
+		"UNKNOWN",
+		"Anna--Lena",
+		"Anna\\u0301\\u0301\\u0301\\u0301",
+		"\\u0301Anna",
+		"ｅｖｉｌ．ｃｏｍ",
+		"ＡＮＮＡ！",
+		"evil。com",
+		"\\u3164",
+		"𝐀𝐧𝐧𝐚",
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", /* 61 */
-		"漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢",
+		"漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢"
+		"漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢漢",
 	};
 	struct fixture *f = greeter("style=informal");
 	char profile[1024];

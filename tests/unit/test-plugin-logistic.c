@@ -91,15 +91,19 @@ mistakes(void **state)
 		{ "{\"score\":\"x y\",\"features\":[" FEATURE "]}", "declares a bad name for score 1" },
 		{ "{\"score\":\"x\",\"features\":[]}", "\"features\" must be a list" },
 		{ "{\"score\":\"x\",\"features\":[" FEATURE "],\"bias\":1}", "unknown key \"bias\"" },
-		{ "{\"score\":\"x\",\"intercept\":\"1\",\"features\":[" FEATURE "]}", "\"intercept\" must be a number" },
+		{ "{\"score\":\"x\",\"intercept\":\"1\",\"features\":[" FEATURE "]}",
+		  "\"intercept\" must be a number" },
 		{ "{\"score\":\"x\",\"features\":[" FEATURE ",{\"name\":\"b\",\"weigth\":1}]}",
 		  "weights: score 1, feature 2: unknown key \"weigth\"" },
 		{ "{\"score\":\"x\",\"features\":[{\"name\":\"b\"}]}", "\"weight\" must be a number" },
 		{ "{\"score\":\"x\",\"features\":[{\"weight\":1}]}", "\"name\" must be a name" },
-		{ "{\"score\":\"x\",\"features\":[{\"name\":\"b\",\"weight\":1,\"scale\":0}]}", "\"scale\" must be above 0" },
-		{ "{\"score\":\"x\",\"features\":[{\"name\":\"b\",\"weight\":1,\"scale\":1e-300,\"missing\":1e300}]}",
+		{ "{\"score\":\"x\",\"features\":[{\"name\":\"b\",\"weight\":1,\"scale\":0}]}",
+		  "\"scale\" must be above 0" },
+		{ "{\"score\":\"x\",\"features\":[{\"name\":\"b\",\"weight\":1,\"scale\":1e-300,\"missing\":"
+		  "1e300}]}",
 		  "\"missing\" is out of range" },
-		{ "[{\"score\":\"x\",\"features\":[" FEATURE "]},{\"score\":\"x\",\"features\":[" FEATURE "]}]",
+		{ "[{\"score\":\"x\",\"features\":[" FEATURE "]},{\"score\":\"x\",\"features\":[" FEATURE
+		  "]}]",
 		  "declares the score x twice" },
 	};
 	(void)state;

@@ -50,15 +50,17 @@ load_reports_all(void **state)
 	fixture_add(f, "d", SCORE, 50, "mode=twice", NULL);
 	fixture_add(f, "e", PROBE, 50, "rule=click >", NULL);
 	fixture_add(f, "good", PROBE, 50, NULL);
-	f->scorers[f->campaign.scorers.n++] = "good";	   /* wrong kind */
+	f->scorers[f->campaign.scorers.n++] = "good";		    /* wrong kind */
 	f->personalizers[f->campaign.personalizers.n++] = "nobody"; /* unknown */
 	assert_false(fixture_load(f));
 	assert_int_equal(f->nreports, 7);
-	assert_non_null(strstr(f->reports, ":20: plugin \"b\": refuses to start: no parrot in the cage; buy one"));
+	assert_non_null(
+	    strstr(f->reports, ":20: plugin \"b\": refuses to start: no parrot in the cage; buy one"));
 	assert_non_null(strstr(f->reports, ":30: plugin \"c\": declares 0 features"));
 	assert_non_null(strstr(f->reports, ":40: plugin \"d\": declares the score click twice"));
 	assert_non_null(strstr(f->reports, ":50: plugin \"e\": refuses to start: column 8:"));
-	assert_non_null(strstr(f->reports, ":100: campaign \"c\": plugin \"good\" is a personalizer; name it under"));
+	assert_non_null(
+	    strstr(f->reports, ":100: campaign \"c\": plugin \"good\" is a personalizer; name it under"));
 	assert_non_null(strstr(f->reports, ":100: campaign \"c\": there is no plugin \"nobody\""));
 	fixture_free(f);
 }
@@ -123,7 +125,8 @@ run_reads_and_sets(void **state)
 	fixture_add(f, "o", PROBE, 500, "name=seen.first_name", "value=overridden", NULL);
 	fixture_must_load(f);
 	struct plugin_request rq = fixture_request(
-	    f, "{\"orders\":7,\"address\":{\"city\":\"Bonn\"},\"nothing\":null,\"tags\":[\"a\",\"b\"]}", "de");
+	    f, "{\"orders\":7,\"address\":{\"city\":\"Bonn\"},\"nothing\":null,\"tags\":[\"a\",\"b\"]}",
+	    "de");
 	rq.message = fixture_json(f, "{\"first_name\":null,\"orders\":\"12\"}");
 	fixture_run(f, &rq);
 	assert_int_equal(f->out.nnotes, 0);
@@ -158,8 +161,8 @@ run_rules(void **state)
 	struct fixture *f = fixture_new();
 	(void)state;
 	fixture_add(f, "s", SCORE, 500, NULL);
-	fixture_add(f, "t", PROBE, 500, "mode=rule", "name=t", "rule=click >= 0.7 and hour == 9 and country in ('DE')",
-		    NULL);
+	fixture_add(f, "t", PROBE, 500, "mode=rule", "name=t",
+		    "rule=click >= 0.7 and hour == 9 and country in ('DE')", NULL);
 	fixture_add(f, "n", PROBE, 500, "mode=rule", "name=n", "rule=click > 0.7 or not known", NULL);
 	fixture_add(f, "u", PROBE, 500, "mode=rule", "name=u", "rule=nowhere == 1", NULL);
 	fixture_must_load(f);
@@ -184,7 +187,8 @@ run_bad_output(void **state)
 		{ PROBE, "mode=thread-fail", "name=x", "failed: no thread for you" },
 		{ PROBE, "mode=big", "name=x", "bad output: variable big has 10485760 bytes" },
 		{ PROBE, "mode=utf8", "name=x", "bad output: variable bad is not well-formed UTF-8" },
-		{ PROBE, "mode=nul", "name=x", "bad output: variable bad is not well-formed UTF-8 or has NUL" },
+		{ PROBE, "mode=nul", "name=x",
+		  "bad output: variable bad is not well-formed UTF-8 or has NUL" },
 		{ PROBE, "mode=nan", "name=x", "bad output: variable bad is not a finite number" },
 		{ PROBE, "mode=many", "name=x", "bad output: more than 1000 variables" },
 		{ PROBE, "mode=badname", "name=", "bad output: variable name \"\" is malformed" },
@@ -363,7 +367,9 @@ run_parallel(void **state)
 	fixture_add(f, "r", PROBE, 5000, "mode=read", address, NULL);
 	fixture_must_load(f);
 	for (size_t i = 0; i < 8; i++)
-		callers[i] = (struct caller){ .f = f, .rq = fixture_request(f, "{\"orders\":3}", "en"), .rounds = 500 };
+		callers[i] = (struct caller){ .f = f,
+					      .rq = fixture_request(f, "{\"orders\":3}", "en"),
+					      .rounds = 500 };
 	callers_run(callers, 8);
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(callers[i].good, 500);
@@ -406,9 +412,10 @@ run_cost(void **state)
 	fixture_add(f, "a", PROBE, 5000, "name=a", NULL);
 	fixture_add(f, "b", PROBE, 5000, "name=b", NULL);
 	fixture_must_load(f);
-	struct plugin_request rq = fixture_request(
-	    f, "{\"first_name\":\"Maria\",\"last_name\":\"Weber\",\"country\":\"DE\",\"orders\":7,\"tags\":[\"a\",\"b\"]}",
-	    "de");
+	struct plugin_request rq = fixture_request(f,
+						   "{\"first_name\":\"Maria\",\"last_name\":\"Weber\","
+						   "\"country\":\"DE\",\"orders\":7,\"tags\":[\"a\",\"b\"]}",
+						   "de");
 	struct caller c = { .f = f, .rq = rq, .rounds = 100 };
 	caller_main(&c);
 	c.rounds = ROUNDS;
@@ -426,12 +433,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(load_errors),	  cmocka_unit_test(load_reports_all),
+		cmocka_unit_test(load_errors),	    cmocka_unit_test(load_reports_all),
 		cmocka_unit_test(load_permissions), cmocka_unit_test(run_reads_and_sets),
-		cmocka_unit_test(run_rules),	  cmocka_unit_test(run_bad_output),
-		cmocka_unit_test(run_late),	  cmocka_unit_test(run_breaker),
-		cmocka_unit_test(run_stuck),	  cmocka_unit_test(run_parallel),
-		cmocka_unit_test(set_references), cmocka_unit_test(run_cost),
+		cmocka_unit_test(run_rules),	    cmocka_unit_test(run_bad_output),
+		cmocka_unit_test(run_late),	    cmocka_unit_test(run_breaker),
+		cmocka_unit_test(run_stuck),	    cmocka_unit_test(run_parallel),
+		cmocka_unit_test(set_references),   cmocka_unit_test(run_cost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

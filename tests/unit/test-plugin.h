@@ -1,4 +1,5 @@
-/* test-plugin.h: what the plugin tests share: a configuration made by hand, and where the built plugins lie. */
+/* test-plugin.h: what the plugin tests share: a configuration made by hand, and where the built plugins lie.
+ */
 #ifndef TEST_PLUGIN_H
 #define TEST_PLUGIN_H
 

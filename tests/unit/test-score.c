@@ -27,10 +27,11 @@ look(void *ctx, struct str name, const struct value **v)
 
 /* ---- rules ---- */
 
-static const char facts[] = "{\"click\":0.05,\"churn\":0.4,\"country\":\"DE\",\"vip\":true,\"no\":false,\"empty\":\"\","
-			    "\"zip\":\"01099\",\"age\":\"42\",\"tags\":[\"shoes\",7],\"nul\":null,\"none\":[],"
-			    "\"long\":9007199254740993,\"since\":\"2026-01-15\",\"a\":{\"b-c\":1},\"名\":\"x\",\"yes\":\"true\","
-			    "\"quote\":\"a\\\"b\\\\c\"}";
+static const char facts[] =
+    "{\"click\":0.05,\"churn\":0.4,\"country\":\"DE\",\"vip\":true,\"no\":false,\"empty\":\"\","
+    "\"zip\":\"01099\",\"age\":\"42\",\"tags\":[\"shoes\",7],\"nul\":null,\"none\":[],"
+    "\"long\":9007199254740993,\"since\":\"2026-01-15\",\"a\":{\"b-c\":1},\"名\":\"x\",\"yes\":\"true\","
+    "\"quote\":\"a\\\"b\\\\c\"}";
 
 static void
 rule_outcomes(void **state)
@@ -226,8 +227,8 @@ rule_names(void **state)
 	struct arena *a = arena_new(4096);
 	const struct str *names;
 	struct err e = { 0 };
-	struct score_rule *r =
-	    score_rule_compile(a, STR("click > 0.1 and (a.b == click or exists(c)) and 'x' in tags and true"), &e);
+	struct score_rule *r = score_rule_compile(
+	    a, STR("click > 0.1 and (a.b == click or exists(c)) and 'x' in tags and true"), &e);
 	(void)state;
 	assert_non_null(r);
 	assert_int_equal(score_rule_names(r, &names), 4);
@@ -247,21 +248,38 @@ row_features(void **state)
 		const char *name;
 		double want; /* -1: NAN */
 	} cases[] = {
-		{ "profile.orders", 7 },      { "profile.spent", 12.5 },  { "profile.age", 42 },
-		{ "profile.vip", 1 },	      { "profile.country", -1 },  { "profile.gone", -1 },
-		{ "profile.nul", -1 },	      { "profile.nul=x", -1 },	  { "profile.gone=x", -1 },
-		{ "profile.country=DE", 1 },  { "profile.country=FR", 0 }, { "profile.a.b", 3 },
-		{ "message.discount", 20 },   { "discount", 20 },	  { "orders", 7 },
-		{ "hour", 9 },		      { "minute", 30 },		  { "weekday", 1 },
-		{ "weekday=1", 1 },	      { "weekday=2", 0 },	  { "day", 2 },
-		{ "month", 3 },		      { "profile.tags", -1 },	  { "", -1 },
+		{ "profile.orders", 7 },
+		{ "profile.spent", 12.5 },
+		{ "profile.age", 42 },
+		{ "profile.vip", 1 },
+		{ "profile.country", -1 },
+		{ "profile.gone", -1 },
+		{ "profile.nul", -1 },
+		{ "profile.nul=x", -1 },
+		{ "profile.gone=x", -1 },
+		{ "profile.country=DE", 1 },
+		{ "profile.country=FR", 0 },
+		{ "profile.a.b", 3 },
+		{ "message.discount", 20 },
+		{ "discount", 20 },
+		{ "orders", 7 },
+		{ "hour", 9 },
+		{ "minute", 30 },
+		{ "weekday", 1 },
+		{ "weekday=1", 1 },
+		{ "weekday=2", 0 },
+		{ "day", 2 },
+		{ "month", 3 },
+		{ "profile.tags", -1 },
+		{ "", -1 },
 	};
 	enum { N = sizeof(cases) / sizeof(cases[0]) };
 	struct arena *a = arena_new(4096);
 	const char *names[N];
 	double row[N];
 	struct score_facts f = {
-		.profile = json(a, "{\"orders\":7,\"spent\":12.5,\"age\":\"42\",\"vip\":true,\"country\":\"DE\",\"nul\":null,"
+		.profile = json(a, "{\"orders\":7,\"spent\":12.5,\"age\":\"42\",\"vip\":true,\"country\":"
+				   "\"DE\",\"nul\":null,"
 				   "\"a\":{\"b\":3},\"tags\":[1]}"),
 		.message = json(a, "{\"discount\":20,\"orders\":null}"),
 		.now_ms = INT64_C(1772440200000), /* Monday 2026-03-02 08:30 UTC */
@@ -312,9 +330,17 @@ time_zones(void **state)
 	assert_int_equal(t.year * 10000 + t.month * 100 + t.day, 19691231);
 	assert_int_equal(t.hour * 100 + t.minute, 2359);
 
-	static const char *const bad[] = { "", "Nowhere/Town", "/etc/passwd", "../../etc/passwd", "Europe/../Europe/Berlin",
-					   "Europe/Berlin ", "\xff", "Europe",
-					   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	static const char *const bad[] = {
+		"",
+		"Nowhere/Town",
+		"/etc/passwd",
+		"../../etc/passwd",
+		"Europe/../Europe/Berlin",
+		"Europe/Berlin ",
+		"\xff",
+		"Europe",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_false(score_local_time(INT64_C(1772440200000), bad[i], &t));
 		assert_int_equal(t.hour, 8);
@@ -325,8 +351,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rule_outcomes), cmocka_unit_test(rule_errors),	 cmocka_unit_test(rule_bounds),
-		cmocka_unit_test(rule_names),	 cmocka_unit_test(row_features), cmocka_unit_test(time_zones),
+		cmocka_unit_test(rule_outcomes), cmocka_unit_test(rule_errors),
+		cmocka_unit_test(rule_bounds),	 cmocka_unit_test(rule_names),
+		cmocka_unit_test(row_features),	 cmocka_unit_test(time_zones),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

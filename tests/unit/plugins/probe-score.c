@@ -1,6 +1,6 @@
 /*
- * probe-score: a scorer for tests. mode: "ok" (click = orders / 10, open = hour), "nan", "inf", "fail", "unset",
- * "noshape" (declares no features), "twice" (declares one score twice)
+ * probe-score: a scorer for tests. mode: "ok" (click = orders / 10, open = hour), "nan", "inf", "fail",
+ * "unset", "noshape" (declares no features), "twice" (declares one score twice)
  */
 #include <math.h>
 #include <stdio.h>
@@ -42,7 +42,9 @@ score(void *instance, void *thread, const double *rows, size_t nrows, size_t nfe
 	const enum mode *m = instance;
 	(void)thread;
 	for (size_t i = 0; i < nrows && *m != UNSET; i++) {
-		scores[2 * i] = *m == NOT_A_NUMBER ? NAN : *m == INFINITE ? INFINITY : rows[i * nfeatures] / 10;
+		scores[2 * i] = *m == NOT_A_NUMBER ? NAN
+				: *m == INFINITE   ? INFINITY
+						   : rows[i * nfeatures] / 10;
 		scores[2 * i + 1] = rows[i * nfeatures + 1];
 	}
 	if (*m == FAILS)
