@@ -27,13 +27,15 @@
 #include "base/buf.h"
 #include "conf/conf.h"
 
-#define CONF_MAX_FILE (4 << 20)	 /* bytes of one file */
-#define CONF_MAX_FILES 1024	 /* files of one configuration */
-#define CONF_MAX_TOKENS 400000	 /* of all files */
-#define CONF_MAX_DEPTH 8	 /* nested includes */
-#define CONF_MAX_CHILDREN 4096	 /* settings of one section; sections of one configuration */
-#define CONF_MAX_LIST 1024	 /* entries of one list */
-#define CONF_MAX_VALUE 8192	 /* bytes of one value */
+#define CONF_MAX_FILE (4 << 20) /* bytes of one file */
+#define CONF_MAX_FILES 1024	/* files of one configuration */
+#define CONF_MAX_TOKENS 400000	/* of all files */
+#define CONF_MAX_DEPTH 8	/* nested includes */
+#define CONF_MAX_CHILDREN 4096	/* settings of one section */
+#define CONF_MAX_SECTIONS \
+	10000		    /* at top level, of all files: libConfuse looks for a title among all before it */
+#define CONF_MAX_LIST 1024  /* entries of one list */
+#define CONF_MAX_VALUE 8192 /* bytes of one value */
 #define CONF_MAX_MISTAKES 200	 /* reported; then one line says that there are more */
 #define CONF_MAX_PARSE (8 << 20) /* tokens given to libConfuse in all rounds together */
 
@@ -58,7 +60,7 @@ struct stmt {
 	bool append;	      /* += */
 	uint32_t first, last; /* tokens */
 	uint32_t parent;      /* section, or STMT_NONE at top level */
-	uint32_t nchildren;
+	size_t nchildren;
 	struct str key, title; /* title.p == NULL: none */
 };
 
@@ -96,6 +98,7 @@ struct conf_work {
 	size_t ntoks, toks_cap;
 	struct stmt *stmts;
 	size_t nstmts, stmts_cap;
+	size_t ntop; /* of them at top level */
 	struct conf_mistake *mistakes;
 	size_t nmistakes, mistakes_cap;
 	struct conf_ref *refs;

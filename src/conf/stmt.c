@@ -52,10 +52,13 @@ static uint32_t
 stmt_new(struct group *g, enum stmt_kind kind, struct str key)
 {
 	struct conf_work *w = g->w;
-	if (g->section != STMT_NONE && ++w->stmts[g->section].nchildren > CONF_MAX_CHILDREN) {
-		if (w->stmts[g->section].nchildren == CONF_MAX_CHILDREN + 1)
+	bool top = g->section == STMT_NONE;
+	size_t n = top ? ++w->ntop : ++w->stmts[g->section].nchildren,
+	       max = top ? CONF_MAX_SECTIONS : CONF_MAX_CHILDREN;
+	if (n > max) {
+		if (n == max + 1)
 			conf_wrong(w, g->file, peek(g, 0)->line,
-				   "too many settings in this section; at most %d", CONF_MAX_CHILDREN);
+				   "too many settings or sections in one place; at most %zu", max);
 		return STMT_NONE;
 	}
 	struct stmt *s = conf_grow(&w->stmts, &w->nstmts, &w->stmts_cap, sizeof(*s));

@@ -99,10 +99,6 @@ admin_keys(const struct conf *conf, int *exit_code)
 	struct err e = { 0 };
 	struct keyring *k = keyring_load(conf->keys.file, &e);
 	if (!k) {
-		if (e.kind == ERR_MISSING)
-			fprintf(
-			    stderr,
-			    "mailtailor: there is no key ring yet; `mailtailor key generate` makes one\n");
 		if (conf->keys.pos.line > 0)
 			err_prefix(&e, "%s:%d: keys", conf->keys.pos.file, conf->keys.pos.line);
 		else

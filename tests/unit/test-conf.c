@@ -69,7 +69,7 @@ test_limits(void **state)
 		buf_printf(&text, "f%d = 1\n", i);
 	buf_adds(&text, STR("}\n}\n"));
 	assert_null(load(text.p, &b));
-	assert_non_null(strstr(b.p, "too many settings in this section; at most 4096"));
+	assert_non_null(strstr(b.p, "too many settings or sections in one place; at most 4096"));
 	buf_free(&text);
 	buf_free(&b);
 }
