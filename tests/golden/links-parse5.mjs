@@ -10,7 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse, parseFragment } from "parse5";
+import { parse, parseFragment } from "./parsers.mjs";
 
 const options = { sourceCodeLocationInfo: true, scriptingEnabled: false };
 const VALUE = /^\s*=\s*("([^"]*)"|'([^']*)'|([^\s>]*))/;
