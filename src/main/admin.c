@@ -91,7 +91,6 @@ flush(int code)
 int
 main(int argc, char **argv)
 {
-	paths_limit_blas(argv);
 	setlocale(LC_CTYPE, ""); /* widths of table cells; numbers stay in C's form */
 	log_open("mailtailor", LOG_TO_STDERR, LOG_LVL_WARN);
 	if (argc < 2)

@@ -56,8 +56,6 @@ main(int argc, char **argv)
 	struct milter_options o = { .conf_file = paths_conf(), .plugin_directory = paths_plugins() };
 	bool test = false;
 	int c;
-	/* OpenBLAS starts a thread per core when it is loaded; a milter has threads enough. */
-	paths_limit_blas(argv);
 	while ((c = getopt_long(argc, argv, "c:th", longopts, NULL)) != -1) {
 		switch (c) {
 		case 'c':

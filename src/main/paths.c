@@ -36,13 +36,3 @@ paths_plugins(void)
 	}
 	return MT_PREFIX "/lib/mailtailor/plugins";
 }
-
-void
-paths_limit_blas(char **argv)
-{
-	if (getenv("OPENBLAS_NUM_THREADS") != NULL)
-		return;
-	if (setenv("OPENBLAS_NUM_THREADS", "1", 1) == 0)
-		execv("/proc/self/exe", argv);
-	/* Not fatal: one idle thread per core, no more. */
-}

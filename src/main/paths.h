@@ -10,7 +10,5 @@
 const char *paths_conf(void);
 /* $MAILTAILOR_PLUGINS, or the plugins beside the running program (a build tree), or the installed ones. */
 const char *paths_plugins(void);
-/* OpenBLAS reads OPENBLAS_NUM_THREADS when it is loaded: sets it and executes the program again when it is unset. */
-void paths_limit_blas(char **argv);
 
 #endif
