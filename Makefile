@@ -11,6 +11,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := all
 
 PREFIX    ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR   ?=
 BUILD     ?= build
 CORPUS    ?= ../shared/data
@@ -28,7 +29,7 @@ OPT      ?= -O2 -g
 SAN      ?=
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-sign-conversion -Werror
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
-CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC,$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
 LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lmilter -llmdb -lpthread -ldl -lm $(LIBS_EXTRA)
@@ -195,7 +196,7 @@ bindir     := $(DESTDIR)$(PREFIX)/bin
 sbindir    := $(DESTDIR)$(PREFIX)/sbin
 plugindir  := $(DESTDIR)$(PREFIX)/lib/mailtailor/plugins
 includedir := $(DESTDIR)$(PREFIX)/include
-confdir    := $(DESTDIR)$(PREFIX)/etc/mailtailor
+confdir    := $(DESTDIR)$(SYSCONFDIR)/mailtailor
 mandir     := $(DESTDIR)$(PREFIX)/share/man
 .PHONY: install clean
 install: all

@@ -61,7 +61,7 @@ const char *admin_nearest(const char *typed, const char *const *names, size_t n)
 
 /* ---- what most verbs open first ---- */
 
-/* path (from -c), else $MAILTAILOR_CONF, else MT_PREFIX/etc/mailtailor/mailtailor.conf. Never NULL. */
+/* path (from -c), else $MAILTAILOR_CONF, else the installed one (paths.h). Never NULL. */
 const char *admin_conf_path(const char *path_or_null);
 /* Loads it and prints every mistake to stderr; NULL when there was one (return EX_CONFIG). Free with
  * conf_free. */

@@ -4,7 +4,7 @@
 #ifndef MT_MAIN_PATHS_H
 #define MT_MAIN_PATHS_H
 
-#define MT_CONF_FILE MT_PREFIX "/etc/mailtailor/mailtailor.conf"
+#define MT_CONF_FILE MT_SYSCONFDIR "/mailtailor/mailtailor.conf"
 
 /* $MAILTAILOR_CONF, or the installed file. */
 const char *paths_conf(void);
