@@ -10,6 +10,7 @@
 
 #include <gmime/gmime.h>
 
+#include "mail/guard.h"
 #include "mail/mail_private.h"
 #include "mail/role.h"
 
@@ -141,14 +142,19 @@ static enum walk_status
 walk_part(struct walk *w, GMimeObject *o, struct mail_part *p, size_t start, size_t *stop);
 
 static enum walk_status
+parts_limit(struct walk *w)
+{
+	err_set(w->e, ERR_LIMIT, "the message has more than %zu parts", w->lim.max_parts);
+	return WALK_LIMIT;
+}
+
+static enum walk_status
 part_new(struct walk *w, struct mail_part *parent, int number, struct mail_part **out)
 {
 	struct mail_part *p;
 
-	if (++w->nparts > w->lim.max_parts) {
-		err_set(w->e, ERR_LIMIT, "the message has more than %zu parts", w->lim.max_parts);
-		return WALK_LIMIT;
-	}
+	if (++w->nparts > w->lim.max_parts)
+		return parts_limit(w);
 	p = ARENA_NEW(w->a, struct mail_part);
 	p->parent = parent;
 	if (!parent)
@@ -346,10 +352,21 @@ walk_message(struct walk *w, struct mail_part **root)
 		return st;
 	header_bounds(w->bytes, 0, &(*root)->head_end, &(*root)->body_start);
 	view = view_make(w, *root);
+	switch (mail_guard(str_make((const char *)view.data, view.len), w->lim.max_parts)) {
+	case GUARD_PARTS:
+		st = parts_limit(w);
+		goto out;
+	case GUARD_ODD:
+		st = WALK_LOST;
+		goto out;
+	case GUARD_OK:
+		break;
+	}
 	o = view_parse(&view);
 	st = o ? walk_part(w, o, *root, 0, &stop) : WALK_LOST;
 	if (o)
 		g_object_unref(o);
+out:
 	g_free(view.data);
 	return st;
 }

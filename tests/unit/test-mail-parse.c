@@ -224,6 +224,19 @@ test_hostile(void **state)
 		buf_printf(&b, "Content-Type: multipart/mixed; boundary=\"%d\"\n\n--%d\n", i, i);
 	assert_int_equal(mail_parse(arena, buf_str(&b), NULL, &m, &e), -1);
 	assert_int_equal(e.kind, ERR_LIMIT);
+	/* what GMime would take seconds over is not given to it */
+	buf_reset(&b);
+	buf_printf(&b, "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain");
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&b, "; a%d=b", i);
+	assert_int_equal(mail_parse(arena, buf_str(&b), NULL, &m, &e), 0);
+	assert_int_equal(m.root->role, MAIL_ROLE_DATA);
+	buf_reset(&b);
+	buf_printf(&b, "Content-Type: multipart/mixed; boundary=b\n\n");
+	for (int i = 0; i < 500000; i++)
+		buf_printf(&b, "--b\n\n");
+	assert_int_equal(mail_parse(arena, buf_str(&b), NULL, &m, &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
 	buf_reset(&b);
 	for (int i = 0; i < 100000; i++)
 		buf_printf(&b, "a:\n");
