@@ -1,0 +1,122 @@
+/* admin-profile-desk: opening what the verbs about recipients need. */
+#include "main/admin-profile.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+int
+desk_open(struct desk *d, const char *conf_path, enum desk_access access)
+{
+	int code = EX_CONFIG;
+	*d = (struct desk){ .arena = arena_new(4096) };
+	d->conf = admin_conf(conf_path);
+	if (!d->conf)
+		return EX_CONFIG;
+	d->keys = admin_keys(d->conf, &code);
+	if (!d->keys)
+		return code;
+	d->sealer = sealer_new(d->keys);
+	d->store = admin_store(d->conf, access == DESK_READ, access == DESK_WRITE, &code);
+	if (!d->store)
+		return code;
+	d->src = (struct recipient_source){
+		.store = d->store,
+		.keys = d->keys,
+		.sealer = d->sealer,
+		.conf = d->conf,
+	};
+	return EX_OK;
+}
+
+void
+desk_close(struct desk *d)
+{
+	store_close(&d->store);
+	sealer_free(&d->sealer);
+	keyring_free(&d->keys);
+	conf_free(&d->conf);
+	arena_free(&d->arena);
+}
+
+int
+subject_of(struct desk *d, const char *address, struct subject *out, struct err *e)
+{
+	if (address_normalize(d->arena, str_of(address), &out->address, e) != 0)
+		return -1;
+	size_t at = out->address.n;
+	while (at > 0 && out->address.p[at - 1] != '@')
+		at--;
+	out->domain = str_sub(out->address, at, out->address.n);
+	recipient_key_of(d->keys, out->address, &out->key);
+	domain_key_of(d->keys, out->domain, &out->domain_key);
+	return 0;
+}
+
+struct str
+desk_time(struct desk *d, int64_t ms)
+{
+	char text[40];
+	return arena_str(d->arena, str_of(clock_format_rfc3339(ms, text)));
+}
+
+void
+desk_print_json(const struct value *v)
+{
+	struct buf b = { 0 };
+	json_print_pretty(&b, v);
+	buf_addc(&b, '\n');
+	fwrite(b.p, 1, b.n, stdout);
+	buf_free(&b);
+}
+
+void
+desk_set(struct desk *d, struct value *map, const char *key, struct str s)
+{
+	value_map_set(d->arena, map, str_of(key), value_string(d->arena, s));
+}
+
+void
+desk_set_int(struct desk *d, struct value *map, const char *key, int64_t i)
+{
+	value_map_set(d->arena, map, str_of(key), value_int(d->arena, i));
+}
+
+const char *
+consent_word(enum consent_state s)
+{
+	return s == CONSENT_GRANTED ? "granted" : s == CONSENT_DENIED ? "denied" : "unknown";
+}
+
+bool
+consent_topic_valid(struct str topic)
+{
+	if (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")))
+		return true;
+	if (!str_starts(topic, STR("mail:")) || topic.n == 5 || topic.n > 69)
+		return false;
+	for (size_t i = 5; i < topic.n; i++) {
+		char c = topic.p[i];
+		if (!ascii_isalpha(c) && !ascii_isdigit(c) && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
+int
+consent_word_parse(struct str word, enum consent_state *out)
+{
+	static const struct {
+		const char *word;
+		enum consent_state state;
+	} words[] = { { "granted", CONSENT_GRANTED }, { "denied", CONSENT_DENIED },
+		      { "unknown", CONSENT_UNKNOWN }, { "yes", CONSENT_GRANTED },
+		      { "no", CONSENT_DENIED },	      { "true", CONSENT_GRANTED },
+		      { "false", CONSENT_DENIED },    { "1", CONSENT_GRANTED },
+		      { "0", CONSENT_DENIED } };
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (str_caseeq(word, str_of(words[i].word))) {
+			*out = words[i].state;
+			return 0;
+		}
+	return -1;
+}

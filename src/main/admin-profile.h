@@ -1,0 +1,53 @@
+/* admin-profile: what the verbs profile, suppress and caps share. */
+#ifndef MT_MAIN_ADMIN_PROFILE_H
+#define MT_MAIN_ADMIN_PROFILE_H
+
+#include "base/arena.h"
+#include "base/value.h"
+#include "main/admin.h"
+#include "recipient/recipient.h"
+
+/* Everything a verb about recipients opens. */
+struct desk {
+	struct arena *arena;
+	struct conf *conf;
+	struct keyring *keys;
+	struct sealer *sealer;
+	struct store *store;
+	struct recipient_source src; /* without campaign */
+};
+
+enum desk_access { DESK_READ, DESK_WRITE };
+/* EX_OK, or the exit code of what was printed. desk_close in either case. */
+int desk_open(struct desk *d, const char *conf_path, enum desk_access access);
+void desk_close(struct desk *d);
+
+/* An address of the command line, normalised, with its keys. -1 with *e. */
+struct subject {
+	struct str address, domain;
+	struct recipient_key key, domain_key;
+};
+int subject_of(struct desk *d, const char *address, struct subject *out, struct err *e);
+
+/* "2026-03-29T02:30:00Z" in the arena. */
+struct str desk_time(struct desk *d, int64_t ms);
+/* Prints a value as JSON and a line end. */
+void desk_print_json(const struct value *v);
+void desk_set(struct desk *d, struct value *map, const char *key, struct str s);
+void desk_set_int(struct desk *d, struct value *map, const char *key, int64_t i);
+
+const char *consent_word(enum consent_state s);
+/* "tracking", "mail", "mail:CATEGORY". */
+bool consent_topic_valid(struct str topic);
+/* granted denied unknown, and yes true 1 / no false 0. 0 or -1. */
+int consent_word_parse(struct str word, enum consent_state *out);
+
+/* profile's sub-verbs that have a file of their own; argv[0] is their name. */
+int profile_import(int argc, char **argv);
+int profile_export(struct desk *d, const struct subject *s);
+
+/* All of the caps that apply to s: a list of maps, as `caps show --json` prints it. */
+const struct value *
+caps_value(struct desk *d, const struct subject *s, const struct conf_campaign *only, struct err *e);
+
+#endif
