@@ -162,7 +162,7 @@ part_new(struct walk *w, struct mail_part *parent, int number, struct mail_part 
 	else if (!parent->parent)
 		snprintf(p->path, sizeof(p->path), "%d", number);
 	else
-		snprintf(p->path, sizeof(p->path), "%.20s.%d", parent->path, number);
+		snprintf(p->path, sizeof(p->path), "%.19s.%d", parent->path, number);
 	*out = p;
 	return WALK_OK;
 }
