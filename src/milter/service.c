@@ -150,15 +150,25 @@ state_open(const struct conf *c)
 	return 0;
 }
 
-/* Reload signals wait for their thread, also in every thread libmilter starts. */
+/*
+ * Before any thread starts: a signal goes to whichever thread does not block it, and there it would kill. libmilter
+ * blocks its three only when smfi_main begins, which is too late for threads of plugins, store and reload.
+ */
+static void
+signals_block(void)
+{
+	static const int ours[] = { SIGUSR1, SIGTERM, SIGHUP, SIGINT };
+	sigset_t set;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigaddset(&set, ours[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int
 reload_start(void)
 {
 	pthread_t thread;
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (pthread_create(&thread, NULL, reload_thread, NULL) != 0) {
 		log_error("cannot start a thread: %s", strerror(errno));
 		return EX_OSERR;
@@ -187,6 +197,7 @@ int
 milter_serve(const struct milter_options *o)
 {
 	int rc;
+	signals_block();
 	milter_service.options = *o;
 	milter_service.epoch = load();
 	if (milter_service.epoch == NULL)
