@@ -48,7 +48,7 @@ sub side_by_side {
 }
 
 my $source = slurp($campaign);
-my $submitted = 'Subject: ' . decode('MIME-Header', header($source, 'Subject')) . "\n\n" . text($source);
+my $submitted = 'Subject: ' . decode('UTF-8', header($source, 'Subject')) . "\n\n" . text($source);
 my %about = (
 	anna => 'known, German, a good customer', bob => 'unsubscribed', carol => 'got one promotion this week: capped',
 	dave => 'does not want to be tracked', erin => 'unknown', ming => 'a name in Chinese');
@@ -87,6 +87,7 @@ my $plain = $got{'tom@friends.example'}[0] // '';
 print "\ntom\@friends.example (ordinary mail)\n";
 my $was = slurp($ordinary) =~ s/\A.*?\n\n//sr;
 my $is = $plain =~ s/\A.*?\n\n//sr;
+$is =~ s/\n+\z/\n/; # the client ends its message with an empty line
 side_by_side("Subject: Lunch at {{noon}}?\n\n$was", 'Subject: ' . header($plain, 'Subject') . "\n\n$is");
 check($was eq $is && header($plain, 'Subject') eq 'Lunch at {{noon}}?', 'ordinary mail stays as it is');
 print "  unchanged, byte for byte\n" unless $failures;

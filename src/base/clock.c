@@ -225,7 +225,8 @@ const char *
 clock_format_duration(int64_t ms, char out[40])
 {
 	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
-		if (ms % durations[i].scale == 0 && (ms != 0 || durations[i].scale == 1)) {
+		/* weeks are read but not written: "7d" is what people say of a cap */
+		if (durations[i].name[0] != 'w' && ms % durations[i].scale == 0 && (ms != 0 || durations[i].scale == 1)) {
 			snprintf(out, 40, "%lld%s", (long long)(ms / durations[i].scale), durations[i].name);
 			return out;
 		}

@@ -28,7 +28,7 @@ int clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e);
 const char *clock_format_rfc3339(int64_t ms, char out[40]);
 /* "250ms" "30s" "15m" "12h" "7d" "2w" "2y" (365 days); a bare number other than 0 is refused. */
 int clock_parse_duration(struct str s, int64_t *ms, struct err *e);
-/* The shortest spelling that parses back: 604800000 → "7d" … Returns out. */
+/* In the largest unit that divides it, weeks aside: 604800000 → "7d". Reads back to the same. Returns out. */
 const char *clock_format_duration(int64_t ms, char out[40]);
 /* "64M" "1G" "1048576" bytes (powers of 1024). */
 int size_parse(struct str s, int64_t *bytes, struct err *e);

@@ -58,7 +58,7 @@ static enum render_status
 unstructured(struct edits *l, const struct message_header *h, struct tpl_error *te, struct err *e)
 {
 	struct copy *c = l->c;
-	enum render_status rc = render_header(c, cache_entry_part(h->entry), te, e);
+	enum render_status rc = render_text(c, cache_entry_part(h->entry), te, e);
 	if (rc != RENDER_OK)
 		return rc;
 	buf_reset(&c->scratch->token);
@@ -75,7 +75,7 @@ display(struct copy *c, const struct message_header *h, size_t i, struct str *ou
 	*out = h->addresses[i].display;
 	if (h->displays[i] == NULL)
 		return RENDER_OK;
-	enum render_status rc = render_header(c, cache_entry_part(h->displays[i]), te, e);
+	enum render_status rc = render_text(c, cache_entry_part(h->displays[i]), te, e);
 	*out = str_trim(buf_str(&c->scratch->utf8));
 	return rc;
 }
@@ -99,6 +99,14 @@ addresses(struct edits *l, const struct message_header *h, struct tpl_error *te,
 	return RENDER_OK;
 }
 
+/* Where the family name comes first and no space stands between. */
+static bool
+family_name_first(const char *language)
+{
+	struct str l = str_sub(str_of(language), 0, 2);
+	return str_caseeq(l, STR("zh")) || str_caseeq(l, STR("ja")) || str_caseeq(l, STR("ko"));
+}
+
 /* A name for To: from the profile: "name", or first and last name. */
 static struct str
 profile_name(struct copy *c)
@@ -110,6 +118,8 @@ profile_name(struct copy *c)
 		return str_trim(name->s);
 	struct str f = first && first->type == VALUE_STRING ? str_trim(first->s) : STR("");
 	struct str g = last && last->type == VALUE_STRING ? str_trim(last->s) : STR("");
+	if (family_name_first(c->in->recipient->language) && !str_is_ascii(f) && !str_is_ascii(g))
+		return arena_printf(c->arena, "%.*s%.*s", STR_ARG(g), STR_ARG(f));
 	return str_trim(arena_printf(c->arena, "%.*s %.*s", STR_ARG(f), STR_ARG(g)));
 }
 

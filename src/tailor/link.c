@@ -86,9 +86,29 @@ text_value(struct copy *c, uint16_t number, struct str bytes, struct buf *out, s
 	return 0;
 }
 
+/* A run that may have come out empty before punctuation: see space.c. */
+static int
+space(struct copy *c, const struct part *p, const struct part_region *r, uint16_t number, struct str bytes,
+      struct buf *out, struct err *e)
+{
+	bool html = !p->plain && p->role != MAIL_ROLE_DATA;
+	size_t lead = space_lead(r->chunk.utf8, html);
+	if (space_drop(bytes, html, out))
+		return 0;
+	/* One name of two is empty: no second space before the other, none behind it. */
+	buf_adds(out, str_sub(bytes, 0, lead));
+	struct str rest = str_trim(str_sub(bytes, lead, bytes.n));
+	if (r->wrap && html && p->html)
+		return link_block(c, rest, out, e);
+	if (r->wrap && p->plain)
+		return text_value(c, number, rest, out, e);
+	buf_adds(out, rest);
+	return 0;
+}
+
 int
-link_region(struct copy *c, const struct part_region *r, struct str bytes, struct buf *out, bool *as_it_stood,
-	    struct err *e)
+link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes, struct buf *out,
+	    bool *as_it_stood, struct err *e)
 {
 	uint16_t number = (uint16_t)(c->link_base | r->link);
 	bool kept = false;
@@ -113,9 +133,7 @@ link_region(struct copy *c, const struct part_region *r, struct str bytes, struc
 	case REGION_TEXT_VALUE:
 		return text_value(c, number, bytes, out, e);
 	case REGION_SPACE:
-		if (!str_eq(bytes, STR(" ")))
-			buf_adds(out, bytes);
-		return 0;
+		return space(c, p, r, number, bytes, out, e);
 	case REGION_PIXEL:
 		*as_it_stood = true;
 		return 0;

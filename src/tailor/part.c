@@ -142,19 +142,11 @@ place_escape(enum html_place place)
 	return TPL_ESC_HTML;
 }
 
-/* True when an empty value at tag would leave a space before punctuation. */
-static bool
-space_before_punctuation(struct str s, const struct tpl_range *t)
-{
-	return t->kind == TPL_TAG_VARIABLE && t->start > 0 && s.p[t->start - 1] == ' ' && t->end < s.n &&
-	       strchr(",.!?;", s.p[t->end]) != NULL && s.p[t->end] != '\0';
-}
-
 static void
 add_html_links(struct region_list *l, const struct conf_campaign *c, const struct html_doc *doc, struct str s,
 	       const struct tpl_range *tags, size_t ntags, bool amp)
 {
-	struct buf url = { 0 };
+	struct buf url = { 0 }, clean = { 0 };
 	for (size_t i = 0; i < doc->nlinks; i++) {
 		const struct html_link *h = &doc->links[i];
 		struct part_region r = { .kind = REGION_LINK };
@@ -182,6 +174,7 @@ add_html_links(struct region_list *l, const struct conf_campaign *c, const struc
 			region_add(l, h->start, h->end, TPL_ESC_URL, &r);
 	}
 	buf_free(&url);
+	buf_free(&clean);
 }
 
 static int
@@ -197,10 +190,29 @@ regions_sort(struct region_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		l->v[i].id = (uint32_t)i;
-	qsort(l->v, l->n, sizeof(*l->v), region_compare);
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(*l->v), region_compare);
 }
 
-/* Tags outside links: single-tag regions for where they stand. The regions in l are in order. */
+/* The run of tags that begins at i as one region, when there is one and all of it is text. */
+static bool
+add_space(struct region_list *l, struct str s, const struct tpl_range *tags, size_t ntags, size_t *i, uint32_t behind,
+	  const struct html_doc *doc, enum tpl_escape escape, bool wrap)
+{
+	struct part_region r = { .kind = REGION_SPACE };
+	struct space_run run;
+	if (!space_find(s, tags, ntags, *i, doc != NULL, &run) || run.start < behind)
+		return false;
+	for (size_t k = *i; doc != NULL && k <= run.last; k++)
+		if (doc->places[k] != HTML_IN_TEXT)
+			return false;
+	r.wrap = doc != NULL ? run.raw : wrap;
+	region_add(l, run.start, run.end, escape, &r);
+	*i = run.last;
+	return true;
+}
+
+/* Tags outside links: regions for where they stand. The regions in l are in order. */
 static void
 add_html_tags(struct region_list *l, const struct html_doc *doc, struct str s, const struct tpl_range *tags,
 	      size_t ntags)
@@ -212,13 +224,9 @@ add_html_tags(struct region_list *l, const struct html_doc *doc, struct str s, c
 			big++;
 		if (big < nbig && l->v[big].start < t->end)
 			continue; /* inside a link or URL */
-		if (doc->places[i] == HTML_IN_TEXT) {
-			struct part_region r = { .kind = REGION_SPACE };
-			if (space_before_punctuation(s, t) && (big == 0 || l->v[big - 1].end < t->start))
-				region_add(l, t->start - 1, t->end, TPL_ESC_HTML, &r);
-			continue;
-		}
-		if (t->kind == TPL_TAG_VARIABLE || t->kind == TPL_TAG_RAW || t->kind == TPL_TAG_PARTIAL)
+		if (doc->places[i] == HTML_IN_TEXT)
+			add_space(l, s, tags, ntags, &i, big > 0 ? l->v[big - 1].end : 0, doc, TPL_ESC_HTML, false);
+		else if (t->kind == TPL_TAG_VARIABLE || t->kind == TPL_TAG_RAW || t->kind == TPL_TAG_PARTIAL)
 			region_add(l, t->start, t->end, place_escape(doc->places[i]), NULL);
 	}
 }
@@ -235,8 +243,8 @@ compile_html(struct part *p, struct region_list *l, const struct conf_campaign *
 	html_scan(p->arena, s, opaque, ntags, &doc);
 	add_html_links(l, c, &doc, s, tags, ntags, !p->html);
 	p->has_links = l->n > 0;
-	p->has_body_end = p->html && doc.has_body_end && doc.body_end < s.n;
-	if (p->has_body_end && c->track_opens) {
+	/* Never inside a tag of the template, or what was left open at the end. */
+	if (p->html && c->track_opens && doc.body_end < s.n && !has_tags(tags, ntags, doc.body_end, doc.body_end + 1)) {
 		struct part_region r = { .kind = REGION_PIXEL, .literal = true };
 		region_add(l, doc.body_end, doc.body_end + 1, TPL_ESC_HTML, &r);
 	}
@@ -261,6 +269,23 @@ url_value_after(char ch)
 	return ascii_isspace(ch) || strchr(">)]\"',.;!?", ch) != NULL;
 }
 
+/* Does tag i stand alone, so that a URL in its value is whole? Block tags right around it count as nothing. */
+static bool
+stands_alone(struct str s, const struct tpl_range *tags, size_t ntags, size_t i)
+{
+	size_t first = i, last = i;
+	while (first > 0 && tags[first - 1].end == tags[first].start && tags[first - 1].kind == TPL_TAG_OPEN)
+		first--;
+	while (last + 1 < ntags && tags[last + 1].start == tags[last].end && tags[last + 1].kind == TPL_TAG_CLOSE)
+		last++;
+	uint32_t start = tags[first].start, end = tags[last].end;
+	bool before = start == 0 || url_value_before(s.p[start - 1]) ||
+		      (first > 0 && tags[first - 1].end == start && tags[first - 1].kind == TPL_TAG_ELSE);
+	bool behind = end == s.n || url_value_after(s.p[end]) ||
+		      (last + 1 < ntags && tags[last + 1].start == end && tags[last + 1].kind == TPL_TAG_ELSE);
+	return before && behind;
+}
+
 static void
 add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s, const struct tpl_range *tags,
 	      size_t ntags)
@@ -268,16 +293,15 @@ add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s
 	size_t big = 0, nbig = l->n;
 	for (size_t i = 0; i < ntags; i++) {
 		const struct tpl_range *t = &tags[i];
+		struct part_region value = { .kind = REGION_TEXT_VALUE, .wrap = true };
 		while (big < nbig && l->v[big].end <= t->start)
 			big++;
-		if ((big < nbig && l->v[big].start < t->end) || (t->kind != TPL_TAG_VARIABLE && t->kind != TPL_TAG_RAW))
+		if (big < nbig && l->v[big].start < t->end)
 			continue;
-		struct part_region space = { .kind = REGION_SPACE };
-		struct part_region value = { .kind = REGION_TEXT_VALUE, .wrap = true };
-		if (space_before_punctuation(s, t) && (big == 0 || l->v[big - 1].end < t->start))
-			region_add(l, t->start - 1, t->end, TPL_ESC_TEXT, &space);
-		else if (c->track_clicks && (t->start == 0 || url_value_before(s.p[t->start - 1])) &&
-			 (t->end == s.n || url_value_after(s.p[t->end])))
+		uint32_t behind = big > 0 ? l->v[big - 1].end : 0;
+		if (!add_space(l, s, tags, ntags, &i, behind, NULL, TPL_ESC_TEXT, c->track_clicks) &&
+		    (t->kind == TPL_TAG_VARIABLE || t->kind == TPL_TAG_RAW) && c->track_clicks &&
+		    stands_alone(s, tags, ntags, i))
 			region_add(l, t->start, t->end, TPL_ESC_TEXT, &value);
 	}
 }
@@ -339,6 +363,18 @@ template_error(const struct tpl_error *te, struct err *e)
 	return err_set(e, ERR_INPUT, "line %d, column %d: %s", te->line, te->column, te->text);
 }
 
+static void
+chunks_cut(struct part *p)
+{
+	size_t n = tpl_literal_count(p->tpl);
+	p->chunks = ARENA_ARRAY(p->arena, struct mail_chunk, n);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t start, end;
+		tpl_literal(p->tpl, i, &start, &end);
+		mail_chunk_cut(&p->text, start, end, &p->chunks[i]);
+	}
+}
+
 static int
 compile_template(struct part *p, const struct conf_campaign *c, const struct part_partials *partials, struct err *e)
 {
@@ -366,13 +402,7 @@ compile_template(struct part *p, const struct conf_campaign *c, const struct par
 	p->tpl = tpl_compile(p->arena, p->text.utf8, &o, &te);
 	if (p->tpl == NULL)
 		return template_error(&te, e);
-	size_t n = tpl_literal_count(p->tpl);
-	p->chunks = ARENA_ARRAY(p->arena, struct mail_chunk, n);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t start, end;
-		tpl_literal(p->tpl, i, &start, &end);
-		mail_chunk_cut(&p->text, start, end, &p->chunks[i]);
-	}
+	chunks_cut(p);
 	p->constant = ntags == 0 && !p->has_links;
 	p->uses_preferences = template_uses(p, STR("preferences_url"));
 	return 0;
@@ -412,19 +442,34 @@ fail:
 int
 part_compile_header(struct str utf8, struct part **out, struct err *e)
 {
+	static const struct mail_part plain = { .cte = MAIL_CTE_8BIT, .charset = { "utf-8", 5 } };
 	struct part *p = part_new(utf8.n * 8 + 1024);
+	struct region_list l = { .a = p->arena };
 	struct tpl_options o = { .escape = TPL_ESC_HEADER, .compat = true };
+	struct tpl_range *tags = NULL;
 	struct tpl_error te = { 0 };
+	size_t ntags = 0;
 	p->role = MAIL_ROLE_DATA;
-	p->text.utf8 = arena_str(p->arena, utf8);
-	p->tpl = tpl_compile(p->arena, p->text.utf8, &o, &te);
-	if (p->tpl == NULL) {
-		part_free(&p);
-		return template_error(&te, e);
-	}
+	if (mail_text_decode(p->arena, &plain, arena_str(p->arena, utf8), &p->text, e) != 0)
+		goto fail;
+	if (tpl_scan(p->arena, p->text.utf8, &tags, &ntags, &te) != 0)
+		goto bad;
+	for (size_t i = 0; i < ntags; i++)
+		add_space(&l, p->text.utf8, tags, ntags, &i, 0, NULL, TPL_ESC_HEADER, false);
+	regions_finish(p, &l);
+	o.regions = l.v;
+	o.nregions = l.n;
+	if ((p->tpl = tpl_compile(p->arena, p->text.utf8, &o, &te)) == NULL)
+		goto bad;
+	chunks_cut(p);
 	p->uses_preferences = template_uses(p, STR("preferences_url"));
 	*out = p;
 	return 0;
+bad:
+	template_error(&te, e);
+fail:
+	part_free(&p);
+	return -1;
 }
 
 void

@@ -28,7 +28,7 @@ tailor_render_template(const struct tailor_template *t, struct tailor_scratch *s
 	if (p == NULL)
 		return -1;
 	struct copy c = { .m = &m, .in = &in, .scratch = scratch, .layers = { t->data }, .nlayers = 1 };
-	enum render_status rc = t->as == TAILOR_AS_HEADER ? render_header(&c, p, &te, e) : render_bare(&c, p, &te, e);
+	enum render_status rc = t->as == TAILOR_AS_HEADER ? render_text(&c, p, &te, e) : render_bare(&c, p, &te, e);
 	part_free(&p);
 	if (rc != RENDER_OK)
 		return -1;

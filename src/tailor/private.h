@@ -18,14 +18,15 @@ enum region_kind {
 	REGION_URL,	   /* value of another URL attribute with tags inside: its scheme is checked */
 	REGION_TEXT_LINK,  /* a URL in a text part */
 	REGION_TEXT_VALUE, /* a variable in a text part, alone between spaces: URLs in its value are whole */
-	REGION_SPACE,	   /* " {{x}}" before punctuation: the space goes when x is empty ("Hi ," never leaves) */
+	REGION_SPACE,	   /* " {{x}}" before punctuation: the space goes when x is empty, see space.c */
 	REGION_PIXEL,	   /* the first byte of </body>: the pixel goes before it */
 };
 
 struct part_region {
 	enum region_kind kind;
 	bool literal;		/* no tags inside */
-	bool wrap;		/* literal: an http(s) URL on a host that is not excluded; else: not opted out */
+	bool wrap;		/* literal: an http(s) URL on a host that is not excluded; else: not opted out;
+				   REGION_SPACE: what is inside may hold links */
 	uint16_t link;		/* number in its part: the same for every recipient, at most 0xfff */
 	struct mail_chunk chunk; /* the region as it stood */
 	struct str url;		/* literal links: decoded */
@@ -41,7 +42,6 @@ struct part {
 	struct part_region *regions;
 	size_t nregions;
 	bool html, plain;	   /* html: escapes and pixel; neither: AMP, header */
-	bool has_body_end;
 	bool has_links;
 	bool constant;		   /* no tags, no links that could be wrapped: never changes but for the pixel */
 	bool uses_preferences;
@@ -62,9 +62,24 @@ struct part_partials {
  */
 int part_compile(const struct conf_campaign *c, const struct mail_part *p, struct str raw_body,
 		 const struct part_partials *partials, struct part **out, struct err *e);
-/* A header value (already decoded to UTF-8) as template. */
+/* A header value (already decoded to UTF-8) as template. Rendered by render_text. */
 int part_compile_header(struct str utf8, struct part **out, struct err *e);
 void part_free(struct part **p);
+
+/* ---- white space before punctuation ---- */
+
+/* From the white space to the end of the last tag before the punctuation: tags first to last. */
+struct space_run {
+	uint32_t start, end;
+	size_t last;
+	bool raw; /* {{{x}}} is among them */
+};
+/* Does such a run begin at tag i? */
+bool space_find(struct str s, const struct tpl_range *tags, size_t ntags, size_t i, bool html, struct space_run *out);
+/* Length of the white space that s begins with. */
+size_t space_lead(struct str s, bool html);
+/* True when s shows nothing: its inline tags are then appended to out, its white space is not. */
+bool space_drop(struct str s, bool html, struct buf *out);
 
 /* ---- cache ---- */
 
@@ -122,6 +137,7 @@ struct tailor_scratch {
 	struct buf utf8;    /* a part in the fallback, a header value */
 	struct buf region;  /* what a region becomes */
 	struct buf url;	    /* a decoded URL */
+	struct buf clean;   /* the same as a browser reads it */
 	struct buf token;
 	struct arena *arena; /* for links inside raw blocks, per block */
 };
@@ -154,7 +170,7 @@ int copy_token_url(struct copy *c, enum token_purpose purpose, uint16_t link, st
 /* Why a part could not be rendered. */
 enum render_status { RENDER_OK, RENDER_MISSING, RENDER_FAILED };
 
-/* Renders p as UTF-8 text into scratch->utf8, no transfer encoding. */
+/* Renders p, a header value too, as UTF-8 text into scratch->utf8, no transfer encoding. */
 enum render_status render_bare(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
 /*
  * Renders p into out (appended), transfer-encoded. *recode: the part's charset and transfer encoding changed to UTF-8 /
@@ -162,14 +178,12 @@ enum render_status render_bare(struct copy *c, const struct part *p, struct tpl_
  */
 enum render_status render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool *recode,
 			       enum mail_cte *cte, struct tpl_error *te, struct err *e);
-/* A header template → UTF-8 text in scratch->utf8. */
-enum render_status render_header(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
 
 /*
  * What a captured region becomes, appended to out; *as_it_stood instead when the region is to be copied as it was
  * written. -1: a token could not be made.
  */
-int link_region(struct copy *c, const struct part_region *r, struct str bytes, struct buf *out, bool *as_it_stood,
+int link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes, struct buf *out, bool *as_it_stood,
 		struct err *e);
 /* An HTML block from {{{ }}}: its links wrapped, unsafe ones refused; appended to out. */
 int link_block(struct copy *c, struct str html, struct buf *out, struct err *e);

@@ -42,6 +42,7 @@ tailor_scratch_free(struct tailor_scratch **sp)
 	buf_free(&s->utf8);
 	buf_free(&s->region);
 	buf_free(&s->url);
+	buf_free(&s->clean);
 	buf_free(&s->token);
 	arena_free(&s->arena);
 	free(s);
@@ -117,13 +118,12 @@ sink_region(struct tpl_sink *sink, uint32_t id, struct str bytes)
 	if (r->kind == REGION_PIXEL && put_pixel(s) != 0)
 		return -1;
 	buf_reset(b);
-	if (link_region(s->c, r, bytes, b, &as_it_stood, s->e) != 0) {
+	if (link_region(s->c, s->p, r, bytes, b, &as_it_stood, s->e) != 0) {
 		s->failed = true;
 		return -1;
 	}
 	return as_it_stood ? put_chunk(s, &r->chunk) : put_text(s, buf_str(b));
 }
-
 
 static void
 on_variable(void *ctx, struct str path, const struct value *v)
@@ -175,7 +175,7 @@ copy_env(struct copy *c, struct tpl_env *env)
 static enum render_status
 stopped(const struct part_sink *s, const struct tpl_error *te, struct err *e)
 {
-	if (s != NULL && s->failed)
+	if (s->failed)
 		return RENDER_FAILED;
 	if (str_starts(str_of(te->text), STR("missing ")))
 		return RENDER_MISSING;
@@ -188,7 +188,6 @@ render_once(struct part_sink *s, struct tpl_error *te, struct err *e)
 {
 	struct tpl_env env;
 	copy_env(s->c, &env);
-	s->c->block_links = 0;
 	if (tpl_render(s->p->tpl, &env, &s->sink, s->c->scratch->tpl, te) == 0 && put_pixel(s) == 0)
 		return RENDER_OK;
 	return s->misfit ? RENDER_OK : stopped(s, te, e);
@@ -207,7 +206,8 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 		.pixel = pixel,
 		.e = e,
 	};
-	size_t start = out->n;
+	size_t start = out->n, links_wrapped = c->links_wrapped, urls_refused = c->urls_refused;
+	uint16_t block_links = c->block_links;
 	*recode = false;
 	mail_writer_begin(c->scratch->writer, out, &p->text);
 	enum render_status rc = render_once(&s, te, e);
@@ -215,8 +215,11 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 		return rc;
 	if (!s.misfit && mail_writer_end(c->scratch->writer) == MAIL_OK)
 		return RENDER_OK;
-	/* The fallback. What the first pass wrote is taken back. */
+	/* The fallback. What the first pass wrote and counted is taken back. */
 	out->n = start;
+	c->links_wrapped = links_wrapped;
+	c->urls_refused = urls_refused;
+	c->block_links = block_links;
 	s.whole = true;
 	s.misfit = false;
 	s.pixel = pixel;
@@ -241,15 +244,4 @@ render_bare(struct copy *c, const struct part *p, struct tpl_error *te, struct e
 	};
 	buf_reset(&c->scratch->utf8);
 	return render_once(&s, te, e);
-}
-
-enum render_status
-render_header(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e)
-{
-	struct tpl_env env;
-	copy_env(c, &env);
-	buf_reset(&c->scratch->utf8);
-	if (tpl_render_buf(p->tpl, &env, &c->scratch->utf8, c->scratch->tpl, te) == 0)
-		return RENDER_OK;
-	return stopped(NULL, te, e);
 }
