@@ -142,7 +142,6 @@ struct conf_campaign {
 	const char **default_names, **default_values; /* defaults { field = "value" }: lowest precedence merge data */
 	size_t ndefaults;
 	const struct value *defaults;		    /* the same as a map of strings */
-	int64_t link_secret_version;		    /* reserved, 0 */
 	struct conf_pos pos;
 };
 
