@@ -261,7 +261,8 @@ decode_iso2022jp(struct decoder *d)
 		bool escape = d->bytes.p[i] == '\033';
 
 		len = decoder_step(d, i, from);
-		if (len == 0 || (d->n == before && !escape))
+		/* output from an escape: one that is none, which text put beside it could complete */
+		if (len == 0 || (d->n == before) != escape)
 			return false;
 		if (d->n > before || is_ascii_escape(d->bytes.p + i))
 			from = i + len;
