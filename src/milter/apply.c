@@ -14,6 +14,9 @@ header_change(SMFICTX *ctx, const char *name, int index, const char *value, bool
 	char text[2048], *spaced = text;
 	struct buf b = { 0 };
 	int rc;
+	/* An empty value would delete the field. */
+	if (value != NULL && value[0] == '\0' && !leadspace)
+		value = " ";
 	/* With LEADSPC the MTA puts nothing between colon and value: the space is ours. */
 	if (value != NULL && leadspace) {
 		if ((size_t)snprintf(text, sizeof(text), " %s", value) >= sizeof(text)) {
@@ -42,8 +45,8 @@ apply_plan(SMFICTX *ctx, const struct tailor_plan *plan)
 	}
 	for (size_t i = 0; i < plan->nedits; i++) {
 		const struct tailor_edit *ed = &plan->edits[i];
-		if (header_change(ctx, ed->name, ed->op == TAILOR_HEADER_ADD ? 0 : ed->index, ed->value, s->leadspace) !=
-		    0)
+		if (header_change(ctx, ed->name, ed->op == TAILOR_HEADER_ADD ? 0 : ed->index, ed->value,
+				  s->leadspace) != 0)
 			return -1;
 	}
 	return 0;

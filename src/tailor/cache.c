@@ -29,10 +29,10 @@ struct cache_key {
 struct cache_entry {
 	uint64_t hash;
 	struct cache_key key;
-	struct part *part;   /* NULL: left alone */
-	struct arena *own;   /* key bytes when part is NULL */
+	struct part *part; /* NULL: left alone */
+	struct arena *own; /* key bytes when part is NULL */
 	size_t bytes;
-	int refs;	     /* under the lock; the table's own place counts one */
+	int refs; /* under the lock; the table's own place counts one */
 	bool linked;
 	UT_hash_handle hh;
 	struct cache_entry *prev, *next; /* newest first */
@@ -64,8 +64,8 @@ rules_compile(struct tailor_cache *c, conf_report_fn *report, void *ctx)
 		c->send_if[i] = score_rule_compile(c->arena, str_of(k->send_if), &e);
 		if (c->send_if[i] == NULL) {
 			char text[1400];
-			snprintf(text, sizeof(text), "%s:%d: campaign \"%s\": send_if: %s", k->pos.file, k->pos.line,
-			    k->name, e.text);
+			snprintf(text, sizeof(text), "%s:%d: campaign \"%s\": send_if: %s", k->pos.file,
+				 k->pos.line, k->name, e.text);
 			report(ctx, text);
 			ok = false;
 		}
@@ -229,8 +229,8 @@ entry_new(uint64_t hash, const struct cache_key *k, struct part *part)
 }
 
 struct cache_entry *
-cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const struct mail_part *p, struct str raw,
-	  struct err *err)
+cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const struct mail_part *p,
+	  struct str raw, struct err *err)
 {
 	struct cache_key k = { .campaign = campaign, .role = -1, .raw = raw };
 	struct part *part = NULL;
@@ -251,7 +251,8 @@ cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const st
 	if (e != NULL)
 		return e;
 	/* Two threads may compile the same part at once; the later one's stays. */
-	int rc = p != NULL ? part_compile(campaign, p, raw, NULL, &part, err) : part_compile_header(raw, &part, err);
+	int rc = p != NULL ? part_compile(campaign, p, raw, NULL, &part, err)
+			   : part_compile_header(raw, &part, err);
 	if (rc < 0)
 		return NULL;
 	e = entry_new(hash, &k, part);

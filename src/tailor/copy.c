@@ -34,7 +34,8 @@ copy_token_url(struct copy *c, enum token_purpose purpose, uint16_t link, struct
 		.recipient = c->in->recipient->key,
 		.sent = c->sent,
 		.campaign = str_of(k->name),
-		.category = purpose == TOKEN_UNSUBSCRIBE || purpose == TOKEN_PREFERENCES ? str_of(k->category) : STR(""),
+		.category = purpose == TOKEN_UNSUBSCRIBE || purpose == TOKEN_PREFERENCES ? str_of(k->category)
+											 : STR(""),
 		.arm = STR(""),
 		.link = link,
 		.url = url,
@@ -65,7 +66,8 @@ scores_value(struct copy *c)
 {
 	struct value *v = value_map_new(c->arena);
 	for (size_t i = 0; i < c->in->nscores; i++)
-		value_map_set(c->arena, v, c->in->scores[i].name, value_real(c->arena, c->in->scores[i].value));
+		value_map_set(c->arena, v, c->in->scores[i].name,
+			      value_real(c->arena, c->in->scores[i].value));
 	return v;
 }
 
@@ -105,10 +107,12 @@ copy_begin(struct copy *c, struct err *e)
 	int64_t age = c->in->now_ms - c->m->date_ms;
 	if (!linkable && (k->list_unsubscribe || k->track_clicks || k->track_opens))
 		return err_set(e, ERR_CONFIG,
-		    "campaign \"%s\": no tracking host for mail from \"%.*s\"; set host in track {} (or list_unsubscribe, "
-		    "track_clicks and track_opens = no)",
-		    k->name, STR_ARG(c->m->from_domain));
-	c->sent = (uint32_t)((age > -DATE_TRUST_MS && age < DATE_TRUST_MS ? c->m->date_ms : c->in->now_ms) / 1000);
+			       "campaign \"%s\": no tracking host for mail from \"%.*s\"; set host in track "
+			       "{} (or list_unsubscribe, "
+			       "track_clicks and track_opens = no)",
+			       k->name, STR_ARG(c->m->from_domain));
+	c->sent =
+	    (uint32_t)((age > -DATE_TRUST_MS && age < DATE_TRUST_MS ? c->m->date_ms : c->in->now_ms) / 1000);
 	c->track_clicks = linkable && k->track_clicks && tracking_allowed(c);
 	c->track_opens = linkable && k->track_opens && tracking_allowed(c);
 	if (linkable && own_url(c, TOKEN_UNSUBSCRIBE, &c->unsubscribe_url, e) != 0)

@@ -47,8 +47,8 @@ tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a, str
 {
 	char window[40];
 	decision_set(out, cap->action == CONF_CAP_REJECT ? TAILOR_REFUSE : TAILOR_DROP, "cap",
-	    arena_printf(a, "cap \"%s\" is full: %lld of %lld in %s", cap->name, (long long)used,
-		(long long)cap->limit, clock_format_duration(cap->window_ms, window)));
+		     arena_printf(a, "cap \"%s\" is full: %lld of %lld in %s", cap->name, (long long)used,
+				  (long long)cap->limit, clock_format_duration(cap->window_ms, window)));
 }
 
 void
@@ -66,15 +66,17 @@ tailor_decide(const struct tailor_message *m, const struct tailor_input *in, str
 		decision_set(out, TAILOR_DROP, "consent", STR("consent to mail is denied"));
 	} else if (c->require_consent && !r->mail_granted) {
 		decision_set(out, TAILOR_DROP, "consent",
-		    STR("no consent is recorded and the campaign requires it"));
+			     STR("no consent is recorded and the campaign requires it"));
 	} else if (full != NULL) {
 		tailor_decide_cap(full->cap, full->used, a, out);
 	} else if (rule != NULL) {
 		struct score_look look = { in, a };
 		struct str missing = STR_NULL;
-		/* An unknown score means that its plugin failed: that costs the plugin's contribution, not the mail. */
+		/* An unknown score means that its plugin failed: that costs the plugin's contribution, not
+		 * the mail. */
 		if (score_rule_eval(rule, look_score, &look, &missing) == 0)
-			decision_set(out, TAILOR_DROP, "send-if", arena_printf(a, "send_if is false: %s", c->send_if));
+			decision_set(out, TAILOR_DROP, "send-if",
+				     arena_printf(a, "send_if is false: %s", c->send_if));
 		else if (missing.n > 0)
 			out->text = arena_printf(a, "send_if left out: no score \"%.*s\"", STR_ARG(missing));
 	}

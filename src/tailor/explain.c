@@ -15,6 +15,54 @@ explain_begin(struct copy *c)
 	c->explain_links = value_map_new(c->arena);
 }
 
+/* "plugin NAME": sources name what the plugin set, which may be a map that path leads into. */
+static struct str
+plugin_source(struct copy *c, struct str path)
+{
+	while (path.n > 0) {
+		const struct value *name = value_map_get(c->in->plugin_sources, path);
+		if (name != NULL && name->type == VALUE_STRING)
+			return arena_printf(c->arena, "plugin %.*s", STR_ARG(name->s));
+		while (path.n > 0 && path.p[--path.n] != '.')
+			;
+	}
+	return STR("plugin");
+}
+
+/* Which layer a value came from. Layers may be absent: they are known by what they are, not by where they
+ * stand. */
+static struct str
+variable_source(struct copy *c, struct str path, const struct value *v)
+{
+	for (size_t i = 0; i < c->nlayers; i++) {
+		const struct value *layer = c->layers[i];
+		if (v == NULL || value_path(layer, path) != v)
+			continue;
+		if (layer == c->in->plugin_vars)
+			return plugin_source(c, path);
+		return layer == c->m->data		    ? STR("message data")
+		       : layer == c->in->recipient->profile ? STR("profile")
+		       : layer == c->m->campaign->defaults  ? STR("campaign defaults")
+							    : STR("mailtailor");
+	}
+	/* What no layer holds under this path belongs to a section: an item of a list, say. */
+	return v != NULL ? STR("section") : STR("missing");
+}
+
+void
+explain_variable(void *ctx, struct str path, const struct value *v)
+{
+	struct copy *c = ctx;
+	struct arena *a = c->arena;
+	if (value_map_get(c->explain_vars, path) != NULL)
+		return;
+	struct value *one = value_map_new(a);
+	/* Copied: @index and lengths live no longer than the render. */
+	value_map_set(a, one, STR("value"), v ? value_copy(a, v) : &VALUE_NULL_V);
+	value_map_set(a, one, STR("source"), value_string(a, variable_source(c, path, v)));
+	value_map_set(a, c->explain_vars, arena_str(a, path), one);
+}
+
 void
 explain_link(struct copy *c, uint16_t number, struct str url, const char *what)
 {
@@ -48,7 +96,8 @@ explain_scores(struct copy *c)
 {
 	struct value *v = value_map_new(c->arena);
 	for (size_t i = 0; i < c->in->nscores; i++)
-		value_map_set(c->arena, v, c->in->scores[i].name, value_real(c->arena, c->in->scores[i].value));
+		value_map_set(c->arena, v, c->in->scores[i].name,
+			      value_real(c->arena, c->in->scores[i].value));
 	return v;
 }
 

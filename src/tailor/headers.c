@@ -58,7 +58,7 @@ static enum render_status
 unstructured(struct edits *l, const struct message_header *h, struct tpl_error *te, struct err *e)
 {
 	struct copy *c = l->c;
-	enum render_status rc = render_text(c, cache_entry_part(h->entry), te, e);
+	enum render_status rc = render_bare(c, cache_entry_part(h->entry), te, e);
 	if (rc != RENDER_OK)
 		return rc;
 	buf_reset(&c->scratch->token);
@@ -75,7 +75,7 @@ display(struct copy *c, const struct message_header *h, size_t i, struct str *ou
 	*out = h->addresses[i].display;
 	if (h->displays[i] == NULL)
 		return RENDER_OK;
-	enum render_status rc = render_text(c, cache_entry_part(h->displays[i]), te, e);
+	enum render_status rc = render_bare(c, cache_entry_part(h->displays[i]), te, e);
 	*out = str_trim(buf_str(&c->scratch->utf8));
 	return rc;
 }
@@ -113,7 +113,8 @@ profile_name(struct copy *c)
 {
 	const struct value *p = c->in->recipient->profile;
 	const struct value *name = value_map_get(p, STR("name"));
-	const struct value *first = value_map_get(p, STR("first_name")), *last = value_map_get(p, STR("last_name"));
+	const struct value *first = value_map_get(p, STR("first_name")),
+			   *last = value_map_get(p, STR("last_name"));
 	if (name != NULL && name->type == VALUE_STRING)
 		return str_trim(name->s);
 	struct str f = first && first->type == VALUE_STRING ? str_trim(first->s) : STR("");
@@ -127,6 +128,9 @@ profile_name(struct copy *c)
 static bool
 name_usable(struct str s)
 {
+	for (size_t i = 0; i < s.n; i++)
+		if (str_casestarts(str_sub(s, i, s.n), STR("www.")))
+			return false;
 	return s.n > 0 && s.n <= 120 && str_is_utf8(s) && str_find(s, STR("://")) == s.n &&
 	       str_find_char(s, '@') == s.n && str_find_char(s, '<') == s.n;
 }
@@ -150,21 +154,19 @@ to_rewrite(struct edits *l, struct tpl_error *te, struct err *e)
 	/* A To that already is this recipient's alone stays as the sender wrote it. */
 	struct mail_address own[2];
 	if (name.n == 0 && to != NULL && mail_addresses(c->arena, to->value, own, 2) == 1 &&
-	    str_caseeq(own[0].addr, c->in->recipient->address) && str_find(own[0].display, STR("{{")) == own[0].display.n)
+	    str_caseeq(own[0].addr, c->in->recipient->address) &&
+	    str_find(own[0].display, STR("{{")) == own[0].display.n)
 		return RENDER_OK;
 	if (name.n == 0)
 		name = profile_name(c);
 	buf_reset(b);
 	mail_address_format(b, name_usable(name) ? name : STR_NULL, c->in->recipient->address, 4);
 	edit_set(l, STR("To"), buf_str(b));
-	for (int i = 2; to != NULL; i++) { /* a second To would still show the list */
-		bool more = false;
-		const struct mail_fields *f = &m->mail.root->fields;
-		for (size_t k = 0; k < f->n && !more; k++)
-			more = f->v[k].index == i && str_caseeq(f->v[k].name, STR("To"));
-		if (!more)
-			break;
-		edit_add(l, TAILOR_HEADER_DELETE, to->name, i, STR_NULL);
+	/* A second To would still show the list. */
+	for (size_t i = m->mail.root->fields.n; i-- > 0;) {
+		const struct mail_field *f = &m->mail.root->fields.v[i];
+		if (f->index > 1 && str_caseeq(f->name, STR("To")))
+			edit_add(l, TAILOR_HEADER_DELETE, f->name, f->index, STR_NULL);
 	}
 	return RENDER_OK;
 }
@@ -182,12 +184,13 @@ list_headers(struct edits *l)
 		edit_delete_all(l, STR("List-Unsubscribe"), false);
 		edit_delete_all(l, STR("List-Unsubscribe-Post"), false);
 		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe"), 0, value);
-		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe-Post"), 0, STR("List-Unsubscribe=One-Click"));
+		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe-Post"), 0,
+			 STR("List-Unsubscribe=One-Click"));
 	}
 	if (k->feedback_id != NULL) {
 		edit_delete_all(l, STR("Feedback-ID"), false);
 		edit_add(l, TAILOR_HEADER_ADD, STR("Feedback-ID"), 0,
-		    arena_printf(a, "%s:%s:mailtailor:%s", k->name, k->category, k->feedback_id));
+			 arena_printf(a, "%s:%s:mailtailor:%s", k->name, k->category, k->feedback_id));
 	}
 }
 
@@ -201,6 +204,8 @@ root_recode(struct edits *l, enum mail_cte cte)
 	struct mail_fields fields;
 	struct buf b = { 0 };
 	mail_part_header_recode(&b, head, "utf-8", cte, "\n");
+	if (mail_fields_find(&root->fields, STR("MIME-Version")) == NULL)
+		buf_adds(&b, STR("MIME-Version: 1.0\n"));
 	mail_fields_split(l->c->arena, arena_str(l->c->arena, buf_str(&b)), &fields);
 	buf_free(&b);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -226,8 +231,8 @@ headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan
 		if (rc != RENDER_OK)
 			err_prefix(e, "header %.*s", STR_ARG(h->field->name));
 	}
-	if (rc == RENDER_OK && own_to)
-		rc = to_rewrite(&l, te, e);
+	if (rc == RENDER_OK && own_to && (rc = to_rewrite(&l, te, e)) != RENDER_OK)
+		err_prefix(e, "header To");
 	if (rc != RENDER_OK)
 		return rc;
 	if (recoded)

@@ -25,10 +25,12 @@ wrap(struct copy *c, uint16_t number, struct str url, struct buf *out, struct er
 }
 
 /*
- * An attribute's rendered value (still escaped as in the source). *kept: it stays as it is, nothing was appended.
+ * An attribute's rendered value (still escaped as in the source). *kept: it stays as it is, nothing was
+ * appended.
  */
 static int
-attr_url(struct copy *c, bool may_wrap, uint16_t number, struct str value, struct buf *out, bool *kept, struct err *e)
+attr_url(struct copy *c, bool may_wrap, uint16_t number, struct str value, struct buf *out, bool *kept,
+	 struct err *e)
 {
 	struct buf *raw = &c->scratch->token, *url = &c->scratch->url;
 	*kept = false;
@@ -107,8 +109,8 @@ space(struct copy *c, const struct part *p, const struct part_region *r, uint16_
 }
 
 int
-link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes, struct buf *out,
-	    bool *as_it_stood, struct err *e)
+link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes,
+	    struct buf *out, bool *as_it_stood, struct err *e)
 {
 	uint16_t number = (uint16_t)(c->link_base | r->link);
 	bool kept = false;
@@ -181,6 +183,7 @@ link_pixel(struct copy *c, struct buf *out, struct err *e)
 	if (copy_token_url(c, TOKEN_OPEN, 0, STR_NULL, out, e) != 0)
 		return -1;
 	/* alt="" keeps screen readers silent; no display:none, which some filters score as spam. */
-	buf_adds(out, STR("\" width=\"1\" height=\"1\" alt=\"\" border=\"0\" style=\"height:1px;width:1px;border:0\">"));
+	buf_adds(out, STR("\" width=\"1\" height=\"1\" alt=\"\" border=\"0\" "
+			  "style=\"height:1px;width:1px;border:0\">"));
 	return 0;
 }

@@ -34,7 +34,8 @@ part_editable(const struct conf_campaign *c, enum mail_role role)
 }
 
 static void
-region_add(struct region_list *l, uint32_t start, uint32_t end, enum tpl_escape escape, const struct part_region *info)
+region_add(struct region_list *l, uint32_t start, uint32_t end, enum tpl_escape escape,
+	   const struct part_region *info)
 {
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? l->cap * 2 : 64;
@@ -48,7 +49,8 @@ region_add(struct region_list *l, uint32_t start, uint32_t end, enum tpl_escape 
 		l->info = p;
 		l->cap = cap;
 	}
-	l->v[l->n] = (struct tpl_region){ .start = start, .end = end, .escape = escape, .capture = info != NULL };
+	l->v[l->n] =
+	    (struct tpl_region){ .start = start, .end = end, .escape = escape, .capture = info != NULL };
 	if (info != NULL)
 		l->info[l->n] = *info;
 	l->n++;
@@ -71,7 +73,8 @@ host_excluded(const struct conf_campaign *c, struct str host)
 bool
 part_link_wraps(const struct conf_campaign *c, struct str url)
 {
-	return html_url_classify(url) == HTML_URL_WEB && url.n <= 8000 && !host_excluded(c, html_url_host(url));
+	return html_url_classify(url) == HTML_URL_WEB && url.n <= 8000 &&
+	       !host_excluded(c, html_url_host(url));
 }
 
 /* Index of the first tag that starts at or behind offset. */
@@ -159,11 +162,11 @@ add_html_links(struct region_list *l, const struct conf_campaign *c, const struc
 			html_attr_decode(&url, str_sub(s, h->start, h->end));
 			if (!r.wrap || !part_link_wraps(c, buf_str(&url)))
 				continue;
-			/* A token carries the URL as a client would ask for it: no line end may reach a redirect. */
-			struct buf clean = { 0 };
+			/* A token carries the URL as a client would ask for it: no line end may reach a
+			 * redirect. */
+			buf_reset(&clean);
 			html_url_clean(&clean, buf_str(&url));
 			r.url = arena_str(l->a, buf_str(&clean));
-			buf_free(&clean);
 		}
 		region_add(l, h->start, h->end, TPL_ESC_URL, &r);
 	}
@@ -196,8 +199,8 @@ regions_sort(struct region_list *l)
 
 /* The run of tags that begins at i as one region, when there is one and all of it is text. */
 static bool
-add_space(struct region_list *l, struct str s, const struct tpl_range *tags, size_t ntags, size_t *i, uint32_t behind,
-	  const struct html_doc *doc, enum tpl_escape escape, bool wrap)
+add_space(struct region_list *l, struct str s, const struct tpl_range *tags, size_t ntags, size_t *i,
+	  uint32_t behind, const struct html_doc *doc, enum tpl_escape escape, bool wrap)
 {
 	struct part_region r = { .kind = REGION_SPACE };
 	struct space_run run;
@@ -225,15 +228,16 @@ add_html_tags(struct region_list *l, const struct html_doc *doc, struct str s, c
 		if (big < nbig && l->v[big].start < t->end)
 			continue; /* inside a link or URL */
 		if (doc->places[i] == HTML_IN_TEXT)
-			add_space(l, s, tags, ntags, &i, big > 0 ? l->v[big - 1].end : 0, doc, TPL_ESC_HTML, false);
+			add_space(l, s, tags, ntags, &i, big > 0 ? l->v[big - 1].end : 0, doc, TPL_ESC_HTML,
+				  false);
 		else if (t->kind == TPL_TAG_VARIABLE || t->kind == TPL_TAG_RAW || t->kind == TPL_TAG_PARTIAL)
 			region_add(l, t->start, t->end, place_escape(doc->places[i]), NULL);
 	}
 }
 
 static void
-compile_html(struct part *p, struct region_list *l, const struct conf_campaign *c, const struct tpl_range *tags,
-	     size_t ntags)
+compile_html(struct part *p, struct region_list *l, const struct conf_campaign *c,
+	     const struct tpl_range *tags, size_t ntags)
 {
 	struct str s = p->text.utf8;
 	struct html_range *opaque = ARENA_ARRAY(p->arena, struct html_range, ntags);
@@ -244,7 +248,8 @@ compile_html(struct part *p, struct region_list *l, const struct conf_campaign *
 	add_html_links(l, c, &doc, s, tags, ntags, !p->html);
 	p->has_links = l->n > 0;
 	/* Never inside a tag of the template, or what was left open at the end. */
-	if (p->html && c->track_opens && doc.body_end < s.n && !has_tags(tags, ntags, doc.body_end, doc.body_end + 1)) {
+	if (p->html && c->track_opens && doc.body_end < s.n &&
+	    !has_tags(tags, ntags, doc.body_end, doc.body_end + 1)) {
 		struct part_region r = { .kind = REGION_PIXEL, .literal = true };
 		region_add(l, doc.body_end, doc.body_end + 1, TPL_ESC_HTML, &r);
 	}
@@ -269,26 +274,29 @@ url_value_after(char ch)
 	return ascii_isspace(ch) || strchr(">)]\"',.;!?", ch) != NULL;
 }
 
-/* Does tag i stand alone, so that a URL in its value is whole? Block tags right around it count as nothing. */
+/* Does tag i stand alone, so that a URL in its value is whole? Block tags right around it count as nothing.
+ */
 static bool
 stands_alone(struct str s, const struct tpl_range *tags, size_t ntags, size_t i)
 {
 	size_t first = i, last = i;
 	while (first > 0 && tags[first - 1].end == tags[first].start && tags[first - 1].kind == TPL_TAG_OPEN)
 		first--;
-	while (last + 1 < ntags && tags[last + 1].start == tags[last].end && tags[last + 1].kind == TPL_TAG_CLOSE)
+	while (last + 1 < ntags && tags[last + 1].start == tags[last].end &&
+	       tags[last + 1].kind == TPL_TAG_CLOSE)
 		last++;
 	uint32_t start = tags[first].start, end = tags[last].end;
 	bool before = start == 0 || url_value_before(s.p[start - 1]) ||
 		      (first > 0 && tags[first - 1].end == start && tags[first - 1].kind == TPL_TAG_ELSE);
-	bool behind = end == s.n || url_value_after(s.p[end]) ||
-		      (last + 1 < ntags && tags[last + 1].start == end && tags[last + 1].kind == TPL_TAG_ELSE);
+	bool behind =
+	    end == s.n || url_value_after(s.p[end]) ||
+	    (last + 1 < ntags && tags[last + 1].start == end && tags[last + 1].kind == TPL_TAG_ELSE);
 	return before && behind;
 }
 
 static void
-add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s, const struct tpl_range *tags,
-	      size_t ntags)
+add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s,
+	      const struct tpl_range *tags, size_t ntags)
 {
 	size_t big = 0, nbig = l->n;
 	for (size_t i = 0; i < ntags; i++) {
@@ -307,8 +315,8 @@ add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s
 }
 
 static void
-compile_text(struct part *p, struct region_list *l, const struct conf_campaign *c, const struct tpl_range *tags,
-	     size_t ntags)
+compile_text(struct part *p, struct region_list *l, const struct conf_campaign *c,
+	     const struct tpl_range *tags, size_t ntags)
 {
 	struct str s = p->text.utf8;
 	struct html_range *opaque = ARENA_ARRAY(p->arena, struct html_range, ntags), *urls = NULL;
@@ -376,7 +384,8 @@ chunks_cut(struct part *p)
 }
 
 static int
-compile_template(struct part *p, const struct conf_campaign *c, const struct part_partials *partials, struct err *e)
+compile_template(struct part *p, const struct conf_campaign *c, const struct part_partials *partials,
+		 struct err *e)
 {
 	struct region_list l = { .a = p->arena };
 	struct tpl_range *tags = NULL;

@@ -10,9 +10,23 @@
 
 /* Fields whose text is the sender's to template. Everything else in a header is machinery. */
 static const char *const machinery[] = {
-	"received", "return-path", "delivered-to", "message-id", "in-reply-to", "references", "date", "mime-version",
-	"dkim-signature", "domainkey-signature", "authentication-results", "arc-seal", "arc-message-signature",
-	"arc-authentication-results", "list-unsubscribe", "list-unsubscribe-post", "feedback-id",
+	"received",
+	"return-path",
+	"delivered-to",
+	"message-id",
+	"in-reply-to",
+	"references",
+	"date",
+	"mime-version",
+	"dkim-signature",
+	"domainkey-signature",
+	"authentication-results",
+	"arc-seal",
+	"arc-message-signature",
+	"arc-authentication-results",
+	"list-unsubscribe",
+	"list-unsubscribe-post",
+	"feedback-id",
 };
 static const char *const address_fields[] = { "from", "sender", "reply-to", "to", "cc" };
 
@@ -50,7 +64,8 @@ data_read(struct tailor_message *m, struct err *e)
 		if (!str_caseeq(f->v[i].name, STR("X-Mailtailor-Data")))
 			continue;
 		if (data != NULL)
-			return err_set(e, ERR_INPUT, "X-Mailtailor-Data: there are two; put all merge data in one");
+			return err_set(e, ERR_INPUT,
+				       "X-Mailtailor-Data: there are two; put all merge data in one");
 		data = &f->v[i];
 	}
 	if (data == NULL)
@@ -60,7 +75,8 @@ data_read(struct tailor_message *m, struct err *e)
 	if (json_parse(m->arena, text, NULL, &m->data, e) != 0)
 		return err_prefix(e, "X-Mailtailor-Data");
 	if (m->data->type != VALUE_MAP)
-		return err_set(e, ERR_INPUT, "X-Mailtailor-Data: must be a JSON object like {\"first_name\": \"Ann\"}");
+		return err_set(e, ERR_INPUT,
+			       "X-Mailtailor-Data: must be a JSON object like {\"first_name\": \"Ann\"}");
 	return 0;
 }
 
@@ -74,6 +90,28 @@ header_compile(struct tailor_message *m, const struct mail_field *f, struct str 
 	}
 	m->uses_preferences |= cache_entry_part(c)->uses_preferences;
 	return c;
+}
+
+/* Only display names are templates; a field that would leave half-rendered is refused here. */
+static bool
+addresses_fit(const struct tailor_message *m, const struct message_header *h, struct err *e)
+{
+	bool in_names = h->naddresses > 0;
+	if (h->naddresses > MAX_MAILBOXES) {
+		err_set(e, ERR_LIMIT, "header %.*s: more than %d addresses beside a template",
+			STR_ARG(h->field->name), MAX_MAILBOXES);
+		return false;
+	}
+	for (size_t i = 0; i < h->naddresses; i++)
+		in_names &= !has_template(h->addresses[i].addr);
+	/* This To is written anew whatever it says. */
+	if (in_names || (m->campaign->rewrite_to && str_caseeq(h->field->name, STR("To"))))
+		return true;
+	err_set(e, ERR_INPUT,
+		"header %.*s: only the name before an address can be a template; write \"{{name}}\" "
+		"<news@shop.example>",
+		STR_ARG(h->field->name));
+	return false;
 }
 
 /* One field; 0 also when it holds no template. */
@@ -91,10 +129,12 @@ header_prepare(struct tailor_message *m, const struct mail_field *f, struct err 
 		m->nheaders++;
 		return (h->entry = header_compile(m, f, text, e)) == NULL ? -1 : 0;
 	}
-	h->addresses = ARENA_ARRAY(m->arena, struct mail_address, MAX_MAILBOXES);
-	h->displays = ARENA_ARRAY(m->arena, struct cache_entry *, MAX_MAILBOXES);
-	h->naddresses = mail_addresses(m->arena, f->value, h->addresses, MAX_MAILBOXES);
+	h->addresses = ARENA_ARRAY(m->arena, struct mail_address, MAX_MAILBOXES + 1);
+	h->displays = ARENA_ARRAY(m->arena, struct cache_entry *, MAX_MAILBOXES + 1);
+	h->naddresses = mail_addresses(m->arena, f->value, h->addresses, MAX_MAILBOXES + 1);
 	m->nheaders++;
+	if (!addresses_fit(m, h, e))
+		return -1;
 	for (size_t i = 0; i < h->naddresses; i++)
 		if (has_template(h->addresses[i].display) &&
 		    (h->displays[i] = header_compile(m, f, h->addresses[i].display, e)) == NULL)

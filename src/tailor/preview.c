@@ -17,7 +17,8 @@ compile(const struct tailor_template *t, const struct conf_campaign *c, struct e
 }
 
 int
-tailor_render_template(const struct tailor_template *t, struct tailor_scratch *scratch, struct buf *out, struct err *e)
+tailor_render_template(const struct tailor_template *t, struct tailor_scratch *scratch, struct buf *out,
+		       struct err *e)
 {
 	struct conf_campaign campaign = { .name = "preview", .category = "preview", .templates = true };
 	struct recipient_snapshot nobody = { .language = t->language, .time_zone = t->time_zone };
@@ -28,7 +29,7 @@ tailor_render_template(const struct tailor_template *t, struct tailor_scratch *s
 	if (p == NULL)
 		return -1;
 	struct copy c = { .m = &m, .in = &in, .scratch = scratch, .layers = { t->data }, .nlayers = 1 };
-	enum render_status rc = t->as == TAILOR_AS_HEADER ? render_text(&c, p, &te, e) : render_bare(&c, p, &te, e);
+	enum render_status rc = render_bare(&c, p, &te, e);
 	part_free(&p);
 	if (rc != RENDER_OK)
 		return -1;

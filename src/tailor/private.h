@@ -24,12 +24,12 @@ enum region_kind {
 
 struct part_region {
 	enum region_kind kind;
-	bool literal;		/* no tags inside */
-	bool wrap;		/* literal: an http(s) URL on a host that is not excluded; else: not opted out;
-				   REGION_SPACE: what is inside may hold links */
-	uint16_t link;		/* number in its part: the same for every recipient, at most 0xfff */
+	bool literal;  /* no tags inside */
+	bool wrap;     /* literal: an http(s) URL on a host that is not excluded; else: not opted out;
+			  REGION_SPACE: what is inside may hold links */
+	uint16_t link; /* number in its part: the same for every recipient, at most 0xfff */
 	struct mail_chunk chunk; /* the region as it stood */
-	struct str url;		/* literal links: decoded */
+	struct str url;		 /* literal links: decoded */
 };
 
 /* One text part or header value, compiled for one campaign. Immutable once in the cache. */
@@ -41,9 +41,9 @@ struct part {
 	struct mail_chunk *chunks; /* one per literal */
 	struct part_region *regions;
 	size_t nregions;
-	bool html, plain;	   /* html: escapes and pixel; neither: AMP, header */
+	bool html, plain; /* html: escapes and pixel; neither: AMP, header */
 	bool has_links;
-	bool constant;		   /* no tags, no links that could be wrapped: never changes but for the pixel */
+	bool constant; /* no tags, no links that could be wrapped: never changes but for the pixel */
 	bool uses_preferences;
 };
 
@@ -57,8 +57,8 @@ struct part_partials {
 	void *ctx;
 };
 /*
- * Compiles body, copying it. partials may be NULL. 0; 1: the part is left alone (unknown charset …); -1: template error, e->text starts with
- * "line L, column C".
+ * Compiles body, copying it. partials may be NULL. 0; 1: the part is left alone (unknown charset …); -1:
+ * template error, e->text starts with "line L, column C".
  */
 int part_compile(const struct conf_campaign *c, const struct mail_part *p, struct str raw_body,
 		 const struct part_partials *partials, struct part **out, struct err *e);
@@ -75,7 +75,8 @@ struct space_run {
 	bool raw; /* {{{x}}} is among them */
 };
 /* Does such a run begin at tag i? */
-bool space_find(struct str s, const struct tpl_range *tags, size_t ntags, size_t i, bool html, struct space_run *out);
+bool space_find(struct str s, const struct tpl_range *tags, size_t ntags, size_t i, bool html,
+		struct space_run *out);
 /* Length of the white space that s begins with. */
 size_t space_lead(struct str s, bool html);
 /* True when s shows nothing: its inline tags are then appended to out, its white space is not. */
@@ -86,11 +87,11 @@ bool space_drop(struct str s, bool html, struct buf *out);
 struct cache_entry;
 const struct part *cache_entry_part(const struct cache_entry *e); /* NULL: known to be left alone */
 /*
- * The compiled part for (campaign, part's type, raw body), from the cache or compiled now. p == NULL: header value.
- * Returns a reference or NULL with e.
+ * The compiled part for (campaign, part's type, raw body), from the cache or compiled now. p == NULL: header
+ * value. Returns a reference or NULL with e.
  */
-struct cache_entry *cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const struct mail_part *p,
-			      struct str raw, struct err *e);
+struct cache_entry *cache_get(struct tailor_cache *c, const struct conf_campaign *campaign,
+			      const struct mail_part *p, struct str raw, struct err *e);
 void cache_release(struct tailor_cache *c, struct cache_entry **e);
 const struct score_rule *cache_send_if(const struct tailor_cache *c, const struct conf_campaign *campaign);
 
@@ -105,7 +106,8 @@ struct message_part {
 /* A header field with a template in it. */
 struct message_header {
 	const struct mail_field *field;
-	struct cache_entry *entry; /* unstructured: of the whole value; address fields: one per mailbox in addresses */
+	struct cache_entry
+	    *entry; /* unstructured: of the whole value; address fields: one per mailbox in addresses */
 	struct mail_address *addresses;
 	struct cache_entry **displays; /* NULL where the display name holds no tags */
 	size_t naddresses;
@@ -123,7 +125,7 @@ struct tailor_message {
 	size_t nheaders;
 	const struct value *data;
 	struct str message_id, from_domain;
-	int64_t date_ms; /* of the Date field; 0: none */
+	int64_t date_ms;	/* of the Date field; 0: none */
 	const char *track_host; /* NULL: none configured */
 	bool uses_preferences;
 };
@@ -133,11 +135,10 @@ struct tailor_message {
 struct tailor_scratch {
 	struct mail_writer *writer;
 	struct tpl_scratch *tpl;
-	struct buf body;    /* the new body */
-	struct buf utf8;    /* a part in the fallback, a header value */
-	struct buf region;  /* what a region becomes */
-	struct buf url;	    /* a decoded URL */
-	struct buf clean;   /* the same as a browser reads it */
+	struct buf body;   /* the new body */
+	struct buf utf8;   /* a part in the fallback, a header value */
+	struct buf region; /* what a region becomes */
+	struct buf url;	   /* a decoded URL */
 	struct buf token;
 	struct arena *arena; /* for links inside raw blocks, per block */
 };
@@ -154,7 +155,8 @@ struct copy {
 	size_t nlayers;
 	uint16_t link_base;   /* number of the part << 12, beside part_region.link */
 	uint16_t block_links; /* links met in raw blocks so far; their numbers have bit 15 set */
-	uint32_t sent;	      /* seconds: the message's own Date when plausible, so that a retry gives the same tokens */
+	uint32_t
+	    sent; /* seconds: the message's own Date when plausible, so that a retry gives the same tokens */
 	struct value *explain_vars, *explain_links; /* NULL unless asked for */
 	size_t links_wrapped, urls_refused;
 };
@@ -173,18 +175,18 @@ enum render_status { RENDER_OK, RENDER_MISSING, RENDER_FAILED };
 /* Renders p, a header value too, as UTF-8 text into scratch->utf8, no transfer encoding. */
 enum render_status render_bare(struct copy *c, const struct part *p, struct tpl_error *te, struct err *e);
 /*
- * Renders p into out (appended), transfer-encoded. *recode: the part's charset and transfer encoding changed to UTF-8 /
- * *cte, and its header must follow. RENDER_MISSING: te says which variable.
+ * Renders p into out (appended), transfer-encoded. *recode: the part's charset and transfer encoding changed
+ * to UTF-8 / *cte, and its header must follow. RENDER_MISSING: te says which variable.
  */
 enum render_status render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool *recode,
 			       enum mail_cte *cte, struct tpl_error *te, struct err *e);
 
 /*
- * What a captured region becomes, appended to out; *as_it_stood instead when the region is to be copied as it was
- * written. -1: a token could not be made.
+ * What a captured region becomes, appended to out; *as_it_stood instead when the region is to be copied as it
+ * was written. -1: a token could not be made.
  */
-int link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes, struct buf *out, bool *as_it_stood,
-		struct err *e);
+int link_region(struct copy *c, const struct part *p, const struct part_region *r, struct str bytes,
+		struct buf *out, bool *as_it_stood, struct err *e);
 /* An HTML block from {{{ }}}: its links wrapped, unsafe ones refused; appended to out. */
 int link_block(struct copy *c, struct str html, struct buf *out, struct err *e);
 /* The tracking pixel, appended to out. */
@@ -192,10 +194,13 @@ int link_pixel(struct copy *c, struct buf *out, struct err *e);
 
 /* ---- explain (--explain); nothing happens unless in->explain ---- */
 void explain_begin(struct copy *c);
+/* As tpl_env.on_variable wants it; ctx is the copy. */
+void explain_variable(void *ctx, struct str path, const struct value *v);
 void explain_link(struct copy *c, uint16_t number, struct str url, const char *what);
 void explain_end(struct copy *c, struct tailor_plan *plan);
 
-/* Header edits of a copy into plan. recoded: the root is a text part whose charset and encoding became utf-8, cte. */
+/* Header edits of a copy into plan. recoded: the root is a text part whose charset and encoding became utf-8,
+ * cte. */
 enum render_status headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan *plan,
 				struct tpl_error *te, struct err *e);
 

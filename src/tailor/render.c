@@ -42,7 +42,6 @@ tailor_scratch_free(struct tailor_scratch **sp)
 	buf_free(&s->utf8);
 	buf_free(&s->region);
 	buf_free(&s->url);
-	buf_free(&s->clean);
 	buf_free(&s->token);
 	arena_free(&s->arena);
 	free(s);
@@ -125,48 +124,20 @@ sink_region(struct tpl_sink *sink, uint32_t id, struct str bytes)
 	return as_it_stood ? put_chunk(s, &r->chunk) : put_text(s, buf_str(b));
 }
 
-static void
-on_variable(void *ctx, struct str path, const struct value *v)
-{
-	struct copy *c = ctx;
-	if (value_map_get(c->explain_vars, path) != NULL)
-		return;
-	struct value *one = value_map_new(c->arena);
-	static const char *const names[] = { "mailtailor", "plugin", "message data", "profile", "campaign defaults" };
-	/* A value that no layer holds under this path belongs to a section: an item of a list, say. */
-	struct str source = v ? STR("section") : STR("missing");
-	for (size_t i = 0; i < c->nlayers && v != NULL; i++) {
-		if (value_path(c->layers[i], path) != v)
-			continue;
-		/* Layers may be absent: name them by what they are, not by where they stand. */
-		source = c->layers[i] == c->in->plugin_vars	   ? str_of(names[1])
-			 : c->layers[i] == c->m->data		   ? str_of(names[2])
-			 : c->layers[i] == c->in->recipient->profile ? str_of(names[3])
-			 : c->layers[i] == c->m->campaign->defaults  ? str_of(names[4])
-								   : str_of(names[0]);
-		const struct value *plugin = value_map_get(c->in->plugin_sources, path);
-		if (c->layers[i] == c->in->plugin_vars && plugin != NULL && plugin->type == VALUE_STRING)
-			source = arena_printf(c->arena, "plugin %.*s", STR_ARG(plugin->s));
-		break;
-	}
-	value_map_set(c->arena, one, STR("value"), v ? v : &VALUE_NULL_V);
-	value_map_set(c->arena, one, STR("source"), value_string(c->arena, source));
-	value_map_set(c->arena, c->explain_vars, arena_str(c->arena, path), one);
-}
-
 void
 copy_env(struct copy *c, struct tpl_env *env)
 {
 	*env = (struct tpl_env){
 		.layers = c->layers,
 		.nlayers = c->nlayers,
-		.missing = c->m->campaign->missing == CONF_MISSING_HOLD ? TPL_MISSING_ERROR : TPL_MISSING_EMPTY,
+		.missing =
+		    c->m->campaign->missing == CONF_MISSING_HOLD ? TPL_MISSING_ERROR : TPL_MISSING_EMPTY,
 		.now_ms = c->in->now_ms,
 		.time_zone = c->in->recipient->time_zone,
 		.language = c->in->recipient->language,
 	};
 	if (c->explain_vars != NULL) {
-		env->on_variable = on_variable;
+		env->on_variable = explain_variable;
 		env->on_variable_ctx = c;
 	}
 }

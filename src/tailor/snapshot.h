@@ -22,22 +22,22 @@ struct snapshot_cap {
 };
 
 struct recipient_snapshot {
-	struct str address;    /* normalised */
+	struct str address; /* normalised */
 	struct str domain;
 	struct recipient_key key, domain_key;
-	uint8_t idem[16];      /* idempotency key of this copy; its first 8 bytes are the copy id */
-	bool known;	       /* a profile exists */
+	uint8_t idem[16];	     /* idempotency key of this copy; its first 8 bytes are the copy id */
+	bool known;		     /* a profile exists */
 	const struct value *profile; /* a map, perhaps empty, never NULL */
-	const char *language;  /* BCP 47: profile "language", else the campaign's; never NULL */
-	const char *time_zone; /* IANA: profile "time_zone", else the campaign's; never NULL */
+	const char *language;	     /* BCP 47: profile "language", else the campaign's; never NULL */
+	const char *time_zone;	     /* IANA: profile "time_zone", else the campaign's; never NULL */
 	enum tracking_consent tracking;
-	bool mail_denied;      /* consent "mail" or "mail:CATEGORY" is denied */
-	bool mail_granted;     /* … is granted (for require_consent) */
+	bool mail_denied;  /* consent "mail" or "mail:CATEGORY" is denied */
+	bool mail_granted; /* … is granted (for require_consent) */
 	bool suppressed;
 	const char *suppressed_reason; /* "unsubscribe", "hard-bounce", … when suppressed */
 	struct snapshot_cap *caps;     /* the caps that cover the campaign's category and have a limit */
 	size_t ncaps;
-	bool reserved;	       /* this copy has its place already (a retry): caps do not stop it */
+	bool reserved; /* this copy has its place already (a retry): caps do not stop it */
 };
 
 #endif

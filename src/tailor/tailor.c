@@ -73,8 +73,8 @@ plan_missing(struct copy *c, const struct tpl_error *te, const struct err *e, st
 	plan->decision.verdict = TAILOR_REFUSE;
 	plan->decision.reason = "missing";
 	/* e holds "part 1.2: …" or "header Subject: …", where. */
-	plan->decision.text = arena_printf(c->arena, "%s%s (line %d, column %d)", e->text, te->text, te->line,
-	    te->column);
+	plan->decision.text =
+	    arena_printf(c->arena, "%s%s (line %d, column %d)", e->text, te->text, te->line, te->column);
 }
 
 int

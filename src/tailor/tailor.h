@@ -27,8 +27,9 @@
 
 struct tailor_cache;
 /*
- * One per epoch. Bounded by milter.template_cache bytes, least recently used goes first; entries in use stay until
- * released. Also compiles every campaign's send_if: NULL when one does not, all reported as "FILE:LINE: …".
+ * One per epoch. Bounded by milter.template_cache bytes, least recently used goes first; entries in use stay
+ * until released. Also compiles every campaign's send_if: NULL when one does not, all reported as "FILE:LINE:
+ * …".
  */
 struct tailor_cache *tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx);
 void tailor_cache_free(struct tailor_cache **c);
@@ -42,10 +43,10 @@ void tailor_cache_stats(struct tailor_cache *c, struct tailor_cache_stats *out);
 struct tailor_message;
 
 /*
- * Locates parts and compiles what the campaign lets be edited. bytes: the whole message as submitted, X-Mailtailor-*
- * fields included; it must outlive *out. *out holds references into the cache: tailor_message_free.
- * -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors and bad X-Mailtailor-Data (550 5.6.0),
- * ERR_LIMIT for structure beyond bounds (552 5.3.4).
+ * Locates parts and compiles what the campaign lets be edited. bytes: the whole message as submitted,
+ * X-Mailtailor-* fields included; it must outlive *out. *out holds references into the cache:
+ * tailor_message_free. -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors and bad
+ * X-Mailtailor-Data (550 5.6.0), ERR_LIMIT for structure beyond bounds (552 5.3.4).
  */
 int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
 		   struct str bytes, struct tailor_message **out, struct err *e);
@@ -85,16 +86,17 @@ enum tailor_edit_op { TAILOR_HEADER_CHANGE, TAILOR_HEADER_DELETE, TAILOR_HEADER_
 struct tailor_edit {
 	enum tailor_edit_op op;
 	const char *name;
-	int index;	  /* CHANGE, DELETE: 1-based per name, counted in the message as submitted */
+	int index;	   /* CHANGE, DELETE: 1-based per name, counted in the message as submitted */
 	const char *value; /* LF folding, no leading space; NULL for DELETE */
 };
 
 struct tailor_decision {
 	enum tailor_verdict verdict;
-	const char *reason;    /* "send", "suppressed", "consent", "cap", "send-if", "missing", "tracking-host" …: stable words */
-	struct str text;       /* for people: which cap, which variable */
-	const char *arm;       /* "" until arms exist */
-	double propensity;     /* 1.0 */
+	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "tracking-host"
+			       …: stable words */
+	struct str text;    /* for people: which cap, which variable */
+	const char *arm;    /* "" until arms exist */
+	double propensity;  /* 1.0 */
 };
 
 struct tailor_plan {
@@ -116,20 +118,21 @@ void tailor_scratch_free(struct tailor_scratch **s);
 void tailor_decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
 		   struct tailor_decision *out);
 /* The decision when the reservation finds cap full after all (another message was faster). */
-void tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a, struct tailor_decision *out);
+void
+tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a, struct tailor_decision *out);
 /*
- * Decides and, when it is to be sent, renders. 0 with *plan filled; -1 when the copy cannot be made (limits, OpenSSL):
- * the message is refused for now, nothing half-rendered leaves.
+ * Decides and, when it is to be sent, renders. 0 with *plan filled; -1 when the copy cannot be made (limits,
+ * OpenSSL): the message is refused for now, nothing half-rendered leaves.
  */
-int tailor_render(const struct tailor_message *m, const struct tailor_input *in, struct tailor_scratch *scratch,
-		  struct arena *a, struct tailor_plan *plan, struct err *e);
+int tailor_render(const struct tailor_message *m, const struct tailor_input *in,
+		  struct tailor_scratch *scratch, struct arena *a, struct tailor_plan *plan, struct err *e);
 
 /* ---- for template authors ---- */
 
 enum tailor_as { TAILOR_AS_HTML, TAILOR_AS_TEXT, TAILOR_AS_HEADER };
 /*
- * Renders one template by the rules of a campaign part (escaping by place, unsafe links refused), without mail around
- * it. partial may be NULL. 0; -1: ERR_INPUT with "line L, column C: …".
+ * Renders one template by the rules of a campaign part (escaping by place, unsafe links refused), without
+ * mail around it. partial may be NULL. 0; -1: ERR_INPUT with "line L, column C: …".
  */
 struct tailor_template {
 	enum tailor_as as;
@@ -140,7 +143,8 @@ struct tailor_template {
 	bool (*partial)(void *ctx, struct str name, struct str *text);
 	void *partial_ctx;
 };
-int tailor_render_template(const struct tailor_template *t, struct tailor_scratch *scratch, struct buf *out, struct err *e);
+int tailor_render_template(const struct tailor_template *t, struct tailor_scratch *scratch, struct buf *out,
+			   struct err *e);
 
 /* The copy as a whole message, edits applied, for preview and spool. */
 void tailor_write(const struct tailor_message *m, const struct tailor_plan *plan, struct buf *out);
