@@ -251,6 +251,9 @@ walk_multipart(struct walk *w, GMimeMultipart *o, struct mail_part *p, size_t *s
 	}
 out:
 	p->body_end = content_end(w->bytes, p->body_start, *stop);
+	/* an empty last child's empty line is also the line end before the boundary */
+	for (const struct mail_part *c = p->child; c; c = c->next)
+		p->body_end = c->body_end > p->body_end ? c->body_end : p->body_end;
 	return st;
 }
 
