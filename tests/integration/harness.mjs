@@ -1,0 +1,256 @@
+// A world for one test: scratch directory, key ring, profiles, mailtailord, a real Postfix in front of it, and a sink
+// behind. Everything that was started is stopped at exit, by process id, also after a failure.
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, chmodSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import nodemailer from "nodemailer";
+import { read } from "./mail.mjs";
+import { Sink } from "./sink.mjs";
+import { bail, comment, explainFailures, failures } from "./tap.mjs";
+
+const run = promisify(execFile);
+export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+export const build = process.env.MT_BUILD ?? join(root, "build");
+export const corpus = resolve(root, process.env.CORPUS ?? "../shared/data");
+/** How much slower than a plain build this one is: waits are stretched, loads are cut by it. */
+export const slow = Number(process.env.MT_SLOW) || { tsan: 4, asan: 2 }[basename(build)] || 1;
+export const TRACK = "https://t.shop.example";
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+const SCRATCH_POSTFIX = join(root, "tests/scratch-postfix");
+const ending = []; // what must not outlive this process; run in reverse, synchronously
+
+process.on("exit", () => {
+  for (const end of ending.reverse()) end();
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+setTimeout(() => bail("the test took too long"), 240000 * slow).unref();
+
+export async function until(what, condition, seconds = 20) {
+  const end = Date.now() + seconds * slow * 1000;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await sleep(20);
+  }
+}
+
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+function connects(path) {
+  return new Promise((done) => {
+    const socket = net.connect(path, () => done(true) || socket.destroy());
+    socket.on("error", () => done(false));
+  });
+}
+
+/** One mailtailord. */
+export class Daemon {
+  constructor(conf, socket, log) {
+    Object.assign(this, { conf, socket, logFile: log });
+    ending.push(() => this.child && this.child.exitCode === null && this.child.signalCode === null && this.child.kill("SIGKILL"));
+  }
+
+  async start() {
+    const log = openSync(this.logFile, "a");
+    this.child = spawn(join(build, "bin/mailtailord"), ["-c", this.conf], { stdio: ["ignore", "ignore", log] });
+    closeSync(log);
+    this.ended = once(this.child, "exit");
+    await until("mailtailord's socket", async () => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`mailtailord ended with ${this.child.exitCode ?? this.child.signalCode}: ${this.log().slice(-2000)}`);
+      return connects(this.socket);
+    });
+  }
+
+  log() {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, "utf8") : "";
+  }
+
+  /** Sends SIGUSR1 and waits for what the daemon says about it. */
+  async reload() {
+    const before = this.log().length;
+    this.child.kill("SIGUSR1");
+    return until("the reload", () => /reload: the new configuration [^\n]*/.exec(this.log().slice(before))?.[0]);
+  }
+
+  /** { code, signal } */
+  async stop(signal = "SIGTERM") {
+    this.child.kill(signal);
+    const [code, by] = await this.ended;
+    return { code, signal: by };
+  }
+}
+
+/** One Postfix: ports maps a name to its milters' sockets ([] for none). */
+export class Postfix {
+  constructor(dir) {
+    this.dir = dir;
+  }
+
+  async start(relayPort, ports, settings = {}) {
+    const args = ["start", this.dir, "--sink", String(relayPort)];
+    this.ports = {};
+    for (const [name, sockets] of Object.entries(ports)) {
+      this.ports[name] = await freePort();
+      args.push("--listen", `${this.ports[name]}${sockets.length > 0 ? `=${sockets.map((s) => `unix:${s}`).join(",")}` : ""}`);
+    }
+    // Nothing is added to a message that lacks it: what arrives is then what was sent and what the milter did.
+    for (const [name, value] of Object.entries({ local_header_rewrite_clients: "", ...settings })) args.push("--set", `${name}=${value}`);
+    ending.push(() => spawnSync(SCRATCH_POSTFIX, ["stop", this.dir]));
+    await run(SCRATCH_POSTFIX, args);
+  }
+
+  drained(seconds = 60) {
+    return run(SCRATCH_POSTFIX, ["drained", this.dir, String(seconds * slow)]);
+  }
+
+  log() {
+    const file = join(this.dir, "log/maillog");
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
+  }
+
+  stop() {
+    return run(SCRATCH_POSTFIX, ["stop", this.dir]);
+  }
+}
+
+/** The configuration of a test: what all have in common, and more. */
+export function configuration(dir, { milter = "", more = "", socket = "milter.sock", state = "state" } = {}) {
+  return `
+state { directory = "${dir}/${state}" map_size = 256M }
+keys { file = "${dir}/keys" }
+track { host = "${TRACK}" }
+milter {
+	socket = "unix:${dir}/run/${socket}"
+	socket_mode = 0660
+	socket_group = postfix
+	${milter}
+}
+${more}
+`;
+}
+
+export class World {
+  /**
+   * conf: text behind the common part; milter: lines of its section; ports: of Postfix, name → milters' sockets in run/;
+   * postfix: false for none; profiles: address → object; settings: more of main.cf.
+   */
+  static async start(options) {
+    if (process.getuid() !== 0) {
+      console.log(`ok 1 - ${basename(process.argv[1], ".mjs")} # SKIP Postfix can only be started by root`);
+      console.log("1..1");
+      process.exit(0);
+    }
+    const world = new World();
+    try {
+      await world.#start(options);
+    } catch (error) {
+      comment(error.stderr ?? "");
+      world.#explain();
+      bail(`the world does not start: ${error.stack ?? error}`.replaceAll("\n", " | "));
+    }
+    return world;
+  }
+
+  async #start({ conf = "", milter = "", ports, postfix = true, profiles = {}, settings = {} }) {
+    this.dir = mkdtempSync("/tmp/mailtailor-test.");
+    chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
+    ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
+    mkdirSync(join(this.dir, "run"));
+    this.conf = join(this.dir, "mailtailor.conf");
+    this.configure({ milter, more: conf });
+    process.env.MAILTAILOR_CONF = this.conf;
+    this.mt("key", "generate");
+    if (Object.keys(profiles).length > 0) this.profiles(profiles);
+    this.socket = join(this.dir, "run/milter.sock");
+    this.daemon = new Daemon(this.conf, this.socket, join(this.dir, "mailtailord.log"));
+    await this.daemon.start();
+    explainFailures(() => this.#explain());
+    if (!postfix) return;
+    this.sink = new Sink();
+    await this.sink.start();
+    this.postfix = new Postfix(join(this.dir, "postfix"));
+    ports ??= { campaign: ["milter.sock"], plain: [] };
+    const inRun = ([name, sockets]) => [name, sockets.map((socket) => join(this.dir, "run", socket))];
+    await this.postfix.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings);
+  }
+
+  /** Writes the configuration anew. */
+  configure(parts) {
+    writeFileSync(this.conf, configuration(this.dir, parts));
+  }
+
+  /** Runs the admin tool; returns what it prints. */
+  mt(...args) {
+    return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"] });
+  }
+
+  /** address → profile object */
+  profiles(map) {
+    const file = join(this.dir, "profiles.jsonl");
+    writeFileSync(file, Object.entries(map).map(([email, profile]) => `${JSON.stringify({ email, ...profile })}\n`).join(""));
+    this.mt("profile", "import", file);
+  }
+
+  token(url) {
+    return JSON.parse(this.mt("token", "show", "--json", url));
+  }
+
+  /** A nodemailer transport to one of Postfix's ports; options as nodemailer's. */
+  transport(port = "campaign", options = {}) {
+    return nodemailer.createTransport({ host: "127.0.0.1", port: this.postfix.ports[port], secure: false, ignoreTLS: true, name: "client.example", ...options });
+  }
+
+  /** Sends by nodemailer: { to, from, raw | subject, text, html, headers, …, port }. What goes wrong is returned, not thrown. */
+  async submit({ port = "campaign", from = "news@shop.example", to, envelope, ...mail }) {
+    const transport = this.transport(port);
+    try {
+      return await transport.sendMail({ from, to, envelope: envelope ?? { from, to }, date: new Date(), ...mail });
+    } catch (error) {
+      if (error.responseCode === undefined) throw error;
+      return { code: error.responseCode, response: error.response, error };
+    } finally {
+      transport.close();
+    }
+  }
+
+  /** Submits a campaign mail to one recipient and returns its copy, parsed. */
+  async copy(mail) {
+    const to = [mail.envelope?.to ?? mail.to].flat()[0];
+    const before = this.sink.of(to).length;
+    const answer = await this.submit(mail);
+    assert.match(answer.response, /^250 /, "accepted");
+    return read((await this.sink.take(to, before + 1)).at(-1));
+  }
+
+  #explain() {
+    if (this.dir === undefined) return;
+    comment(`--- mailtailord\n${this.daemon?.log().split("\n").slice(-6).join("\n") ?? ""}`);
+    if (this.postfix) comment(`--- Postfix\n${this.postfix.log().split("\n").slice(-5).join("\n")}`);
+  }
+
+  /** Stops all; the daemon must end well (under a sanitizer: without a finding). */
+  async stop() {
+    const ended = await Promise.all([
+      this.daemon.child.exitCode === null && this.daemon.child.signalCode === null ? this.daemon.stop() : { code: 0 },
+      this.postfix?.stop(),
+      this.sink?.stop(),
+    ]);
+    assert.deepEqual(ended[0].code, 0, `mailtailord ended with ${JSON.stringify(ended[0])}`);
+    if (failures() > 0) this.#explain();
+  }
+}

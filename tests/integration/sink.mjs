@@ -1,0 +1,70 @@
+// An SMTP server that keeps what it is sent, with the envelope.
+import { once } from "node:events";
+import { SMTPServer } from "smtp-server";
+
+export class Sink {
+  constructor() {
+    /** { from, to: [address], raw: Buffer } in the order of arrival. */
+    this.mails = [];
+    this.waiters = new Set();
+    this.server = new SMTPServer({
+      name: "sink.example",
+      disabledCommands: ["AUTH", "STARTTLS"],
+      authOptional: true,
+      disableReverseLookup: true,
+      maxClients: 500,
+      logger: false,
+      onData: (stream, session, done) => this.#keep(stream, session, done),
+    });
+    this.server.on("error", () => {});
+  }
+
+  async start() {
+    this.server.listen(0, "127.0.0.1");
+    await once(this.server.server, "listening");
+    this.port = this.server.server.address().port;
+  }
+
+  stop() {
+    return new Promise((resolve) => this.server.close(resolve));
+  }
+
+  #keep(stream, session, done) {
+    const chunks = [];
+    stream.on("data", (chunk) => chunks.push(chunk));
+    stream.on("end", () => {
+      this.mails.push({
+        from: session.envelope.mailFrom.address,
+        to: session.envelope.rcptTo.map((rcpt) => rcpt.address),
+        raw: Buffer.concat(chunks),
+      });
+      for (const waiter of this.waiters) waiter();
+      done();
+    });
+  }
+
+  /** All mail to an address so far. */
+  of(address) {
+    return this.mails.filter((mail) => mail.to.includes(address));
+  }
+
+  /** Waits for n mails to an address and returns them. */
+  async take(address, n = 1, seconds = 30) {
+    const end = Date.now() + seconds * 1000;
+    while (this.of(address).length < n) {
+      const left = end - Date.now();
+      if (left <= 0) throw new Error(`no mail to ${address} within ${seconds} s (${this.of(address).length} of ${n})`);
+      await new Promise((resolve) => {
+        const timer = setTimeout(wake, left);
+        const waiters = this.waiters;
+        function wake() {
+          clearTimeout(timer);
+          waiters.delete(wake);
+          resolve();
+        }
+        waiters.add(wake);
+      });
+    }
+    return this.of(address);
+  }
+}
