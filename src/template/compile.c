@@ -42,8 +42,22 @@ note_path(struct names *names, const struct path *path)
 	if (path->kind != PATH_CONTEXT || path->nsegments == 0)
 		return;
 	struct str name = path->segments[0];
-	for (uint16_t i = 1; i < path->nsegments; i++)
-		name = arena_printf(names->arena, "%.*s.%.*s", STR_ARG(name), STR_ARG(path->segments[i]));
+	if (path->nsegments > 1) {
+		size_t n = path->nsegments - 1u;
+		for (uint16_t i = 0; i < path->nsegments; i++)
+			n += path->segments[i].n;
+		char *to = arena_alloc(names->arena, n + 1);
+		name = str_make(to, n);
+		for (uint16_t i = 0; i < path->nsegments; i++) {
+			const struct str *seg = &path->segments[i];
+			if (i > 0)
+				*to++ = '.';
+			if (seg->n > 0)
+				memcpy(to, seg->p, seg->n);
+			to += seg->n;
+		}
+		*to = '\0';
+	}
 	names->all = parse_grow(names->arena, names->all, names->n, &names->room, sizeof *names->all);
 	names->all[names->n++] = name;
 }

@@ -55,7 +55,8 @@ to_value(struct arena *a, const json_t *j)
 	}
 	case JSON_OBJECT: {
 		struct value *map = value_map_new(a);
-		json_object_foreach((json_t *)j, key, item) value_map_set(a, map, str_of(key), to_value(a, item));
+		json_object_foreach((json_t *)j, key, item)
+		    value_map_set(a, map, str_of(key), to_value(a, item));
 		return map;
 	}
 	default:
@@ -183,7 +184,8 @@ run_mustache(struct suite *s, const char *dir)
 static void
 handlebars_case(struct suite *s, const json_t *test, const char *id)
 {
-	const json_t *o = json_object_get(test, "compileOptions"), *run = json_object_get(test, "runtimeOptions");
+	const json_t *o = json_object_get(test, "compileOptions"),
+		     *run = json_object_get(test, "runtimeOptions");
 	const json_t *data = json_object_get(test, "data"), *runtime = json_object_get(run, "data");
 	struct spec_case c = { .name = text_of(test, "it", ""),
 			       .source = text_of(test, "template", ""),
@@ -236,7 +238,8 @@ run_handlebars(struct suite *s, const char *dir, const char *waived)
 		snprintf(file, sizeof file, "%.*s", (int)(hash - text), text);
 		if (!json_object_get(files, file))
 			json_object_set_new(files, file, load(dir, file));
-		const json_t *test = json_array_get(json_object_get(files, file), strtoul(hash + 1, NULL, 10) - 1);
+		const json_t *test =
+		    json_array_get(json_object_get(files, file), strtoul(hash + 1, NULL, 10) - 1);
 		if (test)
 			handlebars_case(s, test, text);
 		else
