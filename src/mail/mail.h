@@ -82,6 +82,8 @@ struct mail {
  * Parses a whole message (header block, empty line, body). -1 on ERR_LIMIT
  * (too deep, too many parts); odd structure is not an error: what GMime cannot
  * make sense of becomes MAIL_ROLE_DATA. lim may be NULL.
+ * A structure that cannot be followed to the byte, or that GMime would take
+ * seconds over (guard.h), is one MAIL_ROLE_DATA part. message/... has no children.
  */
 int mail_parse(struct arena *a, struct str message, const struct mail_limits *lim, struct mail *out, struct err *e);
 
@@ -90,7 +92,9 @@ int mail_parse(struct arena *a, struct str message, const struct mail_limits *li
 /*
  * The part's text as UTF-8, and for every UTF-8 offset at a character boundary
  * the offset of the byte it came from in the raw (encoded) body. Line ends in
- * utf8 are as in the decoded text (CRLF stays CRLF).
+ * utf8 are as in the decoded text (CRLF stays CRLF). A quoted-printable soft
+ * break belongs to the character before it, transport padding to the line end
+ * behind it; an escape back to ASCII (ISO-2022-JP) to the character before it.
  */
 struct mail_text {
 	struct str utf8;
