@@ -103,7 +103,9 @@ mail_fields_split(struct arena *a, struct str block, struct mail_fields *out)
 	size_t at = 0, max = 0;
 
 	memset(out, 0, sizeof(*out));
-	for (const char *p = block.p, *end = block.p + block.n; p && p < end; max++) {
+	if (block.n == 0)
+		return;
+	for (const char *p = block.p, *end = block.p + block.n; p < end; max++) {
 		p = memchr(p, '\n', (size_t)(end - p));
 		p = p ? p + 1 : end;
 	}
