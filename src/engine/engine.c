@@ -16,11 +16,27 @@ source_of(const struct engine_request *rq)
 	};
 }
 
+/*
+ * What stands for the message in the idempotency key. Without a Message-ID it
+ * is the content: two different messages must not share one place in a cap,
+ * and a retry of the same one must.
+ */
+static struct str
+message_key(const struct engine_request *rq)
+{
+	struct str id = tailor_message_id(rq->message), content = tailor_message_bytes(rq->message);
+	uint8_t hash[16];
+	if (id.n > 0)
+		return id;
+	keyed_id(rq->epoch->keys, "content", &content, 1, hash);
+	return arena_str(rq->worker->arena, str_make((const char *)hash, sizeof(hash)));
+}
+
 static int
 snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
 	struct recipient_source src = source_of(rq);
-	struct str id = tailor_message_id(rq->message);
+	struct str id = message_key(rq);
 	if (rq->profile_json != NULL)
 		return recipient_from_json(&src, rq->address, id, str_of(rq->profile_json), rq->now_ms,
 		    rq->worker->arena, &out->recipient, e);

@@ -261,6 +261,15 @@ tailor_message_id(const struct tailor_message *m)
 	return m->message_id;
 }
 
+/* Behind Received and the like, which differ when a client tries again, a submission's bytes are its own. */
+struct str
+tailor_message_bytes(const struct tailor_message *m)
+{
+	const struct mail_field *date = mail_fields_find(&m->mail.root->fields, STR("Date"));
+	size_t at = date != NULL ? (size_t)(date->name.p - m->mail.bytes.p) : m->mail.root->head_end;
+	return str_sub(m->mail.bytes, at, m->mail.bytes.n);
+}
+
 struct str
 tailor_message_from_domain(const struct tailor_message *m)
 {

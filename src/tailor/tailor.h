@@ -55,6 +55,8 @@ void tailor_message_free(struct tailor_message **m);
 const struct value *tailor_message_data(const struct tailor_message *m);
 /* Message-ID with its brackets; absent when there is none. */
 struct str tailor_message_id(const struct tailor_message *m);
+/* The bytes that are the same when a client submits the message again: from the Date field on, or the body alone. */
+struct str tailor_message_bytes(const struct tailor_message *m);
 struct str tailor_message_from_domain(const struct tailor_message *m);
 
 /* ---- decide and render ---- */
