@@ -511,7 +511,7 @@ parse_tags(struct parser *p)
 	scan_init(&s, p->source, p->partial);
 	int rc = scan_next(&s, &now, c->te);
 	while (rc > 0) {
-		if (now.kind != TAG_BACKSLASH && ++c->ntags > TPL_MAX_TAGS)
+		if (++c->ntags > TPL_MAX_TAGS)
 			return FAIL(p, now.start, "more than %u tags; make the template smaller",
 				    TPL_MAX_TAGS);
 		if ((rc = scan_next(&s, &next, c->te)) < 0)

@@ -88,6 +88,12 @@ run_written(struct render *r, const struct op *op, const struct block_body *b, s
 				   "than where it is used; "
 				   "write it there",
 				   STR_ARG(str_sub(name, 0, 80)));
+	if (b->program->name.p == NULL) {
+		/* Literals of the template are numbered stretches: only the first line is indented. */
+		if (render_begin_line(r, place == TPL_ESC_HTML) < 0)
+			return -1;
+		r->indent_from = r->scratch->indent.n;
+	}
 	r->program = b->program;
 	r->params = b->params;
 	r->escape = place;
@@ -152,7 +158,6 @@ run_block_body(struct render *r, const struct op *op)
 		return render_fail(
 		    r, op->at, "{{> @partial-block}} stands in a partial that was called without a block");
 	}
-	r->indent_from = r->scratch->indent.n; /* the block keeps the shape it has where it is written */
 	r->block = b->outer;
 	return run_written(r, op, b, STR("@partial-block"));
 }

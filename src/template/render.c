@@ -98,8 +98,8 @@ render_place(const struct render *r, const struct op *op)
 
 /* Inside an indented partial every line begins with the indentation; it comes with the line's first output.
  */
-static int
-begin_line(struct render *r, bool raw)
+int
+render_begin_line(struct render *r, bool raw)
 {
 	const struct buf *b = &r->scratch->indent;
 	if (!r->line_start || b->n == r->indent_from)
@@ -114,7 +114,7 @@ indented_literal(struct render *r, struct str s, bool raw)
 	while (s.n > 0) {
 		size_t n = str_find_char(s, '\n');
 		n += n < s.n ? 1 : 0;
-		if (begin_line(r, raw) < 0 || render_text(r, str_sub(s, 0, n), raw) < 0)
+		if (render_begin_line(r, raw) < 0 || render_text(r, str_sub(s, 0, n), raw) < 0)
 			return -1;
 		r->line_start = s.p[n - 1] == '\n';
 		s = str_sub(s, n, s.n);
@@ -205,7 +205,7 @@ run_print(struct render *r, const struct op *op)
 	}
 	if (s.n == 0 && check_missing(r, op, v, true) < 0)
 		return -1;
-	if (begin_line(r, place == TPL_ESC_HTML) < 0)
+	if (render_begin_line(r, place == TPL_ESC_HTML) < 0)
 		return -1;
 	return s.n > 0 ? print_escaped(r, place, raw, s) : 0;
 }
@@ -263,7 +263,7 @@ run_op(struct render *r, uint32_t i)
 	case OP_WITH:
 		return render_block(r, i);
 	case OP_PARTIAL:
-		if (!op->partial->standalone && begin_line(r, render_place(r, op) == TPL_ESC_HTML) < 0)
+		if (!op->partial->standalone && render_begin_line(r, render_place(r, op) == TPL_ESC_HTML) < 0)
 			return -1;
 		return render_partial(r, i);
 	case OP_INLINE:

@@ -101,6 +101,9 @@ int render_step(struct render *r, uint32_t at);
 /* Text that is ready for its place. */
 int render_text(struct render *r, struct str s, bool raw);
 
+/* The indentation that is due, at the beginning of a line of an indented partial. */
+int render_begin_line(struct render *r, bool raw);
+
 /* ops [first, last) of the current program. */
 int render_ops(struct render *r, uint32_t first, uint32_t last);
 /* The same one level deeper, with its inline partials. */

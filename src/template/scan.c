@@ -305,11 +305,11 @@ scan_next(struct scanner *s, struct tag *t, struct tpl_error *te)
 	if (s->escaped)
 		s->pos = from;
 	s->escaped = false;
-	if (scan_backslash(s, open, t))
-		return 1;
 	if (++s->ntags > TPL_MAX_TAGS)
 		return tpl_fail(te, src, s->partial, open, "more than %u tags; make the template smaller",
 				TPL_MAX_TAGS);
+	if (scan_backslash(s, open, t))
+		return 1;
 	*t = (struct tag){ .start = (uint32_t)open };
 	if (scan_tag(s, t, te) < 0)
 		return -1;

@@ -113,6 +113,7 @@ test_partials(void **state)
 	f->partials = (const char *const[]){ "p",      "[{{a}}{{b}}]",
 					     "self",   "{{> self}}",
 					     "layout", "<{{> @partial-block}}>",
+					     "in",     "<\n{{> @partial-block}}\n>\n",
 					     "bad",    "\n{{#x}}",
 					     "rows",   "{{#l}}\n- {{.}}\n{{/l}}\n",
 					     NULL };
@@ -122,6 +123,8 @@ test_partials(void **state)
 	      "<in 1>else");
 	GIVES(f, "{{#*inline \"i\"}}({{a}}){{/inline}}{{> i}}{{> i a=2}}", "{\"a\":1}", "(1)(2)");
 	GIVES(f, "  {{> rows}}\n.", "{\"l\":[1,2]}", "  - 1\n  - 2\n.");
+	GIVES(f, "{{#*inline \"i\"}}a\nb{{/inline}}\n  {{> i}}\n  {{#> in}}\nc\nd\n{{/in}}\n", "{}",
+	      "\n  a\nb  <\n  c\nd\n  >\n");
 	GIVES(f, "{{> p this}}{{> p @root}}", "{\"a\":1}", "[1][1]");
 	FAILS(f, "{{> self}}", "{}", "more than 32 deep");
 	FAILS(f, "x{{> bad}}", "{}",
