@@ -160,12 +160,12 @@ add_html_links(struct region_list *l, const struct conf_campaign *c, const struc
 		if (r.literal) {
 			buf_reset(&url);
 			html_attr_decode(&url, str_sub(s, h->start, h->end));
-			if (!r.wrap || !part_link_wraps(c, buf_str(&url)))
-				continue;
 			/* A token carries the URL as a client would ask for it: no line end may reach a
-			 * redirect. */
+			 * redirect, nor hide a host. */
 			buf_reset(&clean);
 			html_url_clean(&clean, buf_str(&url));
+			if (!r.wrap || !part_link_wraps(c, buf_str(&clean)))
+				continue;
 			r.url = arena_str(l->a, buf_str(&clean));
 		}
 		region_add(l, h->start, h->end, TPL_ESC_URL, &r);
@@ -412,7 +412,8 @@ compile_template(struct part *p, const struct conf_campaign *c, const struct par
 	if (p->tpl == NULL)
 		return template_error(&te, e);
 	chunks_cut(p);
-	p->constant = ntags == 0 && !p->has_links;
+	p->has_tags = ntags > 0;
+	p->constant = !p->has_tags && !p->has_links;
 	p->uses_preferences = template_uses(p, STR("preferences_url"));
 	return 0;
 }

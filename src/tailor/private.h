@@ -42,7 +42,7 @@ struct part {
 	struct part_region *regions;
 	size_t nregions;
 	bool html, plain; /* html: escapes and pixel; neither: AMP, header */
-	bool has_links;
+	bool has_tags, has_links;
 	bool constant; /* no tags, no links that could be wrapped: never changes but for the pixel */
 	bool uses_preferences;
 };

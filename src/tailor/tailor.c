@@ -34,7 +34,8 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 		const struct part *p = cache_entry_part(mp->entry);
 		bool recode;
 		enum mail_cte cte;
-		if (p->constant && !(mp->pixel && c->track_opens))
+		/* What nothing will change is not written again: lines too long for 8bit would be recoded. */
+		if (!p->has_tags && !(p->has_links && c->track_clicks) && !(mp->pixel && c->track_opens))
 			continue;
 		c->link_base = (uint16_t)((i < 7 ? i : 7) << 12);
 		bool root = w == m->mail.root;
