@@ -10,11 +10,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse, parseFragment } from "./parsers.mjs";
-
-const options = { sourceCodeLocationInfo: true, scriptingEnabled: false };
-const VALUE = /^\s*=\s*("([^"]*)"|'([^']*)'|([^\s>]*))/;
-const CONDITIONAL = /^<!--\[if[\s(][^>]*\]>/i;
+import { links as parse5Links } from "./dom.mjs";
 
 function htmlFiles(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((e) => {
@@ -24,65 +20,18 @@ function htmlFiles(folder) {
   });
 }
 
-function* nodes(root) {
-  const stack = [root];
-  while (stack.length > 0) {
-    const node = stack.pop();
-    yield node;
-    if (node.content) stack.push(node.content);
-    for (const child of node.childNodes ?? []) stack.push(child);
-  }
-}
-
-function isLink(node, conditional) {
-  return node.tagName === "a" || node.tagName === "area" || (conditional && /^v:/.test(node.tagName ?? ""));
-}
-
-// The attribute whose value the link is, as { key in the locations, value }.
-function linkAttr(node) {
-  const plain = node.attrs.find((a) => a.name === "href" && !a.prefix);
-  if (plain) return { key: "href", value: plain.value };
-  const xlink = node.attrs.find((a) => a.name === "href" && a.prefix === "xlink");
-  return xlink && { key: "xlink:href", value: xlink.value };
-}
-
 // latin1 holds one character per byte, so that parse5's offsets are bytes; utf8 says what the values mean.
-function collect(tree, latin1, base, conditional, found) {
-  for (const node of nodes(tree)) {
-    const where = node.sourceCodeLocation;
-    if (node.nodeName === "#comment" && !conditional && where) {
-      const raw = latin1.slice(where.startOffset, where.endOffset);
-      const head = CONDITIONAL.exec(raw);
-      if (!head) continue;
-      const inner = raw.slice(head[0].length).replace(/--!?>$/, "");
-      collect(parseFragment(inner, options), inner, where.startOffset + head[0].length, true, found);
-    } else if (node.attrs && isLink(node, conditional) && where) {
-      const attr = linkAttr(node);
-      const at = attr && (where.attrs ?? where.startTag?.attrs)?.[attr.key];
-      if (!at) continue;
-      // parse5 ends the location of `a="b"c` at the name, so the value is read from the source.
-      const from = at.startOffset + attr.key.length;
-      const m = VALUE.exec(latin1.slice(from)) ?? ["", ""];
-      const raw = m[2] ?? m[3] ?? m[4] ?? "";
-      const start = from + m[0].length - raw.length - (m[4] === undefined && m[1] ? 1 : 0);
-      // A reference to a character beyond ASCII cannot be told from bytes here.
-      const wide = raw.includes("&") && /[^\0-\x7f]/.test(attr.value);
-      const value = Buffer.from(attr.value.replaceAll("\ufffd", "\xef\xbf\xbd"), "latin1").toString("utf8");
-      // The adoption agency copies elements with their locations: one entry per offset.
-      found.set(base + start, { start: base + start, end: base + start + raw.length, conditional, value, wide });
-    }
-  }
-}
-
 function reference(bytes) {
-  const latin1 = bytes.toString("latin1");
-  const tree = parse(latin1, options);
-  const found = new Map();
-  collect(tree, latin1, 0, false, found);
-  let bodyEnd = null;
-  for (const node of nodes(tree))
-    if (node.tagName === "body") bodyEnd = node.sourceCodeLocation?.endTag?.startOffset ?? null;
-  return { links: [...found.values()].sort((a, b) => a.start - b.start), bodyEnd };
+  const found = parse5Links(bytes.toString("latin1"));
+  const links = found.links.map((l) => ({
+    start: l.start,
+    end: l.end,
+    conditional: l.conditional,
+    value: Buffer.from(l.value.replaceAll("\ufffd", "\xef\xbf\xbd"), "latin1").toString("utf8"),
+    // A reference to a character beyond ASCII cannot be told from bytes here.
+    wide: l.raw.includes("&") && /[^\0-\x7f]/.test(l.value),
+  }));
+  return { links, bodyEnd: found.bodyEnd };
 }
 
 function ours(tool, path) {
