@@ -198,9 +198,13 @@ plugindir  := $(DESTDIR)$(PREFIX)/lib/mailtailor/plugins
 includedir := $(DESTDIR)$(PREFIX)/include
 confdir    := $(DESTDIR)$(SYSCONFDIR)/mailtailor
 mandir     := $(DESTDIR)$(PREFIX)/share/man
+unitdir    := $(DESTDIR)$(PREFIX)/lib/systemd/system
+sysusersdir := $(DESTDIR)$(PREFIX)/lib/sysusers.d
+tmpfilesdir := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 .PHONY: install clean
 install: all
-	install -d $(bindir) $(sbindir) $(plugindir) $(includedir) $(confdir)/campaigns.d
+	install -d $(bindir) $(sbindir) $(plugindir) $(includedir) $(confdir)/campaigns.d \
+	    $(unitdir) $(sysusersdir) $(tmpfilesdir)
 	install -m 755 $(BUILD)/bin/mailtailord $(sbindir)
 	install -m 755 $(BUILD)/bin/mailtailor $(bindir)
 	install -m 755 $(PLUGINS) $(plugindir)
@@ -210,6 +214,10 @@ install: all
 	    t=$(confdir)/$${f#conf/}; [ -e "$$t" ] || install -m 644 "$$f" "$$t"; done
 	for f in contrib/man/*.[1-8]; do \
 	    install -d $(mandir)/man$${f##*.} && install -m 644 "$$f" $(mandir)/man$${f##*.}; done
+	sed 's|@PREFIX@|$(PREFIX)|; /^# make install/d' contrib/systemd/mailtailord.service >$(unitdir)/mailtailord.service
+	sed 's|/etc/|$(SYSCONFDIR)/|' contrib/systemd/tmpfiles.conf >$(tmpfilesdir)/mailtailor.conf
+	install -m 644 contrib/systemd/sysusers.conf $(sysusersdir)/mailtailor.conf
+	chmod 644 $(unitdir)/mailtailord.service $(tmpfilesdir)/mailtailor.conf
 
 clean:
 	rm -rf $(BUILD)
