@@ -159,10 +159,10 @@ store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, in
 {
 	MDB_txn *txn;
 	struct cap_fill f;
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, &s->books, &txn, e) != 0)
 		return -1;
 	int r = cap_look(s, txn, c, now_ms, 0, &f, e);
-	read_end(s, txn);
+	read_end(s, &s->books, txn);
 	*used = f.stored - f.expired;
 	*oldest_ms = f.oldest_ms;
 	return r;

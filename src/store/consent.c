@@ -27,7 +27,7 @@ store_consent_put(struct store *s, const uint8_t rk[16], const struct consent_re
 	buf_adds(&key, c->topic);
 	consent_encode(c, &record);
 	struct put_consent p = { buf_str(&key), buf_str(&record) };
-	int r = store_submit(s, op_put, &p, e);
+	int r = store_submit(s, &s->records, op_put, &p, e);
 	buf_free(&key);
 	buf_free(&record);
 	return r;

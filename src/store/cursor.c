@@ -42,14 +42,14 @@ cursor_next(struct store *s, MDB_cursor *c, struct str prefix, struct str *key, 
 
 /* One stretch of a walk, from behind *last (n 0: the beginning). 1: there is more; 0: the end; -1. */
 static int
-walk_stretch(struct store *s, MDB_dbi dbi, table_fn *fn, void *ctx, uint8_t last[MAX_KEY], size_t *nlast,
-	     struct err *e)
+walk_stretch(struct store *s, struct lane *lane, MDB_dbi dbi, table_fn *fn, void *ctx, uint8_t last[MAX_KEY],
+	     size_t *nlast, struct err *e)
 {
 	MDB_txn *txn;
 	MDB_cursor *c = NULL;
 	struct str key, val, from = str_of_key(last, *nlast);
 	int r = -1;
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, lane, &txn, e) != 0)
 		return -1;
 	int rc = mdb_cursor_open(txn, dbi, &c);
 	if (rc != 0) {
@@ -78,18 +78,18 @@ walk_stretch(struct store *s, MDB_dbi dbi, table_fn *fn, void *ctx, uint8_t last
 out:
 	if (c)
 		mdb_cursor_close(c);
-	read_end(s, txn);
+	read_end(s, lane, txn);
 	return r;
 }
 
 int
-table_each(struct store *s, MDB_dbi dbi, table_fn *fn, void *ctx, struct err *e)
+table_each(struct store *s, struct lane *lane, MDB_dbi dbi, table_fn *fn, void *ctx, struct err *e)
 {
 	uint8_t last[MAX_KEY];
 	size_t nlast = 0;
 	int r;
 	do
-		r = walk_stretch(s, dbi, fn, ctx, last, &nlast, e);
+		r = walk_stretch(s, lane, dbi, fn, ctx, last, &nlast, e);
 	while (r == 1);
 	return r;
 }

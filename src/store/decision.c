@@ -295,7 +295,7 @@ store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a
 	const struct decision_record d = { rq->now_ms, r.expires_ms, ids, rq->ncaps, rq->decision };
 	decision_encode(&d, &record);
 	r.record = buf_str(&record);
-	int res = store_submit(s, op_reserve, &r, e);
+	int res = store_submit(s, &s->books, op_reserve, &r, e);
 	buf_free(&record);
 	return res;
 }
@@ -322,7 +322,7 @@ int
 store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16], struct err *e)
 {
 	struct release r = { rk, idem, false };
-	return store_submit(s, op_release, &r, e) != 0 ? -1 : r.found;
+	return store_submit(s, &s->books, op_release, &r, e) != 0 ? -1 : r.found;
 }
 
 /* ---- listing ---- */
@@ -350,7 +350,7 @@ decisions_read(struct store *s, const uint8_t rk[16], struct arena *a, struct li
 	MDB_cursor *c = NULL;
 	struct str prefix = str_of_key(rk, STORE_KEY_LEN), key, val;
 	int r = -1;
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, &s->books, &txn, e) != 0)
 		return -1;
 	int rc = mdb_cursor_open(txn, s->ledger, &c);
 	if (rc != 0) {
@@ -375,7 +375,7 @@ decisions_read(struct store *s, const uint8_t rk[16], struct arena *a, struct li
 out:
 	if (c)
 		mdb_cursor_close(c);
-	read_end(s, txn);
+	read_end(s, &s->books, txn);
 	return r < 0 ? -1 : 0;
 }
 

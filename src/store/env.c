@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,7 @@ directory_ready(const struct store_options *o, struct err *e)
 	}
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_CONFIG, "state %s: not a directory", o->directory);
-	snprintf(data, sizeof data, "%s/data.mdb", o->directory);
+	snprintf(data, sizeof data, "%s/records.mdb", o->directory);
 	if (!make && stat(data, &st) != 0 && errno == ENOENT)
 		return err_set(e, ERR_MISSING,
 			       "state %s: holds no database yet; the daemon makes it at its first start",
@@ -106,19 +107,25 @@ directory_ready(const struct store_options *o, struct err *e)
 }
 
 static int
-env_open(struct store *s, const struct store_options *o, struct err *e)
+env_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
+	char path[PATH_MAX];
 	int64_t readers = o->max_readers > 0 ? o->max_readers : DEFAULT_MAX_READERS;
 	int dead = 0;
-	int rc = mdb_env_create(&s->env);
+	pthread_mutex_init(&lane->lock, NULL);
+	lane->tail = &lane->head;
+	if (snprintf(path, sizeof path, "%s/%s", o->directory, lane->file) >= (int)sizeof path)
+		return err_set(e, ERR_CONFIG, "state %s: too long a name", o->directory);
+	int rc = mdb_env_create(&lane->env);
 	if (rc != 0)
 		return store_err(s, e, rc, "cannot start LMDB");
-	mdb_env_set_maxdbs(s->env, MAX_TABLES);
-	rc = mdb_env_set_mapsize(s->env, (size_t)s->map_size);
+	mdb_env_set_maxdbs(lane->env, MAX_TABLES);
+	rc = mdb_env_set_mapsize(lane->env, (size_t)s->map_size);
 	if (rc == 0)
-		rc = mdb_env_set_maxreaders(s->env, (unsigned)readers);
+		rc = mdb_env_set_maxreaders(lane->env, (unsigned)readers);
 	if (rc == 0)
-		rc = mdb_env_open(s->env, o->directory, MDB_NOTLS | (o->read_only ? MDB_RDONLY : 0), 0600);
+		rc = mdb_env_open(lane->env, path, MDB_NOSUBDIR | MDB_NOTLS | (o->read_only ? MDB_RDONLY : 0),
+				  0600);
 	if (rc == MDB_VERSION_MISMATCH)
 		return err_set(
 		    e, ERR_CONFIG,
@@ -127,18 +134,19 @@ env_open(struct store *s, const struct store_options *o, struct err *e)
 	if (rc != 0)
 		return store_err(s, e, rc, "cannot open the database");
 	/* Slots of readers that were killed would hold old pages back for ever. */
-	if (mdb_reader_check(s->env, &dead) == 0 && dead > 0)
+	if (mdb_reader_check(lane->env, &dead) == 0 && dead > 0)
 		log_info("state %s: cleared %d readers of processes that are gone", s->directory, dead);
 	return 0;
 }
 
 static enum op_result
-schema_check(struct store *s, MDB_txn *txn, bool create, bool *fresh, struct err *e, int *rc)
+schema_check(struct store *s, struct lane *lane, MDB_txn *txn, bool create, bool *fresh, struct err *e,
+	     int *rc)
 {
 	MDB_val k = val_of(STR("schema")), v;
 	int64_t version;
 	*fresh = false;
-	*rc = mdb_get(txn, s->main, &k, &v);
+	*rc = mdb_get(txn, lane->main, &k, &v);
 	if (*rc == MDB_NOTFOUND) {
 		*fresh = true;
 		*rc = 0;
@@ -167,35 +175,28 @@ schema_check(struct store *s, MDB_txn *txn, bool create, bool *fresh, struct err
 }
 
 static int
-tables_open(struct store *s, MDB_txn *txn, unsigned flags)
+tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 {
-	const struct {
-		const char *name;
-		MDB_dbi *dbi;
-	} tables[] = { { "profile", &s->profile },
-		       { "consent", &s->consent },
-		       { "suppression", &s->suppression },
-		       { "ledger", &s->ledger } };
-	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-		int rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
+	if (lane == &s->books)
+		return mdb_dbi_open(txn, "ledger", flags, &s->ledger);
+	int rc = mdb_dbi_open(txn, "profile", flags, &s->profile);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "consent", flags, &s->consent);
+	return rc != 0 ? rc : mdb_dbi_open(txn, "suppression", flags, &s->suppression);
 }
 
 static int
-schema_open(struct store *s, const struct store_options *o, struct err *e)
+schema_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
 	bool write = o->create && !o->read_only, fresh;
 	uint8_t rec[COUNT_RECORD_LEN];
 	MDB_txn *txn = NULL;
-	int rc = mdb_txn_begin(s->env, NULL, write ? 0 : MDB_RDONLY, &txn);
+	int rc = mdb_txn_begin(lane->env, NULL, write ? 0 : MDB_RDONLY, &txn);
 	if (rc == 0)
-		rc = mdb_dbi_open(txn, NULL, 0, &s->main);
+		rc = mdb_dbi_open(txn, NULL, 0, &lane->main);
 	if (rc != 0)
 		goto failed;
-	switch (schema_check(s, txn, write, &fresh, e, &rc)) {
+	switch (schema_check(s, lane, txn, write, &fresh, e, &rc)) {
 	case OP_OK:
 		break;
 	case OP_FAIL:
@@ -204,11 +205,11 @@ schema_open(struct store *s, const struct store_options *o, struct err *e)
 	case OP_DB:
 		goto failed;
 	}
-	rc = tables_open(s, txn, write ? MDB_CREATE : 0);
+	rc = tables_open(s, lane, txn, write ? MDB_CREATE : 0);
 	if (rc == 0 && fresh) {
 		count_encode(STORE_SCHEMA_VERSION, rec);
 		MDB_val k = val_of(STR("schema")), v = { sizeof rec, rec };
-		rc = mdb_put(txn, s->main, &k, &v, 0);
+		rc = mdb_put(txn, lane->main, &k, &v, 0);
 	}
 	if (rc != 0)
 		goto failed;
@@ -244,14 +245,25 @@ store_open(const struct store_options *o, struct err *e)
 	}
 	s->map_size = o->map_size > 0 ? o->map_size : DEFAULT_MAP_SIZE;
 	s->read_only = o->read_only;
-	s->tail = &s->head;
+	s->records.file = "records.mdb";
+	s->books.file = "ledger.mdb";
 	/* Anywhere, so that restarts do not always sweep the same stretch first. */
 	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)
 		memset(s->sweep_at, 0, sizeof s->sweep_at);
-	pthread_mutex_init(&s->lock, NULL);
-	if (env_open(s, o, e) != 0 || schema_open(s, o, e) != 0)
+	if (env_open(s, &s->records, o, e) != 0 || schema_open(s, &s->records, o, e) != 0 ||
+	    env_open(s, &s->books, o, e) != 0 || schema_open(s, &s->books, o, e) != 0)
 		store_close(&s);
 	return s;
+}
+
+static void
+lane_close(struct lane *lane)
+{
+	if (!lane->tail)
+		return; /* not reached while opening */
+	if (lane->env)
+		mdb_env_close(lane->env);
+	pthread_mutex_destroy(&lane->lock);
 }
 
 void
@@ -262,9 +274,8 @@ store_close(struct store **sp)
 		return;
 	if (s->in_batch)
 		store_batch_end(s, false, NULL);
-	if (s->env)
-		mdb_env_close(s->env);
-	pthread_mutex_destroy(&s->lock);
+	lane_close(&s->records);
+	lane_close(&s->books);
 	free(s->directory);
 	free(s);
 	*sp = NULL;
@@ -280,35 +291,48 @@ table_entries(MDB_txn *txn, MDB_dbi dbi)
 }
 
 static int64_t
-total_read(struct store *s, MDB_txn *txn, struct str name)
+total_read(struct lane *lane, MDB_txn *txn, struct str name)
 {
 	MDB_val k = val_of(name), v;
 	int64_t n;
-	return mdb_get(txn, s->main, &k, &v) == 0 && count_decode(str_of_val(v), &n) == 0 ? n : 0;
+	return mdb_get(txn, lane->main, &k, &v) == 0 && count_decode(str_of_val(v), &n) == 0 ? n : 0;
+}
+
+static void
+lane_stats(struct lane *lane, struct store_stats *out)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	mdb_env_info(lane->env, &info);
+	mdb_env_stat(lane->env, &st);
+	int64_t used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
+	/* Of the two files, the one that is nearer to its bound. */
+	if (used > out->map_used)
+		out->map_used = used;
+	out->map_size = (int64_t)info.me_mapsize;
+	pthread_mutex_lock(&lane->lock);
+	out->commits += lane->commits;
+	out->requests += lane->requests;
+	pthread_mutex_unlock(&lane->lock);
 }
 
 int
 store_stats(struct store *s, struct store_stats *out, struct err *e)
 {
 	MDB_txn *txn;
-	MDB_envinfo info;
-	MDB_stat st;
 	*out = (struct store_stats){ 0 };
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, &s->records, &txn, e) != 0)
 		return -1;
-	mdb_env_info(s->env, &info);
-	mdb_env_stat(s->env, &st);
 	out->profiles = table_entries(txn, s->profile);
 	out->consents = table_entries(txn, s->consent);
 	out->suppressions = table_entries(txn, s->suppression);
-	out->places = total_read(s, txn, STR("places"));
-	out->decisions = total_read(s, txn, STR("decisions"));
-	read_end(s, txn);
-	out->map_used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
-	out->map_size = (int64_t)info.me_mapsize;
-	pthread_mutex_lock(&s->lock);
-	out->commits = s->commits;
-	out->requests = s->requests;
-	pthread_mutex_unlock(&s->lock);
+	read_end(s, &s->records, txn);
+	if (read_begin(s, &s->books, &txn, e) != 0)
+		return -1;
+	out->places = total_read(&s->books, txn, STR("places"));
+	out->decisions = total_read(&s->books, txn, STR("decisions"));
+	read_end(s, &s->books, txn);
+	lane_stats(&s->records, out);
+	lane_stats(&s->books, out);
 	return 0;
 }

@@ -80,7 +80,7 @@ forget_decisions(struct store_txn *t, struct forget *f)
 }
 
 static enum op_result
-op_forget(struct store_txn *t, void *arg, struct err *e)
+op_forget_records(struct store_txn *t, void *arg, struct err *e)
 {
 	struct forget *f = arg;
 	bool found;
@@ -90,16 +90,29 @@ op_forget(struct store_txn *t, void *arg, struct err *e)
 	if (res != OP_OK)
 		return res;
 	f->removed += found;
-	res = forget_consents(t, f);
-	return res != OP_OK ? res : forget_decisions(t, f);
+	return forget_consents(t, f);
+}
+
+static enum op_result
+op_forget_books(struct store_txn *t, void *arg, struct err *e)
+{
+	struct forget *f = arg;
+	(void)e;
+	f->removed = 0;
+	return forget_decisions(t, f);
 }
 
 int
 store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e)
 {
-	struct forget f = { .rk = rk };
-	int r = store_submit(s, op_forget, &f, e);
+	struct forget records = { .rk = rk }, books = { .rk = rk };
 	if (removed)
-		*removed = r == 0 ? f.removed : 0;
-	return r;
+		*removed = 0;
+	/* Two commits. Whoever is interrupted between them forgets again, and finds the rest. */
+	if (store_submit(s, &s->books, op_forget_books, &books, e) != 0 ||
+	    store_submit(s, &s->records, op_forget_records, &records, e) != 0)
+		return -1;
+	if (removed)
+		*removed = books.removed + records.removed;
+	return 0;
 }

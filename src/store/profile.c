@@ -26,7 +26,7 @@ store_profile_put(struct store *s, const uint8_t rk[16], struct str sealed, stru
 			       STORE_MAX_PROFILE);
 	profile_encode(sealed, &b);
 	p.record = buf_str(&b);
-	int r = store_submit(s, op_put, &p, e);
+	int r = store_submit(s, &s->records, op_put, &p, e);
 	buf_free(&b);
 	return r;
 }
@@ -39,7 +39,7 @@ store_profile_get(struct store *s, const uint8_t rk[16], struct arena *a, struct
 	struct str found;
 	int r;
 	*sealed = STR_NULL;
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, &s->records, &txn, e) != 0)
 		return -1;
 	int rc = mdb_get(txn, s->profile, &k, &v);
 	if (rc == MDB_NOTFOUND)
@@ -52,7 +52,7 @@ store_profile_get(struct store *s, const uint8_t rk[16], struct arena *a, struct
 		*sealed = arena_str(a, found);
 		r = 1;
 	}
-	read_end(s, txn);
+	read_end(s, &s->records, txn);
 	return r;
 }
 
@@ -79,5 +79,5 @@ store_profile_each(struct store *s, bool (*fn)(void *ctx, const uint8_t rk[16], 
 		   struct err *e)
 {
 	struct each_profile w = { s, fn, ctx };
-	return table_each(s, s->profile, each_profile, &w, e);
+	return table_each(s, &s->records, s->profile, each_profile, &w, e);
 }

@@ -2,15 +2,19 @@
  * store-private: what the files of src/store share. Nothing outside includes it
  * but the store's own tests and fuzz target.
  *
- * Tables (named LMDB databases):
- *   profile      rk                          → profile record
- *   consent      rk topic                    → consent record
- *   suppression  key category                → suppression record
- *   ledger       rk idem                     → decision record (see record.h)
- *                cap id                      → number of places below, kept exact
- *                cap id, time, idem          → nothing: a place
- * and in the unnamed database, whose one leaf every commit rewrites anyway:
- *   "schema" → version, "places", "decisions" → how many there are.
+ * Two LMDB environments, so that an import of a million profiles never keeps a
+ * reservation waiting, and so that the pages it frees do not lengthen the list
+ * of free pages that every reservation rewrites a part of:
+ *
+ *   records.mdb   profile      rk                  → profile record
+ *                 consent      rk topic            → consent record
+ *                 suppression  key category        → suppression record
+ *   ledger.mdb    ledger       rk idem             → decision record (see record.h)
+ *                              cap id              → number of places below, kept exact
+ *                              cap id, time, idem  → nothing: a place
+ *
+ * and in each unnamed database, whose one leaf every commit rewrites anyway:
+ * "schema" → version; in the ledger's "places", "decisions" → how many there are.
  *
  * Decisions and places share one tree because a reservation writes both: each
  * tree it touches costs a path of copied pages. Kinds are told apart by key
@@ -39,34 +43,42 @@
 
 struct store_txn {
 	struct store *s;
+	struct lane *lane;
 	MDB_txn *txn;
 	int rc;	    /* LMDB's code when an operation returned OP_DB */
 	bool dirty; /* something was put or deleted */
 	int64_t places_delta, decisions_delta;
 };
 
-struct store {
+/* One environment with its queue of writers. */
+struct lane {
+	const char *file; /* within the directory */
 	MDB_env *env;
-	MDB_dbi main, profile, consent, suppression, ledger;
+	MDB_dbi main;
+	pthread_mutex_t lock; /* guards what follows */
+	bool leading;
+	struct request *head, **tail;
+	int64_t commits, requests;
+	struct store_txn batch; /* txn NULL: nothing written in this batch yet */
+};
+
+struct store {
+	struct lane records, books;
+	MDB_dbi profile, consent, suppression; /* of records */
+	MDB_dbi ledger;			       /* of books */
 	char *directory;
 	int64_t map_size;
 	bool read_only;
+	bool grouping; /* set before threads start */
 
-	/* writer.c */
-	pthread_mutex_t lock; /* guards what follows */
-	bool grouping, leading;
-	struct request *head, **tail;
-	int64_t commits, requests;
-
-	/* decision.c: where its sweep goes on, and after how many reservations. Guarded by LMDB's write lock.
-	 */
+	/* decision.c: where its sweep goes on, and after how many reservations. Guarded by the ledger's write
+	 * lock. */
 	uint8_t sweep_at[STORE_LEDGER_DECISION_KEY];
 	int sweep_wait;
 
 	/* The admin's batch; used by the thread that began it only. */
 	atomic_bool in_batch;
 	pthread_t batch_owner;
-	struct store_txn batch;
 };
 
 /* ---- operations inside a write transaction ---- */
@@ -80,7 +92,7 @@ enum op_result {
 typedef enum op_result store_op(struct store_txn *t, void *arg, struct err *e);
 
 /* Runs op and returns when its commit is on disk; 0 or -1. */
-int store_submit(struct store *s, store_op *op, void *arg, struct err *e);
+int store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, struct err *e);
 
 enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct str val);
 /* A missing key is no error; *found may be NULL. */
@@ -91,8 +103,8 @@ enum op_result txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct 
 /* ---- read transactions ---- */
 
 /* Inside a batch the batch's own transaction, so that an import reads what it wrote. */
-int read_begin(struct store *s, MDB_txn **txn, struct err *e);
-void read_end(struct store *s, MDB_txn *txn);
+int read_begin(struct store *s, struct lane *lane, MDB_txn **txn, struct err *e);
+void read_end(struct store *s, struct lane *lane, MDB_txn *txn);
 /* Positions c on the first key >= prefix and says whether it has that prefix: 1, 0, -1 with *e. */
 int cursor_seek(struct store *s, MDB_cursor *c, struct str prefix, struct str *key, struct str *val,
 		struct err *e);
@@ -102,7 +114,7 @@ int cursor_next(struct store *s, MDB_cursor *c, struct str prefix, struct str *k
  */
 typedef bool table_fn(void *ctx, struct str key, struct str val, struct err *e);
 /* fn returns false to stop; when it has filled e->kind the walk fails. */
-int table_each(struct store *s, MDB_dbi dbi, table_fn *fn, void *ctx, struct err *e);
+int table_each(struct store *s, struct lane *lane, MDB_dbi dbi, table_fn *fn, void *ctx, struct err *e);
 
 /* Fills e from an LMDB code: "state DIRECTORY: what: reason; what to do". Returns -1. */
 int store_err(const struct store *s, struct err *e, int rc, const char *what);

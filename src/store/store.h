@@ -1,5 +1,6 @@
 /*
- * store: the LMDB environment. Each table has its own file (profile.c,
+ * store: two LMDB environments in one directory, one for what is known of
+ * recipients and one for decisions and caps. Each table has its own file (profile.c,
  * suppression.c, consent.c, cap.c, decision.c …) and speaks in the terms below; no
  * MDB_txn leaves src/store. State at rest holds no plain address: keys are
  * recipient keys; what is personal is sealed by the caller before it comes here.
@@ -41,7 +42,7 @@ struct store;
 
 struct store_options {
 	const char *directory;
-	int64_t map_size;    /* bytes, 0: 16 GiB */
+	int64_t map_size;    /* bytes that each of the two files may have, 0: 16 GiB */
 	int64_t max_readers; /* 0: 1024 */
 	bool read_only;	     /* refuses to create */
 	bool create;	     /* make directory (0700) and schema when absent */
@@ -150,7 +151,7 @@ int store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16],
 int store_cap_count(struct store *s, const struct cap_request *c, int64_t now_ms, int64_t *used,
 		    int64_t *oldest_ms, struct err *e);
 
-/* ---- everything about one recipient, in one read transaction ---- */
+/* ---- everything about one recipient ---- */
 struct store_view_request {
 	const uint8_t *rk, *dk; /* recipient and domain key; dk may be NULL */
 	const uint8_t *idem;	/* to see whether a reservation of this copy exists; may be NULL */
@@ -180,7 +181,8 @@ int store_decision_each(struct store *s, const uint8_t rk[16],
 			void *ctx, struct err *e);
 
 struct store_stats {
-	int64_t profiles, suppressions, consents, places, decisions, map_used, map_size;
+	int64_t profiles, suppressions, consents, places, decisions, map_used,
+	    map_size;		   /* of the fuller of the two files */
 	int64_t commits, requests; /* of this process: transactions on disk, and the calls they served */
 };
 int store_stats(struct store *s, struct store_stats *out, struct err *e);

@@ -49,7 +49,7 @@ store_suppression_put(struct store *s, const uint8_t key[16], const struct suppr
 	buf_adds(&k, r->category);
 	suppression_encode(r, &record);
 	struct change c = { buf_str(&k), buf_str(&record), false };
-	int res = store_submit(s, op_put, &c, e);
+	int res = store_submit(s, &s->records, op_put, &c, e);
 	buf_free(&k);
 	buf_free(&record);
 	return res;
@@ -64,7 +64,7 @@ store_suppression_remove(struct store *s, const uint8_t key[16], struct str cate
 	buf_add(&k, key, STORE_KEY_LEN);
 	buf_adds(&k, category);
 	struct change c = { .key = buf_str(&k) };
-	int r = store_submit(s, op_remove, &c, e);
+	int r = store_submit(s, &s->records, op_remove, &c, e);
 	buf_free(&k);
 	return r != 0 ? -1 : c.found;
 }
@@ -94,5 +94,5 @@ store_suppression_each(struct store *s,
 		       void *ctx, struct err *e)
 {
 	struct each_suppression w = { s, fn, ctx };
-	return table_each(s, s->suppression, each_suppression, &w, e);
+	return table_each(s, &s->records, s->suppression, each_suppression, &w, e);
 }

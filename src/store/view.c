@@ -1,6 +1,6 @@
 /*
- * view: all that one message needs to know of its recipient, in one read
- * transaction, so that its parts fit together.
+ * view: all that one message needs to know of its recipient: one read
+ * transaction of each environment. What caps say is a hint; store_reserve decides.
  */
 #include "store/store-private.h"
 
@@ -150,23 +150,42 @@ view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq
 	return 0;
 }
 
-int
-store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
-	   struct err *e)
+static int
+view_records(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
+	     struct err *e)
 {
 	MDB_txn *txn;
-	*out = (struct store_view){ 0 };
-	if (read_begin(s, &txn, e) != 0)
+	if (read_begin(s, &s->records, &txn, e) != 0)
 		return -1;
 	int r = view_profile(s, txn, rq->rk, a, out, e);
 	if (r == 0)
 		r = view_consents(s, txn, rq->rk, a, out, e);
 	if (r == 0)
 		r = view_suppressions(s, txn, rq->rk, rq->dk, a, out, e);
-	if (r == 0)
-		r = view_caps(s, txn, rq, a, out, e);
+	read_end(s, &s->records, txn);
+	return r;
+}
+
+static int
+view_books(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
+	   struct err *e)
+{
+	MDB_txn *txn;
+	if (rq->ncaps == 0 && !rq->idem)
+		return 0;
+	if (read_begin(s, &s->books, &txn, e) != 0)
+		return -1;
+	int r = view_caps(s, txn, rq, a, out, e);
 	if (r == 0)
 		r = view_reserved(s, txn, rq, out, e);
-	read_end(s, txn);
+	read_end(s, &s->books, txn);
 	return r;
+}
+
+int
+store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
+	   struct err *e)
+{
+	*out = (struct store_view){ 0 };
+	return view_records(s, rq, a, out, e) == 0 && view_books(s, rq, a, out, e) == 0 ? 0 : -1;
 }

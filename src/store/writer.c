@@ -4,7 +4,7 @@
  * LMDB has one writer at a time and a commit costs two disk flushes, so the
  * writes of many sessions are committed together. There is no writer thread:
  * the thread that finds nobody committing becomes the leader, takes all that
- * waits (its own request first), runs it in one transaction, commits, wakes the
+ * waits for the same environment (its own request first), runs it in one transaction, commits, wakes the
  * others, and hands leadership to the first request that came meanwhile. A lone
  * session so pays no thread switch, and many share one commit.
  * (Measured against a dedicated thread: see tests/bench/bench-store.c.)
@@ -87,10 +87,10 @@ txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool 
 /* ---- transactions ---- */
 
 static int
-txn_open(struct store *s, struct store_txn *t)
+txn_open(struct store *s, struct lane *lane, struct store_txn *t)
 {
-	*t = (struct store_txn){ .s = s };
-	return mdb_txn_begin(s->env, NULL, 0, &t->txn);
+	*t = (struct store_txn){ .s = s, .lane = lane };
+	return mdb_txn_begin(lane->env, NULL, 0, &t->txn);
 }
 
 /* The sums live beside the tables' roots, on a page that every commit rewrites anyway. */
@@ -103,13 +103,13 @@ total_add(struct store_txn *t, struct str name, int64_t delta)
 	uint8_t rec[COUNT_RECORD_LEN];
 	if (delta == 0)
 		return OP_OK;
-	if (txn_get(t, t->s->main, name, &v, &found) == OP_DB)
+	if (txn_get(t, t->lane->main, name, &v, &found) == OP_DB)
 		return OP_DB;
 	if (found && count_decode(v, &n) != 0)
 		n = 0; /* a statistic only */
 	n += delta;
 	count_encode(n < 0 ? 0 : n, rec);
-	return txn_put(t, t->s->main, name, str_of_key(rec, sizeof rec));
+	return txn_put(t, t->lane->main, name, str_of_key(rec, sizeof rec));
 }
 
 static enum op_result
@@ -137,19 +137,19 @@ txn_close(struct store_txn *t, bool commit)
 }
 
 static void
-count_commit(struct store *s, bool committed, int64_t requests)
+count_commit(struct lane *lane, bool committed, int64_t requests)
 {
-	pthread_mutex_lock(&s->lock);
-	s->commits += committed;
-	s->requests += requests;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&lane->lock);
+	lane->commits += committed;
+	lane->requests += requests;
+	pthread_mutex_unlock(&lane->lock);
 }
 
 static void
-run_alone(struct store *s, struct request *r)
+run_alone(struct store *s, struct lane *lane, struct request *r)
 {
 	struct store_txn t;
-	int rc = txn_open(s, &t);
+	int rc = txn_open(s, lane, &t);
 	if (rc != 0) {
 		r->result = store_err(s, r->e, rc, "cannot begin a transaction");
 		return;
@@ -164,15 +164,15 @@ run_alone(struct store *s, struct request *r)
 	r->result = res == OP_OK && rc == 0 ? 0 : -1;
 	if (res != OP_FAIL && rc != 0)
 		store_err(s, r->e, rc, "cannot write");
-	count_commit(s, dirty && r->result == 0, 1);
+	count_commit(lane, dirty && r->result == 0, 1);
 }
 
 /* Runs all of the list in one transaction; -1 when it must be run one by one (nothing was kept). */
 static int
-run_group(struct store *s, struct request *list, int64_t n)
+run_group(struct store *s, struct lane *lane, struct request *list, int64_t n)
 {
 	struct store_txn t;
-	if (txn_open(s, &t) != 0)
+	if (txn_open(s, lane, &t) != 0)
 		return -1;
 	for (struct request *r = list; r; r = r->next) {
 		enum op_result res = r->op(&t, r->arg, r->e);
@@ -185,7 +185,7 @@ run_group(struct store *s, struct request *list, int64_t n)
 	bool dirty = t.dirty;
 	if (txn_close(&t, true) != 0)
 		return -1;
-	count_commit(s, dirty, n);
+	count_commit(lane, dirty, n);
 	return 0;
 }
 
@@ -193,9 +193,9 @@ run_group(struct store *s, struct request *list, int64_t n)
 
 /* Takes up to GROUP_MAX requests off the queue. Called with the lock held. */
 static struct request *
-queue_take(struct store *s, int64_t *n)
+queue_take(struct lane *lane, int64_t *n)
 {
-	struct request *first = s->head, *last = NULL;
+	struct request *first = lane->head, *last = NULL;
 	*n = 0;
 	for (struct request *r = first; r && *n < GROUP_MAX; r = r->next) {
 		last = r;
@@ -203,31 +203,31 @@ queue_take(struct store *s, int64_t *n)
 	}
 	if (!last)
 		return NULL;
-	s->head = last->next;
+	lane->head = last->next;
 	last->next = NULL;
-	if (!s->head)
-		s->tail = &s->head;
+	if (!lane->head)
+		lane->tail = &lane->head;
 	return first;
 }
 
 /* Commits one group, of which mine is the first; then hands leadership on. */
 static void
-lead(struct store *s, struct request *mine)
+lead(struct store *s, struct lane *lane, struct request *mine)
 {
 	int64_t n;
-	pthread_mutex_lock(&s->lock);
-	struct request *list = queue_take(s, &n);
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&lane->lock);
+	struct request *list = queue_take(lane, &n);
+	pthread_mutex_unlock(&lane->lock);
 
-	if (n == 1 || run_group(s, list, n) != 0)
+	if (n == 1 || run_group(s, lane, list, n) != 0)
 		for (struct request *r = list; r; r = r->next)
-			run_alone(s, r);
+			run_alone(s, lane, r);
 
-	pthread_mutex_lock(&s->lock);
-	struct request *heir = s->head;
+	pthread_mutex_lock(&lane->lock);
+	struct request *heir = lane->head;
 	if (!heir)
-		s->leading = false;
-	pthread_mutex_unlock(&s->lock);
+		lane->leading = false;
+	pthread_mutex_unlock(&lane->lock);
 	/* The next commit can begin while the others are being woken. */
 	if (heir) {
 		heir->lead = true;
@@ -249,21 +249,21 @@ wait_woken(struct request *r)
 }
 
 static int
-submit_grouped(struct store *s, struct request *r)
+submit_grouped(struct store *s, struct lane *lane, struct request *r)
 {
 	sem_init(&r->wake, 0, 0);
-	pthread_mutex_lock(&s->lock);
-	*s->tail = r;
-	s->tail = &r->next;
-	bool leader = !s->leading;
-	s->leading = true;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&lane->lock);
+	*lane->tail = r;
+	lane->tail = &r->next;
+	bool leader = !lane->leading;
+	lane->leading = true;
+	pthread_mutex_unlock(&lane->lock);
 	if (!leader) {
 		wait_woken(r);
 		leader = r->lead;
 	}
 	if (leader)
-		lead(s, r);
+		lead(s, lane, r);
 	sem_destroy(&r->wake);
 	return r->result;
 }
@@ -274,30 +274,35 @@ in_my_batch(struct store *s)
 	return s->in_batch && pthread_equal(s->batch_owner, pthread_self());
 }
 
+/* The batch's transaction of a lane; begun with the first write. */
 static int
-submit_batched(struct store *s, struct request *r)
+submit_batched(struct store *s, struct lane *lane, struct request *r)
 {
-	struct store_txn *t = &s->batch;
+	struct store_txn *t = &lane->batch;
+	if (!t->txn && t->rc == 0) {
+		int rc = txn_open(s, lane, t);
+		t->rc = rc;
+	}
 	if (t->rc != 0)
 		return store_err(s, r->e, t->rc, "this batch has failed");
 	enum op_result res = r->op(t, r->arg, r->e);
 	if (res == OP_DB)
 		return store_err(s, r->e, t->rc, "cannot write");
-	s->requests++;
+	count_commit(lane, false, 1);
 	return res == OP_OK ? 0 : -1;
 }
 
 int
-store_submit(struct store *s, store_op *op, void *arg, struct err *e)
+store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, struct err *e)
 {
 	struct request r = { .op = op, .arg = arg, .e = e };
 	if (s->read_only)
 		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
 	if (in_my_batch(s))
-		return submit_batched(s, &r);
+		return submit_batched(s, lane, &r);
 	if (s->grouping)
-		return submit_grouped(s, &r);
-	run_alone(s, &r);
+		return submit_grouped(s, lane, &r);
+	run_alone(s, lane, &r);
 	return r.result;
 }
 
@@ -319,50 +324,60 @@ store_batch_begin(struct store *s, struct err *e)
 		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
 	if (s->in_batch)
 		return err_set(e, ERR_BUG, "state %s: a batch is open already", s->directory);
-	int rc = txn_open(s, &s->batch);
-	if (rc != 0)
-		return store_err(s, e, rc, "cannot begin a batch");
+	s->records.batch = s->books.batch = (struct store_txn){ 0 };
 	s->batch_owner = pthread_self();
 	s->in_batch = true;
 	return 0;
 }
 
+/* 0 or LMDB's code. */
+static int
+batch_close(struct lane *lane, bool commit)
+{
+	struct store_txn *t = &lane->batch;
+	int failed = t->rc;
+	bool dirty = t->dirty;
+	if (!t->txn)
+		return failed;
+	int rc = txn_close(t, commit && failed == 0);
+	if (commit && failed == 0 && rc == 0)
+		count_commit(lane, dirty, 0);
+	return failed != 0 ? failed : rc;
+}
+
 int
 store_batch_end(struct store *s, bool commit, struct err *e)
 {
-	struct store_txn *t = &s->batch;
 	if (!in_my_batch(s))
 		return err_set(e, ERR_BUG, "state %s: no batch is open", s->directory);
 	s->in_batch = false;
-	int failed = t->rc;
-	bool dirty = t->dirty;
-	int rc = txn_close(t, commit && failed == 0);
-	if (!commit)
-		return 0;
-	if (failed != 0 || rc != 0)
-		return store_err(s, e, failed != 0 ? failed : rc, "the batch was not kept");
-	count_commit(s, dirty, 0);
+	/* Neither lane of a failed batch is kept. */
+	bool sound = s->records.batch.rc == 0 && s->books.batch.rc == 0;
+	int rc = batch_close(&s->records, commit && sound);
+	int rc2 = batch_close(&s->books, commit && sound && rc == 0);
+	if (commit && (rc != 0 || rc2 != 0))
+		return store_err(s, e, rc != 0 ? rc : rc2, "the batch was not kept");
 	return 0;
 }
 
 /* ---- reading ---- */
 
 int
-read_begin(struct store *s, MDB_txn **txn, struct err *e)
+read_begin(struct store *s, struct lane *lane, MDB_txn **txn, struct err *e)
 {
-	if (in_my_batch(s)) {
-		if (s->batch.rc != 0)
-			return store_err(s, e, s->batch.rc, "this batch has failed");
-		*txn = s->batch.txn;
+	if (in_my_batch(s) && lane->batch.rc != 0)
+		return store_err(s, e, lane->batch.rc, "this batch has failed");
+	if (in_my_batch(s) && lane->batch.txn) {
+		*txn = lane->batch.txn;
 		return 0;
 	}
-	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
+	int rc = mdb_txn_begin(lane->env, NULL, MDB_RDONLY, txn);
 	return rc == 0 ? 0 : store_err(s, e, rc, "cannot begin reading");
 }
 
 void
-read_end(struct store *s, MDB_txn *txn)
+read_end(struct store *s, struct lane *lane, MDB_txn *txn)
 {
-	if (!(s->in_batch && txn == s->batch.txn))
+	if (!(in_my_batch(s) && txn == lane->batch.txn))
 		mdb_txn_abort(txn);
 }

@@ -20,6 +20,7 @@
 #define KEEP (28 * DAY)
 #define WEEKS 4
 #define DOMAINS 1000
+#define FILL_BATCH 64 /* as a busy daemon groups */
 
 struct bench {
 	struct store *s;
@@ -76,7 +77,7 @@ fill(struct store *s, size_t caps, int64_t recipients)
 		int64_t week = i / recipients, now = NOW - (WEEKS - week) * 7 * DAY + i % recipients;
 		if (reserve(s, a, caps, (uint64_t)(i % recipients), (uint64_t)i, now - DAY) != 0)
 			exit(1);
-		if (i % 1000 == 999) {
+		if (i % FILL_BATCH == FILL_BATCH - 1) {
 			store_batch_end(s, true, NULL);
 			store_batch_begin(s, NULL);
 		}

@@ -135,7 +135,7 @@ test_profile_and_modes(void **state)
 	assert_true(str_eq(got, STR("sealed again")));
 	assert_int_equal(store_profile_put(f->s, rk, str_make("", STORE_MAX_PROFILE + 1), &f->e), -1);
 	assert_int_equal(f->e.kind, ERR_LIMIT);
-	snprintf(path, sizeof path, "%s/data.mdb", f->dir);
+	snprintf(path, sizeof path, "%s/records.mdb", f->dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	reopen(f, 0);
@@ -178,7 +178,7 @@ op_other_schema(struct store_txn *t, void *arg, struct err *e)
 	(void)arg;
 	(void)e;
 	count_encode(STORE_SCHEMA_VERSION + 1, rec);
-	return txn_put(t, t->s->main, STR("schema"), str_of_key(rec, sizeof rec));
+	return txn_put(t, t->lane->main, STR("schema"), str_of_key(rec, sizeof rec));
 }
 
 static void
@@ -186,7 +186,7 @@ test_schema_version(void **state)
 {
 	struct fixture *f = *state;
 	struct store_options o = { .directory = f->dir, .create = true };
-	assert_int_equal(store_submit(f->s, op_other_schema, NULL, &f->e), 0);
+	assert_int_equal(store_submit(f->s, &f->s->books, op_other_schema, NULL, &f->e), 0);
 	store_close(&f->s);
 	assert_null(store_open(&o, &f->e));
 	assert_int_equal(f->e.kind, ERR_CONFIG);
@@ -581,6 +581,7 @@ test_map_full(void **state)
 }
 
 struct raw {
+	struct lane *lane;
 	MDB_dbi dbi;
 	struct str key, val;
 };
@@ -606,8 +607,8 @@ test_damaged_records(void **state)
 	key_make(id, "cap", 1);
 	key_make(idem, "idem", 1);
 	memcpy(c.id, id, 16);
-	struct raw p = { f->s->profile, str_of_key(rk, 16), STR("\x09junk") };
-	assert_int_equal(store_submit(f->s, op_raw, &p, &f->e), 0);
+	struct raw p = { &f->s->records, f->s->profile, str_of_key(rk, 16), STR("\x09junk") };
+	assert_int_equal(store_submit(f->s, p.lane, op_raw, &p, &f->e), 0);
 	assert_int_equal(store_profile_get(f->s, rk, f->a, &got, &f->e), -1);
 	assert_int_equal(f->e.kind, ERR_CORRUPT);
 	struct store_view_request rq = { rk, NULL, idem, &c, 1, NOW };
@@ -615,8 +616,8 @@ test_damaged_records(void **state)
 	assert_int_equal(f->e.kind, ERR_CORRUPT);
 	assert_int_equal(store_profile_put(f->s, rk, STR("fine"), &f->e), 0);
 
-	struct raw counter = { f->s->ledger, str_of_key(id, 16), STR("short") };
-	assert_int_equal(store_submit(f->s, op_raw, &counter, &f->e), 0);
+	struct raw counter = { &f->s->books, f->s->ledger, str_of_key(id, 16), STR("short") };
+	assert_int_equal(store_submit(f->s, counter.lane, op_raw, &counter, &f->e), 0);
 	struct reserve_request r = { .now_ms = NOW, .caps = &c, .ncaps = 1, .decision_keep_ms = DAY };
 	memcpy(r.rk, rk, 16);
 	memcpy(r.idem, idem, 16);
@@ -624,8 +625,8 @@ test_damaged_records(void **state)
 	assert_int_equal(f->e.kind, ERR_CORRUPT);
 
 	decision_key(lkey, rk, idem);
-	struct raw d = { f->s->ledger, str_of_key(lkey, 32), STR("\x01tooshort") };
-	assert_int_equal(store_submit(f->s, op_raw, &d, &f->e), 0);
+	struct raw d = { &f->s->books, f->s->ledger, str_of_key(lkey, 32), STR("\x01tooshort") };
+	assert_int_equal(store_submit(f->s, d.lane, op_raw, &d, &f->e), 0);
 	assert_int_equal(store_release(f->s, rk, idem, &f->e), -1);
 	assert_int_equal(f->e.kind, ERR_CORRUPT);
 	struct seen w = { 0 };
