@@ -184,7 +184,7 @@ C_FILES  = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 lint: deps-lint
 	@contrib/check-tree
 	clang-format --dry-run -Werror $(C_FILES)
-	shellcheck $(shell git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' 2>/dev/null)
+	shellcheck -x $(shell git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' 2>/dev/null)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 \
 	    --suppress=missingIncludeSystem -Isrc -Iinclude src plugins
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
