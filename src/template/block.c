@@ -117,7 +117,7 @@ run_list(struct render *r, uint32_t i, const struct part *p, const struct value 
 
 /* One entry of a map; the root's layers hide the lower ones' entries of the same name. */
 static const struct value *
-map_entry(const struct render *r, const struct value *map, size_t k, struct str *key)
+map_entry(struct render *r, const struct value *map, size_t k, struct str *key)
 {
 	const struct value *v;
 	if (map != &r->root) {
@@ -135,7 +135,7 @@ map_entry(const struct render *r, const struct value *map, size_t k, struct str 
 			if (value_map_get(r->env->layers[above], *key))
 				return NULL;
 		}
-		return v;
+		return render_member(r, map, *key);
 	}
 	return NULL;
 }

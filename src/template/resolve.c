@@ -75,15 +75,28 @@ utf8_length(struct str s)
 	return n;
 }
 
+static bool
+says_nothing(const struct value *v)
+{
+	return v->type == VALUE_NULL || (v->type == VALUE_STRING && v->s.n == 0);
+}
+
+/*
+ * A null or "" in one layer does not hide a value below it: an empty cell of an
+ * import must not switch a campaign's default off.
+ */
 static const struct value *
 root_member(const struct render *r, struct str name)
 {
+	const struct value *first = NULL;
 	for (size_t i = 0; i < r->env->nlayers; i++) {
 		const struct value *v = value_map_get(r->env->layers[i], name);
-		if (v)
+		if (v && !says_nothing(v))
 			return v;
+		if (!first)
+			first = v;
 	}
-	return NULL;
+	return first;
 }
 
 const struct value *

@@ -136,7 +136,7 @@ enum tpl_missing { TPL_MISSING_EMPTY, TPL_MISSING_ERROR };
 struct tpl_env {
 	const struct value *const
 	    *layers; /* maps, highest precedence first; together they are the root context: the first
-			layer that has a key answers, even with null */
+			layer that has a key with more than null or "" answers */
 	size_t nlayers;
 	const struct value *root; /* when not NULL: the root context as is (any type), layers ignored */
 	const struct value

@@ -148,7 +148,7 @@ test_layers(void **state)
 	struct tpl *t = tpl_compile(f->arena, source, &f->options, &f->te);
 	assert_non_null(t);
 	assert_int_equal(tpl_render_buf(t, &env, &f->out, f->scratch, &f->te), 0);
-	assert_string_equal(f->out.p, "133 a1nb3. spring35");
+	assert_string_equal(f->out.p, "1343 a1n4b3. spring35");
 }
 
 static void
