@@ -47,7 +47,7 @@ static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
 	struct session *s = session_of(ctx);
-	tx_begin(s, ctx, argv);
+	s->refused = !tx_begin(s, ctx, argv);
 	return quiet(s, SMFIP_NR_MAIL);
 }
 
@@ -56,6 +56,8 @@ on_rcpt(SMFICTX *ctx, char **argv)
 {
 	struct session *s = session_of(ctx);
 	struct tx *tx = &s->tx;
+	if (s->refused)
+		return reply(ctx, "451", "4.3.2", "shutting down, try again later");
 	if (!tx->open)
 		return SMFIS_CONTINUE;
 	if (tx->campaign != NULL && tx->nrecipients > 0)

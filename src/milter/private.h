@@ -33,6 +33,7 @@ struct session {
 	struct str daemon_name, daemon_port;
 	struct arena *arena;
 	bool authenticated;
+	bool refused; /* the service stops: this MAIL opened no transaction */
 	struct tx tx;
 };
 
@@ -47,7 +48,8 @@ struct milter_service {
 	struct store *store;
 	atomic_long running;  /* open transactions */
 	atomic_long sessions;
-	atomic_bool stopping;
+	atomic_bool stopping; /* no transaction begins any more */
+	atomic_bool ended;    /* libmilter's main loop is over */
 };
 extern struct milter_service milter_service;
 
@@ -60,7 +62,8 @@ void session_client(struct session *s, const void *sockaddr);
 /* True when this session may name campaigns. */
 bool session_trusted(const struct session *s, const struct conf *c);
 
-void tx_begin(struct session *s, SMFICTX *ctx, char **argv);
+/* False when the service stops: the transaction is not opened. */
+bool tx_begin(struct session *s, SMFICTX *ctx, char **argv);
 /* Frees what the transaction holds; idempotent (a dropped client gives two aborts). */
 void tx_reset(struct tx *tx);
 /* False when the message has grown past its bound; then nothing more is kept. */

@@ -1,9 +1,15 @@
 /*
  * service: start, reload, drain.
  *
- * libmilter's own thread takes SIGHUP, SIGTERM (stop) and SIGINT (abort);
- * SIGUSR1 reloads and is waited for by a thread of ours. smfi_main returns
- * without joining its threads, so transactions are counted and waited for
+ * SIGUSR1 reloads; a thread of ours waits for it. SIGTERM, SIGHUP and SIGINT
+ * stop: no transaction begins any more, those under way are waited for, then
+ * libmilter is stopped. libmilter has a thread that waits for the same three
+ * and stops at once, and with Debian's worker pool that means that open
+ * transactions hear nothing more. Linux hands a signal to the main thread when
+ * that waits for it too, so the main thread waits, and libmilter runs in
+ * another; a second signal then finds libmilter's thread and stops at once.
+ *
+ * smfi_main returns without joining its threads, so transactions are counted
  * before the store is closed.
  */
 #include "milter/private.h"
@@ -13,7 +19,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -91,13 +99,19 @@ reload_thread(void *arg)
 	return NULL;
 }
 
+/* NULL for a TCP socket. */
+static const char *
+unix_path(const char *socket_name)
+{
+	struct str s = str_of(socket_name);
+	return str_starts(s, STR("unix:")) ? socket_name + 5 : str_starts(s, STR("local:")) ? socket_name + 6 : NULL;
+}
+
 /* The MTA's user must be able to connect: mode and group as configured. 0 or an exit code. */
 static int
 socket_open(const struct conf_milter *m)
 {
-	const char *path = str_starts(str_of(m->socket), STR("unix:")) ? m->socket + 5
-			   : str_starts(str_of(m->socket), STR("local:")) ? m->socket + 6
-								     : NULL;
+	const char *path = unix_path(m->socket);
 	mode_t old = umask(0177);
 	int rc = smfi_setconn((char *)(uintptr_t)m->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
 	umask(old);
@@ -127,7 +141,7 @@ static bool
 drain(int64_t timeout_ms)
 {
 	int64_t end = clock_mono_us() + timeout_ms * 1000;
-	while (atomic_load(&milter_service.running) > 0 && clock_mono_us() < end)
+	while (atomic_load(&milter_service.running) > 0 && !atomic_load(&milter_service.ended) && clock_mono_us() < end)
 		usleep(10000);
 	return atomic_load(&milter_service.running) == 0;
 }
@@ -177,20 +191,63 @@ reload_start(void)
 	return 0;
 }
 
-static void
-serve(const struct conf_milter *m)
+static void *
+milter_thread(void *main_thread)
 {
-	log_info("ready on %s", m->socket);
-	sd_notify(0, "READY=1");
 	if (smfi_main() != MI_SUCCESS)
 		log_error("libmilter stopped with an error");
+	atomic_store(&milter_service.ended, true);
+	/* When that was not our doing, the main thread still waits for a signal. */
+	pthread_kill(*(pthread_t *)main_thread, SIGTERM);
+	return NULL;
+}
+
+/* libmilter looks every five seconds whether it shall stop, or when somebody connects. */
+static void
+listener_wake(const char *socket_name)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *path = unix_path(socket_name);
+	if (path == NULL || strlen(path) >= sizeof(sa.sun_path))
+		return;
+	strcpy(sa.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	(void)!connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	close(fd);
+}
+
+/* 0 or an exit code. */
+static int
+serve(const struct conf_milter *m)
+{
+	pthread_t self = pthread_self(), thread;
+	sigset_t stop;
+	int sig;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGHUP);
+	sigaddset(&stop, SIGINT);
+	if (pthread_create(&thread, NULL, milter_thread, &self) != 0) {
+		log_error("cannot start a thread: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	log_info("ready on %s", m->socket);
+	sd_notify(0, "READY=1");
+	sigwait(&stop, &sig);
 	sd_notify(0, "STOPPING=1");
+	atomic_store(&milter_service.stopping, true);
 	log_info("stopping: %ld transactions run", atomic_load(&milter_service.running));
 	if (!drain(m->drain_timeout_ms))
 		log_warn("stopping: %ld transactions did not end in time; their senders will try again",
 		    atomic_load(&milter_service.running));
-	if (str_starts(str_of(m->socket), STR("unix:")))
-		unlink(m->socket + 5);
+	smfi_stop();
+	listener_wake(m->socket);
+	pthread_join(thread, NULL);
+	if (unix_path(m->socket) != NULL)
+		unlink(unix_path(m->socket));
+	return 0;
 }
 
 int
@@ -211,7 +268,7 @@ milter_serve(const struct milter_options *o)
 	/* Kept: a reload may free the epoch that these settings came from. */
 	struct epoch *first = epoch_ref(milter_service.epoch);
 	if ((rc = reload_start()) == 0 && (rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0)
-		serve(&c->milter);
+		rc = serve(&c->milter);
 	atomic_store(&milter_service.stopping, true);
 	/*
 	 * Threads of libmilter that outlived the drain may still hold an epoch and the store; only a quiet process is

@@ -70,13 +70,18 @@ macro(SMFICTX *ctx, char *name)
 	return str_of(smfi_getsymval(ctx, name));
 }
 
-void
+bool
 tx_begin(struct session *s, SMFICTX *ctx, char **argv)
 {
 	struct tx *tx = &s->tx;
 	char auth[] = "{auth_authen}";
 	tx_reset(tx);
+	/* Counted before looking: who stops us looks at the count after saying so. */
 	atomic_fetch_add(&milter_service.running, 1);
+	if (atomic_load(&milter_service.stopping)) {
+		atomic_fetch_sub(&milter_service.running, 1);
+		return false;
+	}
 	tx->open = true;
 	tx->epoch = service_epoch();
 	tx->arena = arena_new(1024);
@@ -84,6 +89,7 @@ tx_begin(struct session *s, SMFICTX *ctx, char **argv)
 	s->authenticated = macro(ctx, auth).n > 0;
 	tx->campaign = tx_match_envelope(s, tx);
 	tx->by_envelope = tx->campaign != NULL;
+	return true;
 }
 
 void
