@@ -202,7 +202,14 @@ milter_thread(void *main_thread)
 	return NULL;
 }
 
-/* libmilter looks every five seconds whether it shall stop, or when somebody connects. */
+static void *
+stop_thread(void *arg)
+{
+	(void)arg;
+	smfi_stop();
+	return NULL;
+}
+
 static void
 listener_wake(const char *socket_name)
 {
@@ -216,6 +223,26 @@ listener_wake(const char *socket_name)
 		return;
 	(void)!connect(fd, (struct sockaddr *)&sa, sizeof(sa));
 	close(fd);
+}
+
+/*
+ * libmilter looks every five seconds whether it shall stop, or when somebody connects; smfi_stop itself waits for
+ * that, hence the threads. A TCP listener takes its five seconds.
+ */
+static void
+libmilter_stop(pthread_t main_loop, const char *socket_name)
+{
+	pthread_t stop;
+	bool started = pthread_create(&stop, NULL, stop_thread, NULL) == 0;
+	if (!started)
+		smfi_stop();
+	while (!atomic_load(&milter_service.ended)) {
+		usleep(10000);
+		listener_wake(socket_name);
+	}
+	if (started)
+		pthread_join(stop, NULL);
+	pthread_join(main_loop, NULL);
 }
 
 /* 0 or an exit code. */
@@ -242,9 +269,7 @@ serve(const struct conf_milter *m)
 	if (!drain(m->drain_timeout_ms))
 		log_warn("stopping: %ld transactions did not end in time; their senders will try again",
 		    atomic_load(&milter_service.running));
-	smfi_stop();
-	listener_wake(m->socket);
-	pthread_join(thread, NULL);
+	libmilter_stop(thread, m->socket);
 	if (unix_path(m->socket) != NULL)
 		unlink(unix_path(m->socket));
 	return 0;
