@@ -149,6 +149,8 @@ static int
 column_parse(struct rows *r, struct str cell, struct column *c, struct err *e)
 {
 	struct str name = str_trim(cell), type = STR("");
+	if (rows_text_check(cell, e) != 0)
+		return err_prefix(e, "header");
 	for (size_t i = name.n; i > 0; i--)
 		if (name.p[i - 1] == ':') {
 			type = str_sub(name, i, name.n);
@@ -201,8 +203,6 @@ csv_header(struct rows *r, struct err *e)
 	default:
 		return err_prefix(e, "header");
 	}
-	if (rows_text_check(buf_str(&r->text), e) != 0)
-		return err_prefix(e, "header");
 	r->columns = ARENA_ARRAY(r->arena, struct column, r->ncells);
 	r->address = r->ncells;
 	for (size_t i = 0; i < r->ncells; i++) {
@@ -227,8 +227,10 @@ static int
 row_fill(struct rows *r, struct arena *a, struct row *out, struct err *e)
 {
 	struct value *map = value_map_new(a);
-	if (rows_text_check(buf_str(&r->text), e) != 0)
-		return -1;
+	/* Cell by cell: halves of a character in two cells are none. */
+	for (size_t i = 0; i < r->ncells; i++)
+		if (rows_text_check(csv_cell(r, i), e) != 0)
+			return -1;
 	if (r->ncells != r->ncolumns)
 		return err_set(e, ERR_INPUT, "it has %zu columns, the header %zu", r->ncells, r->ncolumns);
 	out->address = arena_str(a, str_trim(csv_cell(r, r->address)));

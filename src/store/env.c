@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,30 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 	return rc != 0 ? rc : mdb_dbi_open(txn, "suppression", flags, &s->suppression);
 }
 
+/* A new file survives a power cut only when its name does too. */
+static int
+directory_sync(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int
+names_sync(const char *directory)
+{
+	char parent[PATH_MAX];
+	int rc = directory_sync(directory);
+	if (snprintf(parent, sizeof parent, "%s/..", directory) >= (int)sizeof parent)
+		return rc;
+	/* Without the right to read the parent that is the administrator's business. */
+	if (rc == 0 && (rc = directory_sync(parent)) == EACCES)
+		rc = 0;
+	return rc;
+}
+
 static int
 schema_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
@@ -214,9 +239,11 @@ schema_open(struct store *s, struct lane *lane, const struct store_options *o, s
 	if (rc != 0)
 		goto failed;
 	rc = mdb_txn_commit(txn);
+	txn = NULL;
+	if (rc == 0 && fresh)
+		rc = names_sync(s->directory);
 	if (rc == 0)
 		return 0;
-	txn = NULL;
 failed:
 	if (txn)
 		mdb_txn_abort(txn);

@@ -4,10 +4,11 @@
  * LMDB has one writer at a time and a commit costs two disk flushes, so the
  * writes of many sessions are committed together. There is no writer thread:
  * the thread that finds nobody committing becomes the leader, takes all that
- * waits for the same environment (its own request first), runs it in one transaction, commits, wakes the
- * others, and hands leadership to the first request that came meanwhile. A lone
- * session so pays no thread switch, and many share one commit.
- * (Measured against a dedicated thread: see tests/bench/bench-store.c.)
+ * waits for the same environment (its own request first), runs it in one
+ * transaction, commits, wakes the others, and hands leadership to the first
+ * request that came meanwhile. Against a dedicated thread (bench-store, two
+ * cores): 20 to 30 us less CPU and no thread switch for a lone session; 58
+ * requests a commit instead of 50 with 64 threads; no difference with four.
  *
  * Durability. mdb_txn_commit writes the changed pages to new places, never over
  * pages that the last commit refers to, waits for fdatasync, and only then
@@ -223,21 +224,23 @@ lead(struct store *s, struct lane *lane, struct request *mine)
 		for (struct request *r = list; r; r = r->next)
 			run_alone(s, lane, r);
 
+	/*
+	 * The others first: by the time the heir runs they may have come back with their next requests, and
+	 * share its commit. A request's memory is its caller's stack: not to be touched once it is woken.
+	 */
+	for (struct request *r = list, *next; r; r = next) {
+		next = r->next;
+		if (r != mine)
+			sem_post(&r->wake);
+	}
 	pthread_mutex_lock(&lane->lock);
 	struct request *heir = lane->head;
 	if (!heir)
 		lane->leading = false;
 	pthread_mutex_unlock(&lane->lock);
-	/* The next commit can begin while the others are being woken. */
 	if (heir) {
 		heir->lead = true;
 		sem_post(&heir->wake);
-	}
-	/* A request's memory is its caller's stack: not to be touched once it is woken. */
-	for (struct request *r = list, *next; r; r = next) {
-		next = r->next;
-		if (r != mine)
-			sem_post(&r->wake);
 	}
 }
 

@@ -157,6 +157,8 @@ test_csv_bad_rows(void **state)
 	    "2 ! there is text behind a closing quote\n3 c@b.c {\"n\":\"3\"}\n");
 	CSV("email,n\na@b.c,\xc3\nc@b.c,3\n",
 	    "2 ! it is not UTF-8 (convert the file: iconv -f … -t UTF-8)\n3 c@b.c {\"n\":\"3\"}\n");
+	CSV("email,n\na@b.c\xc3,\xa4\nc@b.c,3\n",
+	    "2 ! it is not UTF-8 (convert the file: iconv -f … -t UTF-8)\n3 c@b.c {\"n\":\"3\"}\n");
 	CSV("email,n\na@b.c,\0\nc@b.c,3\n", "2 ! it holds a NUL byte\n3 c@b.c {\"n\":\"3\"}\n");
 	/* Nothing inside an unclosed quote is taken for a row. */
 	CSV("email,n\na@b.c,\"x\nevil@b.c,3\n", "2 ! the quote that opens on line 2 is never closed\n");
