@@ -213,8 +213,8 @@ scan_comment(struct scan *s, const struct html_token *t)
 	if (from < t->data_end) {
 		place_upto(s, from, HTML_IN_COMMENT);
 		s->conditional = true;
-		html_run(s->src, from, t->data_end, s->opaque + s->next, s->nopaque - s->next, false,
-			 scan_token, s);
+		html_run(s->src, from, t->data_end, s->opaque ? s->opaque + s->next : NULL,
+			 s->nopaque - s->next, false, scan_token, s);
 		s->conditional = false;
 		place_upto(s, t->data_end, HTML_IN_TAG); /* in a tag that the comment's end cuts off */
 	}

@@ -57,8 +57,10 @@ explain_variable(void *ctx, struct str path, const struct value *v)
 	if (value_map_get(c->explain_vars, path) != NULL)
 		return;
 	struct value *one = value_map_new(a);
-	/* Copied: @index and lengths live no longer than the render. */
-	value_map_set(a, one, STR("value"), v ? value_copy(a, v) : &VALUE_NULL_V);
+	/* Copied: @index and lengths live no longer than the render. {{.}} at the top is all layers and no
+	 * map of its own. */
+	bool whole = v != NULL && v->type == VALUE_MAP && v->map == NULL;
+	value_map_set(a, one, STR("value"), v != NULL && !whole ? value_copy(a, v) : &VALUE_NULL_V);
 	value_map_set(a, one, STR("source"), value_string(a, variable_source(c, path, v)));
 	value_map_set(a, c->explain_vars, arena_str(a, path), one);
 }
