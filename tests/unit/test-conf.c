@@ -419,7 +419,7 @@ test_json(void **state)
 	char *json = print_with(conf_print_diff_json, c);
 	(void)state;
 	assert_non_null(strstr(json, "\"max_readers\": 99"));
-	assert_non_null(strstr(json, "\"window\": \"1w\""));
+	assert_non_null(strstr(json, "\"window\": \"7d\""));
 	assert_null(strstr(json, "directory"));
 	free(json);
 	conf_free(&c);
