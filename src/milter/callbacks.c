@@ -52,21 +52,26 @@ on_mail(SMFICTX *ctx, char **argv)
 }
 
 static sfsistat
+shutting_down(SMFICTX *ctx)
+{
+	return reply(ctx, "451", "4.3.2", "shutting down, try again later");
+}
+
+static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
 	struct session *s = session_of(ctx);
 	struct tx *tx = &s->tx;
-	if (s->refused)
-		return reply(ctx, "451", "4.3.2", "shutting down, try again later");
-	if (!tx->open)
-		return SMFIS_CONTINUE;
-	if (tx->campaign != NULL && tx->nrecipients > 0)
+	bool silent = (s->nr & SMFIP_NR_RCPT) != 0; /* then trouble is told later */
+	if (s->refused && !silent)
+		return shutting_down(ctx);
+	if (tx->open && tx->campaign != NULL && tx->nrecipients > 0 && !silent)
 		return reply(ctx, "452", "4.5.3",
 		    "campaign %s takes one recipient per transaction; send the others in further transactions",
 		    tx->campaign->name);
-	if (tx->nrecipients++ == 0)
+	if (tx->open && tx->nrecipients++ == 0)
 		tx->recipient = arena_str(tx->arena, str_of(argv[0]));
-	return SMFIS_CONTINUE;
+	return quiet(s, SMFIP_NR_RCPT);
 }
 
 /* LF folds become CRLF: the message is kept as it goes over the wire. */
@@ -100,6 +105,8 @@ on_end_of_header(SMFICTX *ctx)
 {
 	struct session *s = session_of(ctx);
 	struct tx *tx = &s->tx;
+	if (s->refused)
+		return shutting_down(ctx);
 	if (!tx->open)
 		return SMFIS_CONTINUE;
 	tx_match_header(s, tx);
