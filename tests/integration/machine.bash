@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154  # the test sets work, build, self and reads fail
 # A scratch machine for tests of what administrators do: a mount, network and process namespace whose /etc, /run, /var/lib,
 # /var/log and /var/spool are scratch copies, and a Postfix as Debian installs it in there. What `make install` installs
 # goes below DESTDIR, which is in PATH. Everything that runs in it ends with it.
