@@ -44,7 +44,7 @@ enum mail_role {
 	MAIL_ROLE_TEXT,	     /* text/plain, editable */
 	MAIL_ROLE_HTML,	     /* text/html, editable */
 	MAIL_ROLE_AMP,	     /* text/x-amp-html: editable only when the campaign says so */
-	MAIL_ROLE_DATA,	     /* anything else: attachments, images, calendars, message/rfc822 and all below it */
+	MAIL_ROLE_DATA, /* anything else: attachments, images, calendars, message/rfc822 and all below it */
 	MAIL_ROLE_PROTECTED, /* signed or encrypted, and all below: never touched */
 };
 
@@ -56,15 +56,16 @@ enum mail_role {
 struct mail_part {
 	struct mail_part *parent, *child, *next;
 	enum mail_role role;
-	struct str type, subtype;  /* lower case, "text" "html" */
-	struct str charset;	   /* lower case; "us-ascii" when absent */
+	struct str type, subtype; /* lower case, "text" "html" */
+	struct str charset;	  /* lower case; "us-ascii" when absent */
 	enum mail_cte cte;
 	bool attachment;	   /* Content-Disposition: attachment, or a file name on a non-inline part */
 	bool format_flowed, delsp; /* RFC 3676 */
+	bool lf; /* the message's lines end in LF alone: what a body without a line end goes by */
 	size_t head_start, head_end; /* head_end: behind the last field's line end, before the empty line */
 	size_t body_start, body_end;
 	struct mail_fields fields;
-	char path[32];		     /* "1", "1.2", "2.1.3": IMAP part numbers, for error texts; "0": a multipart root */
+	char path[32]; /* "1", "1.2", "2.1.3": IMAP part numbers, for error texts; "0": a multipart root */
 };
 
 struct mail_limits {
@@ -85,7 +86,8 @@ struct mail {
  * A structure that cannot be followed to the byte, or that GMime would take
  * seconds over (guard.h), is one MAIL_ROLE_DATA part. message/... has no children.
  */
-int mail_parse(struct arena *a, struct str message, const struct mail_limits *lim, struct mail *out, struct err *e);
+int mail_parse(struct arena *a, struct str message, const struct mail_limits *lim, struct mail *out,
+	       struct err *e);
 
 /* ---- text of a part: transfer encoding and charset undone, with the way back ---- */
 
@@ -98,19 +100,22 @@ int mail_parse(struct arena *a, struct str message, const struct mail_limits *li
  */
 struct mail_text {
 	struct str utf8;
-	struct str raw;	  /* the encoded body that was given */
+	struct str raw; /* the encoded body that was given */
 	enum mail_cte cte;
 	const char *charset; /* canonical name for iconv, NUL-terminated */
-	uint32_t *raw_at;    /* utf8.n + 1 entries; raw_at[utf8.n] == raw.n; for base64: offset into `wire` below */
-	struct str wire;     /* what chunks are cut from: raw for 7bit, 8bit, QP; the decoded charset bytes for base64 */
+	uint32_t
+	    *raw_at; /* utf8.n + 1 entries; raw_at[utf8.n] == raw.n; for base64: offset into `wire` below */
+	struct str
+	    wire; /* what chunks are cut from: raw for 7bit, 8bit, QP; the decoded charset bytes for base64 */
 	unsigned line_width; /* base64: source's line length in characters (76 when unknown); QP: 76 */
 	const char *eol;     /* "\r\n" or "\n": the raw body's own line end */
 };
 
 /*
- * 0; or -1 with ERR_UNSUPPORTED (unknown charset or transfer encoding, stateful charset that cannot be cut, too
- * large: 64 MB) or ERR_INPUT (bytes that are not text in that charset): such a part is left alone.
- * Ill-formed UTF-8 in a part labelled UTF-8 or US-ASCII: bytes pass through unchanged (they are opaque in literals).
+ * 0; or -1 with ERR_UNSUPPORTED (unknown charset or transfer encoding, stateful charset that cannot be cut,
+ * too large: 64 MB) or ERR_INPUT (bytes that are not text in that charset): such a part is left alone.
+ * Ill-formed UTF-8 in a part labelled UTF-8 or US-ASCII: bytes pass through unchanged (they are opaque in
+ * literals).
  */
 int mail_text_decode(struct arena *a, const struct mail_part *p, struct str raw_body, struct mail_text *out,
 		     struct err *e);
@@ -136,12 +141,14 @@ void mail_writer_free(struct mail_writer **w);
 
 enum mail_status {
 	MAIL_OK = 0,
-	MAIL_MISFIT = 1, /* the text does not fit: a character outside the charset, 8 bits in 7bit, a line over 998 */
+	MAIL_MISFIT =
+	    1, /* the text does not fit: a character outside the charset, 8 bits in 7bit, a line over 998 */
 };
 
 /* Output goes to out (appended). t tells cte, charset, eol, width. t must stay valid until writer_end. */
 void mail_writer_begin(struct mail_writer *w, struct buf *out, const struct mail_text *t);
-/* After MAIL_MISFIT the writer only needs another begin: the part is rendered again with mail_encode_whole. */
+/* After MAIL_MISFIT the writer only needs another begin: the part is rendered again with mail_encode_whole.
+ */
 enum mail_status mail_writer_chunk(struct mail_writer *w, const struct mail_chunk *c);
 enum mail_status mail_writer_text(struct mail_writer *w, struct str utf8); /* may end inside no character */
 enum mail_status mail_writer_end(struct mail_writer *w);
@@ -153,21 +160,23 @@ enum mail_status mail_writer_end(struct mail_writer *w);
  */
 void mail_encode_whole(struct buf *out, struct str utf8, const char *eol, enum mail_cte *cte);
 /*
- * The part's header block with charset and transfer encoding replaced (other bytes, order and folding unchanged; the
- * fields added when absent), eol line ends.
+ * The part's header block with charset and transfer encoding replaced (other bytes, order and folding
+ * unchanged; the fields added when absent), eol line ends.
  */
-void mail_part_header_recode(struct buf *out, struct str head, const char *charset, enum mail_cte cte, const char *eol);
+void mail_part_header_recode(struct buf *out, struct str head, const char *charset, enum mail_cte cte,
+			     const char *eol);
 
 /* ---- header values ---- */
 
 /*
- * RFC 2047 unstructured field value → UTF-8, unfolded. Ill-formed words stay as they are; 8-bit bytes that are no
- * UTF-8 become U+FFFD. Leading space is dropped.
+ * RFC 2047 unstructured field value → UTF-8, unfolded. Ill-formed words stay as they are; 8-bit bytes that
+ * are no UTF-8 become U+FFFD. Leading space is dropped.
  */
 struct str mail_header_decode(struct arena *a, struct str value);
 /*
- * UTF-8 → unstructured field value: RFC 2047 words only where needed, folded with "\n " (LF, as smfi wants) below 76,
- * no control characters: CR, LF, NUL and other controls become one space. name_len: bytes of "Name: " before it.
+ * UTF-8 → unstructured field value: RFC 2047 words only where needed, folded with "\n " (LF, as smfi wants)
+ * below 76, no control characters: CR, LF, NUL and other controls become one space. name_len: bytes of "Name:
+ * " before it.
  */
 void mail_header_encode(struct buf *out, struct str utf8, size_t name_len);
 

@@ -25,6 +25,7 @@ struct walk {
 	struct str bytes;
 	ptrdiff_t shift; /* offset in bytes minus offset in what GMime was given */
 	struct mail_limits lim;
+	bool lf;
 	size_t nparts;
 	struct str bound[DEPTH_CEILING + 1]; /* boundaries of the containers around, outermost first */
 	int depth;
@@ -157,6 +158,7 @@ part_new(struct walk *w, struct mail_part *parent, int number, struct mail_part 
 		return parts_limit(w);
 	p = ARENA_NEW(w->a, struct mail_part);
 	p->parent = parent;
+	p->lf = w->lf;
 	if (!parent)
 		snprintf(p->path, sizeof(p->path), "1");
 	else if (!parent->parent)
@@ -389,6 +391,8 @@ mail_parse(struct arena *a, struct str message, const struct mail_limits *lim, s
 	w->a = a;
 	w->bytes = message;
 	w->e = e;
+	size_t nl = str_find_char(message, '\n');
+	w->lf = nl < message.n && (nl == 0 || message.p[nl - 1] != '\r');
 	w->lim.max_depth = lim && lim->max_depth > 0 ? lim->max_depth : DEPTH_DEFAULT;
 	w->lim.max_depth = w->lim.max_depth < DEPTH_CEILING ? w->lim.max_depth : DEPTH_CEILING;
 	w->lim.max_parts = lim && lim->max_parts > 0 ? lim->max_parts : PARTS_DEFAULT;

@@ -6,13 +6,15 @@
 
 #define TEXT_MAX ((size_t)64 * 1024 * 1024)
 
-/* The first line end decides; SMTP's own when there is none. */
+/* The first line end decides; the message's when there is none. */
 static const char *
-eol_of(struct str s)
+eol_of(struct str s, bool lf)
 {
 	size_t nl = str_find_char(s, '\n');
 
-	return nl < s.n && (nl == 0 || s.p[nl - 1] != '\r') ? "\n" : "\r\n";
+	if (nl < s.n)
+		lf = nl == 0 || s.p[nl - 1] != '\r';
+	return lf ? "\n" : "\r\n";
 }
 
 /* The length of the first encoded line when the source breaks its lines as an encoder does. */
@@ -126,7 +128,7 @@ mail_text_decode(struct arena *a, const struct mail_part *p, struct str raw_body
 		raw_body.p = "";
 	out->raw = raw_body;
 	out->cte = p->cte;
-	out->eol = eol_of(raw_body);
+	out->eol = eol_of(raw_body, p->lf);
 	out->charset = p->charset.n > 0 ? mail_charset_name(a, p->charset) : "US-ASCII";
 	if (!out->charset)
 		return err_set(e, ERR_UNSUPPORTED,

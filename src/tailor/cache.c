@@ -238,6 +238,8 @@ cache_get(struct tailor_cache *c, const struct conf_campaign *campaign, const st
 		k.role = (int)p->role;
 		k.cte = (int)p->cte;
 		k.flags = p->format_flowed | p->delsp << 1;
+		if (p->lf && str_find_char(raw, '\n') == raw.n)
+			k.flags |= 4;
 		k.charset = p->charset;
 	}
 	uint64_t hash = key_hash(c, &k);

@@ -283,6 +283,11 @@ test_line_ends(void **state)
 		}
 	}
 	assert_string_equal(text_of(f, "1.1"), "Grüß a\nb\nc -");
+	/* a part of one line says nothing of line ends: the message does */
+	for (int i = 0; i < 2; i++) {
+		copy_of(f, i == 0 ? "X: y\n\n{{n}}" : "X: y\r\n\r\n{{n}}", "{\"n\":\"a\\nb山\"}");
+		assert_true((strchr(f->out.p, '\r') != NULL) == (i == 1));
+	}
 	buf_free(&crlf);
 	fixture_free(f);
 }
