@@ -96,7 +96,8 @@ reserve(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 		const struct conf_cap *cap = out->recipient->caps[res.capped].cap;
 		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &out->plan.decision);
 	}
-	out->reserved = res.status != RESERVE_CAPPED;
+	/* A place found (RESERVE_AGAIN) may be that of a copy that did leave: it is not ours to give back. */
+	out->reserved = res.status == RESERVE_OK;
 	return 0;
 }
 

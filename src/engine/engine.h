@@ -66,7 +66,7 @@ struct engine_copy {
 	struct recipient_snapshot *recipient;
 	struct plugin_result plugins;
 	struct tailor_plan plan; /* valid until the worker makes its next copy */
-	bool reserved;		 /* places were taken (or found): give back with engine_release when the copy does not leave */
+	bool reserved;		 /* places were taken now: give back with engine_release when the copy does not leave */
 };
 
 /*
