@@ -14,6 +14,19 @@ struct edits {
 	struct copy *c;
 };
 
+/* Whatever it was made of, what of a value reaches the MTA has LF for folds, no other LF, and no CR. */
+static const char *
+edit_value(struct arena *a, struct str s)
+{
+	char *v = arena_cstr(a, s);
+	for (size_t i = 0; i < s.n; i++) {
+		bool fold = v[i] == '\n' && (v[i + 1] == ' ' || v[i + 1] == '\t');
+		if (v[i] == '\0' || v[i] == '\r' || (v[i] == '\n' && !fold))
+			v[i] = ' ';
+	}
+	return v;
+}
+
 static void
 edit_add(struct edits *l, enum tailor_edit_op op, struct str name, int index, struct str value)
 {
@@ -30,7 +43,7 @@ edit_add(struct edits *l, enum tailor_edit_op op, struct str name, int index, st
 		.op = op,
 		.name = arena_cstr(a, name),
 		.index = index,
-		.value = op == TAILOR_HEADER_DELETE ? NULL : arena_cstr(a, value),
+		.value = op == TAILOR_HEADER_DELETE ? NULL : edit_value(a, value),
 	};
 }
 
