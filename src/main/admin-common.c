@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "main/paths.h"
 #include "store/store.h"
@@ -71,6 +73,28 @@ say_and_set(const struct err *e, int *exit_code)
 		*exit_code = code;
 }
 
+/*
+ * Root opens the database as its directory's owner, the daemon's user: what LMDB makes belongs to the daemon
+ * then, and a link that this user put there leads root nowhere. True when owner_leave is due.
+ */
+static bool
+owner_enter(const char *directory)
+{
+	struct stat st;
+	if (geteuid() != 0 || stat(directory, &st) != 0 || st.st_uid == 0)
+		return false;
+	if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+		abort(); /* root may */
+	return true;
+}
+
+static void
+owner_leave(gid_t group)
+{
+	if (seteuid(0) != 0 || setegid(group) != 0)
+		abort(); /* the saved user is root */
+}
+
 struct store *
 admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code)
 {
@@ -82,7 +106,11 @@ admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code
 		.read_only = read_only,
 		.create = create,
 	};
+	gid_t group = getegid();
+	bool entered = owner_enter(o.directory);
 	struct store *s = store_open(&o, &e);
+	if (entered)
+		owner_leave(group);
 	if (!s) {
 		if (conf->state.pos.line > 0)
 			err_prefix(&e, "%s:%d: state", conf->state.pos.file, conf->state.pos.line);

@@ -18,7 +18,8 @@ paths_conf(void)
 const char *
 paths_plugins(void)
 {
-	/* Beside the program: in a build tree, and where `make install` put them, whatever the prefix then was. */
+	/* Beside the program: in a build tree, and where `make install` put them, whatever the prefix then
+	 * was. */
 	static const char *const places[] = { "/../plugins", "/../lib/mailtailor/plugins" };
 	static char beside[PATH_MAX]; /* written once, before threads */
 	const char *env = getenv("MAILTAILOR_PLUGINS");
