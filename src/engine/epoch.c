@@ -52,8 +52,11 @@ keys_load(struct epoch *e, const struct epoch_options *o, conf_report_fn *report
 	}
 	e->keys = keyring_load(k->file, &err);
 	if (e->keys == NULL) {
-		snprintf(text, sizeof(text), "%s:%d: keys: %s", k->pos.file ? k->pos.file : e->conf->file, k->pos.line,
-		    err.text);
+		/* The default stands on no line. */
+		if (k->pos.line > 0)
+			snprintf(text, sizeof(text), "%s:%d: keys: %s", k->pos.file, k->pos.line, err.text);
+		else
+			snprintf(text, sizeof(text), "%s: keys: %s", e->conf->file, err.text);
 		report(ctx, text);
 	}
 	return e->keys != NULL;

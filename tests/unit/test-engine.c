@@ -1,0 +1,172 @@
+/*
+ * test-engine: epochs load or say all that is wrong; the way from a message
+ * and an address to a copy, with the profile given.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "engine/engine.h"
+
+#define NOW 1774774800000LL
+
+struct fixture {
+	char file[64], reports[4096];
+	struct epoch *epoch;
+	struct worker *worker;
+	struct tailor_message *message;
+	struct engine_copy copy;
+	struct err e;
+};
+
+static void
+report(void *ctx, const char *text)
+{
+	struct fixture *f = ctx;
+	size_t n = strlen(f->reports);
+	snprintf(f->reports + n, sizeof(f->reports) - n, "%s\n", text);
+}
+
+static struct epoch *
+load(struct fixture *f, const char *text, bool keys)
+{
+	FILE *out = fopen(f->file, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+	struct epoch_options o = { .conf_file = f->file,
+				   .plugin_directory = "/nowhere",
+				   .ephemeral_keys = keys };
+	f->reports[0] = '\0';
+	return epoch_load(&o, report, f);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	strcpy(f->file, "/tmp/test-engine.XXXXXX");
+	int fd = mkstemp(f->file);
+	assert_true(fd >= 0);
+	close(fd);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	tailor_message_free(&f->message);
+	if (f->worker != NULL)
+		engine_worker_put(f->epoch, &f->worker);
+	epoch_unref(&f->epoch);
+	unlink(f->file);
+	free(f);
+	return 0;
+}
+
+static void
+test_load(void **state)
+{
+	struct fixture *f = *state;
+	assert_null(load(f, "campaign c {\n", true));
+	assert_true(f->reports[0] != '\0');
+	/* every mistake in one run */
+	assert_null(load(f,
+			 "keys {\n file = \"/nowhere/keys\"\n}\nplugin p {\n path = \"p.so\"\n}\n"
+			 "campaign c {\n scorers = { p }\n send_if = \"a >\"\n}\n",
+			 false));
+	assert_non_null(strstr(f->reports, ":1: keys: /nowhere/keys: "));
+	assert_non_null(strstr(f->reports, "p.so"));
+	assert_non_null(strstr(f->reports, "send_if: column "));
+	f->epoch = load(f, "campaign c {\n}\n", true);
+	assert_non_null(f->epoch);
+	struct epoch *second = epoch_ref(f->epoch);
+	epoch_unref(&second);
+	assert_null(second);
+	epoch_unref(&second);
+}
+
+static int
+make(struct fixture *f, const char *address, const char *profile)
+{
+	struct engine_request rq = { .epoch = f->epoch,
+				     .worker = f->worker,
+				     .message = f->message,
+				     .campaign = &f->epoch->conf->campaigns[0],
+				     .address = str_of(address),
+				     .profile_json = profile,
+				     .now_ms = NOW };
+	f->e = (struct err){ 0 };
+	return engine_make(&rq, &f->copy, &f->e);
+}
+
+static void
+test_make(void **state)
+{
+	struct fixture *f = *state;
+	struct buf out = { 0 };
+	f->epoch = load(f,
+			"track {\n host = \"https://t.test\"\n}\ncap week {\n limit = 2\n window = 7d\n}\n"
+			"campaign c {\n missing = hold\n}\n",
+			true);
+	assert_non_null(f->epoch);
+	f->worker = engine_worker_get(f->epoch);
+	struct str m = STR("From: a@x.test\nMessage-ID: <1@x>\n\nHi {{name}},\n");
+	assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, &f->epoch->conf->campaigns[0], m,
+					&f->message, &f->e),
+			 0);
+	assert_int_equal(make(f, "<Ann@Example.TEST>", "{\"name\":\"Ann\"}"), 0);
+	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_SEND);
+	assert_true(str_eq(f->copy.recipient->address, STR("Ann@example.test")));
+	tailor_write(f->message, &f->copy.plan, &out);
+	assert_non_null(strstr(out.p, "\n\nHi Ann,\n"));
+	assert_non_null(strstr(out.p, "\nTo: Ann <Ann@example.test>\n"));
+	assert_false(f->copy.reserved);
+	assert_int_equal(make(f, "ann@x.test", "{}"), 0);
+	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_REFUSE);
+	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_suppressed\":\"hard-bounce\"}"), 0);
+	assert_string_equal(f->copy.plan.decision.reason, "suppressed");
+	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_caps\":{\"week\":2}}"), 0);
+	assert_string_equal(f->copy.plan.decision.reason, "cap");
+	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_caps\":{\"week\":1}}"), 0);
+	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_SEND);
+	assert_int_equal(make(f, "not an address", "{}"), -1);
+	assert_int_equal(f->e.kind, ERR_INPUT);
+	assert_int_equal(make(f, "ann@x.test", "[]"), -1);
+	buf_free(&out);
+}
+
+/* Workers come back for the next message, memory reset. */
+static void
+test_workers(void **state)
+{
+	struct fixture *f = *state;
+	f->epoch = load(f, "campaign c {\n}\n", true);
+	struct worker *one = engine_worker_get(f->epoch), *two = engine_worker_get(f->epoch), *kept = one;
+	assert_ptr_not_equal(one, two);
+	engine_worker_put(f->epoch, &one);
+	assert_null(one);
+	engine_worker_put(f->epoch, &one);
+	one = engine_worker_get(f->epoch);
+	assert_ptr_equal(one, kept);
+	engine_worker_put(f->epoch, &one);
+	engine_worker_put(f->epoch, &two);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_make, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
+	};
+	mail_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

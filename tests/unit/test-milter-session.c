@@ -1,0 +1,190 @@
+/*
+ * test-milter-session: who may name campaigns, and which campaign a message
+ * is; without a milter connection.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <cmocka.h>
+
+#include "milter/private.h"
+
+static const char settings[] =
+    "milter {\n trusted_networks = { 127.0.0.0/8, 192.0.2.0/24, \"2001:db8::/32\" }\n max_message = 1K\n}\n"
+    "track { host = \"https://t.test\" }\n"
+    "campaign sender { match_sender = { \"news@shop.test\", \"@list.test\" } }\n"
+    "campaign listener { match_listener = { 10026, campaigns } }\n"
+    "campaign from { match_from_domain = { shop.test, \"xn--mnchen-3ya.test\" } }\n"
+    "campaign named { }\n";
+
+struct fixture {
+	struct epoch epoch;
+	struct session *s;
+};
+
+static void
+report(void *ctx, const char *text)
+{
+	(void)ctx;
+	print_message("%s\n", text);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	f->epoch.conf = conf_load_text("test.conf", str_of(settings), "/nowhere", report, NULL);
+	assert_non_null(f->epoch.conf);
+	f->s = session_new();
+	f->s->tx.epoch = &f->epoch;
+	f->s->tx.arena = arena_new(1024);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	arena_free(&f->s->tx.arena);
+	f->s->tx.epoch = NULL; /* not a counted one */
+	session_free(&f->s);
+	conf_free(&f->epoch.conf);
+	free(f);
+	return 0;
+}
+
+static bool
+trusted_from(struct fixture *f, int family, const char *text)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	if (family == AF_INET6)
+		assert_int_equal(inet_pton(family, text, &six.sin6_addr), 1);
+	else
+		assert_int_equal(inet_pton(family, text, &four.sin_addr), 1);
+	session_client(f->s, family == AF_INET6 ? (void *)&six : (void *)&four);
+	return session_trusted(f->s, f->epoch.conf);
+}
+
+static void
+test_trust(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr local = { .sa_family = AF_UNIX };
+	assert_true(session_trusted(f->s, f->epoch.conf));
+	assert_true(trusted_from(f, AF_INET, "192.0.2.255"));
+	assert_false(trusted_from(f, AF_INET, "192.0.3.0"));
+	assert_true(trusted_from(f, AF_INET6, "2001:db8:ffff::1"));
+	assert_false(trusted_from(f, AF_INET6, "2001:db9::1"));
+	assert_true(trusted_from(f, AF_INET6, "::ffff:192.0.2.1"));
+	assert_false(trusted_from(f, AF_INET6, "::ffff:198.51.100.1"));
+	f->s->authenticated = true;
+	assert_true(session_trusted(f->s, f->epoch.conf));
+	f->epoch.conf->milter.trust_authenticated = false;
+	assert_false(session_trusted(f->s, f->epoch.conf));
+	session_client(f->s, &local); /* a local submission */
+	assert_true(session_trusted(f->s, f->epoch.conf));
+	session_client(f->s, NULL);
+	assert_true(session_trusted(f->s, f->epoch.conf));
+}
+
+static const char *
+by_sender(struct fixture *f, const char *sender)
+{
+	f->s->tx.sender = str_of(sender);
+	const struct conf_campaign *c = tx_match_envelope(f->s, &f->s->tx);
+	return c ? c->name : "none";
+}
+
+static void
+test_envelope(void **state)
+{
+	struct fixture *f = *state;
+	assert_string_equal(by_sender(f, "news@shop.test"), "sender");
+	assert_string_equal(by_sender(f, "news@SHOP.Test"), "sender");
+	assert_string_equal(by_sender(f, "News@shop.test"), "none");
+	assert_string_equal(by_sender(f, "xnews@shop.test"), "none");
+	assert_string_equal(by_sender(f, "any@LIST.test"), "sender");
+	assert_string_equal(by_sender(f, "a@b@list.test"), "sender");
+	assert_string_equal(by_sender(f, "any@sub.list.test"), "none");
+	assert_string_equal(by_sender(f, "@list.test"), "sender");
+	assert_string_equal(by_sender(f, "list.test"), "none");
+	assert_string_equal(by_sender(f, ""), "none");
+	f->s->daemon_port = STR("10026");
+	assert_string_equal(by_sender(f, ""), "listener");
+	f->s->daemon_port = STR("1002");
+	assert_string_equal(by_sender(f, ""), "none");
+	f->s->daemon_name = STR("Campaigns");
+	assert_string_equal(by_sender(f, ""), "listener");
+	trusted_from(f, AF_INET, "198.51.100.1");
+	assert_string_equal(by_sender(f, "news@shop.test"), "none");
+}
+
+static const char *
+by_header(struct fixture *f, const char *header)
+{
+	struct tx *tx = &f->s->tx;
+	tx->campaign = NULL;
+	tx->bad_campaign = NULL;
+	tx->strip_only = false;
+	buf_reset(&tx->bytes);
+	buf_adds(&tx->bytes, str_of(header));
+	tx_match_header(f->s, tx);
+	return tx->campaign	  ? tx->campaign->name
+	       : tx->bad_campaign ? "bad"
+	       : tx->strip_only	  ? "strip"
+				  : "none";
+}
+
+static void
+test_header(void **state)
+{
+	struct fixture *f = *state;
+	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "from");
+	assert_string_equal(by_header(f, "From: \"x@evil.test\" <a@SHOP.TEST>\r\n"), "from");
+	assert_string_equal(by_header(f, "From: a@m\xc3\xbcnchen.test\r\n"), "from");
+	assert_string_equal(by_header(f, "From: a@sub.shop.test\r\n"), "none");
+	assert_string_equal(by_header(f, "From: shop.test\r\n"), "none");
+	assert_string_equal(by_header(f, "X-From: a@shop.test\r\n"), "none");
+	assert_string_equal(by_header(f, ""), "none");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nFrom: a@shop.test\r\n"), "named");
+	assert_string_equal(by_header(f, "x-MAILTAILOR-campaign:\tnamed \r\n"), "named");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: nam\r\n"), "bad");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign:\r\n"), "bad");
+	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\n"), "strip");
+	/* from others: whatever it says, our fields are only taken out */
+	trusted_from(f, AF_INET, "198.51.100.1");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nFrom: a@shop.test\r\n"), "strip");
+	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "none");
+}
+
+static void
+test_bound(void **state)
+{
+	struct fixture *f = *state;
+	char block[600] = { 0 };
+	assert_true(tx_add(&f->s->tx, block, sizeof(block)));
+	assert_true(tx_add(&f->s->tx, block, 424));
+	assert_false(tx_add(&f->s->tx, block, 1));
+	assert_true(f->s->tx.too_large);
+	assert_false(tx_add(&f->s->tx, block, 0));
+	assert_int_equal(f->s->tx.bytes.n, 1024);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_envelope, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_header, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
+	};
+	mail_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
