@@ -49,10 +49,14 @@ static int
 options_read(struct render *r, int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "recipient", required_argument, NULL, 'r' }, { "campaign", required_argument, NULL, 'k' },
-		{ "profile", required_argument, NULL, 'p' },   { "now", required_argument, NULL, 'n' },
-		{ "explain", required_argument, NULL, 'x' },   { "config", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },	       { NULL, 0, NULL, 0 },
+		{ "recipient", required_argument, NULL, 'r' },
+		{ "campaign", required_argument, NULL, 'k' },
+		{ "profile", required_argument, NULL, 'p' },
+		{ "now", required_argument, NULL, 'n' },
+		{ "explain", required_argument, NULL, 'x' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct err e = { 0 };
 	int c;
@@ -97,7 +101,8 @@ static bool
 keys_absent(const struct render *r)
 {
 	struct conf *c = admin_conf(r->conf);
-	bool absent = c != NULL && r->profile != NULL && (c->keys.file == NULL || access(c->keys.file, R_OK) != 0);
+	bool absent =
+	    c != NULL && r->profile != NULL && (c->keys.file == NULL || access(c->keys.file, R_OK) != 0);
 	conf_free(&c);
 	if (absent)
 		fprintf(stderr, "mailtailor: no readable key ring: the links of this preview open nowhere\n");
@@ -127,10 +132,13 @@ campaign_of(const struct render *r, const struct conf *c, struct str bytes, stru
 			if (str_caseeq(str_of(c->campaigns[i].match_from_domain.v[d]), domain))
 				k = &c->campaigns[i];
 	if (k == NULL && name.n > 0)
-		err_set(e, ERR_USAGE, "no campaign \"%.*s\" is configured; see `mailtailor campaign list`", STR_ARG(name));
+		err_set(e, ERR_USAGE, "no campaign \"%.*s\" is configured; see `mailtailor campaign list`",
+			STR_ARG(name));
 	else if (k == NULL)
-		err_set(e, ERR_USAGE, "which campaign? The message has no X-Mailtailor-Campaign and no From rule fits; give "
-				      "--campaign NAME");
+		err_set(
+		    e, ERR_USAGE,
+		    "which campaign? The message has no X-Mailtailor-Campaign and no From rule fits; give "
+		    "--campaign NAME");
 out:
 	arena_free(&a);
 	return k;
@@ -160,12 +168,12 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 	struct buf b = { 0 };
 	for (size_t i = 0; i < copy->plugins.nnotes; i++)
 		fprintf(stderr, "mailtailor: plugin %.*s: %.*s\n", STR_ARG(copy->plugins.notes[i].plugin),
-		    STR_ARG(copy->plugins.notes[i].text));
+			STR_ARG(copy->plugins.notes[i].text));
 	if (explain_write(r, copy, &e) != 0)
 		return admin_fail(&e);
 	if (copy->plan.decision.verdict != TAILOR_SEND) {
-		fprintf(stderr, "mailtailor: no copy for %s: %s: %.*s\n", r->recipient, copy->plan.decision.reason,
-		    STR_ARG(copy->plan.decision.text));
+		fprintf(stderr, "mailtailor: no copy for %s: %s: %.*s\n", r->recipient,
+			copy->plan.decision.reason, STR_ARG(copy->plan.decision.text));
 		return 1;
 	}
 	if (r->explain != NULL && strcmp(r->explain, "-") == 0)
@@ -178,7 +186,8 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 
 /* With everything loaded: one copy. */
 static int
-render_with(const struct render *r, struct epoch *ep, struct store *store, struct str bytes, const char *profile)
+render_with(const struct render *r, struct epoch *ep, struct store *store, struct str bytes,
+	    const char *profile)
 {
 	struct err e = { 0 };
 	struct tailor_message *m = NULL;

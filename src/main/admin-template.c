@@ -37,7 +37,8 @@ static bool
 partial_name_ok(struct str name)
 {
 	for (size_t i = 0; i < name.n; i++)
-		if (!ascii_isalpha(name.p[i]) && !ascii_isdigit(name.p[i]) && strchr("_-.", name.p[i]) == NULL)
+		if (!ascii_isalpha(name.p[i]) && !ascii_isdigit(name.p[i]) &&
+		    strchr("_-.", name.p[i]) == NULL)
 			return false;
 	return name.n > 0 && name.n < 200 && name.p[0] != '.';
 }
@@ -63,9 +64,7 @@ static int
 kind_read(struct job *j)
 {
 	struct str file = str_of(j->file);
-	const char *as = j->as != NULL				   ? j->as
-			 : str_ends(file, STR(".txt"))		   ? "text"
-								   : "html";
+	const char *as = j->as != NULL ? j->as : str_ends(file, STR(".txt")) ? "text" : "html";
 	if (strcmp(as, "html") == 0)
 		j->t.as = TAILOR_AS_HTML;
 	else if (strcmp(as, "text") == 0)
@@ -82,10 +81,14 @@ static int
 options_read(struct job *j, int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "data", required_argument, NULL, 'd' },     { "as", required_argument, NULL, 'a' },
-		{ "partials", required_argument, NULL, 'p' }, { "language", required_argument, NULL, 'l' },
-		{ "time-zone", required_argument, NULL, 'z' }, { "now", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },	      { NULL, 0, NULL, 0 },
+		{ "data", required_argument, NULL, 'd' },
+		{ "as", required_argument, NULL, 'a' },
+		{ "partials", required_argument, NULL, 'p' },
+		{ "language", required_argument, NULL, 'l' },
+		{ "time-zone", required_argument, NULL, 'z' },
+		{ "now", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct err e = { 0 };
 	int c;
