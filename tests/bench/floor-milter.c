@@ -14,7 +14,7 @@
 #include <libmilter/mfapi.h>
 
 #define STEPS_SKIPPED (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA)
-#define STEPS_QUIET (SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_NR_MAIL)
+#define STEPS_QUIET (SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR | SMFIP_NR_BODY)
 
 struct session {
 	unsigned long nr;
@@ -68,9 +68,8 @@ on_mail(SMFICTX *ctx, char **argv)
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
-	(void)ctx;
 	(void)argv;
-	return SMFIS_CONTINUE;
+	return quiet(ctx, SMFIP_NR_RCPT);
 }
 
 static sfsistat
