@@ -5,7 +5,7 @@
  *	milter-client [OPTIONS] SOCKET <LIST        names of messages, one a line
  *	milter-client -r N -m M [OPTIONS] SOCKET FILE…   N messages over M connections as fast as they go
  *
- *	-c NAME  as campaign mail: adds X-Mailtailor-Campaign: NAME
+ *	-c NAME  as campaign mail: sets X-Mailtailor-Campaign: NAME
  *	-o DIR   keeps what was sent and, where there is one, the copy: DIR/N.sent.eml, DIR/N.copy.eml
  *	-f, -t   envelope sender and recipient; %% is the message's number
  *	-i       gives each message a Message-ID of its own
@@ -27,6 +27,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "milter-message.h"
 #include "milter-wire.h"
 
 struct options {
@@ -34,16 +35,6 @@ struct options {
 	bool basic, own_id;
 	unsigned seed;
 	long rate, connections, per_connection;
-};
-
-/* One message as an MTA holds it: fields with LF folds and their leading space, and the body. */
-struct field {
-	struct str name, value;
-};
-struct message {
-	struct field *v;
-	size_t n, cap;
-	struct str body;
 };
 
 /* What came back. */
@@ -76,111 +67,6 @@ read_file(const char *path, struct buf *out)
 	return 0;
 }
 
-static void
-field_insert(struct arena *a, struct message *m, size_t at, struct str name, struct str value)
-{
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? m->cap * 2 : 32;
-		struct field *v = ARENA_ARRAY(a, struct field, cap);
-		if (m->n > 0)
-			memcpy(v, m->v, m->n * sizeof(*v));
-		m->v = v;
-		m->cap = cap;
-	}
-	memmove(m->v + at + 1, m->v + at, (m->n - at) * sizeof(*m->v));
-	m->v[at] = (struct field){ name, value };
-	m->n++;
-}
-
-/* Length of the field name that line begins with; 0: it is no field. */
-static size_t
-field_name(struct str line)
-{
-	size_t n = 0;
-	while (n < line.n && line.p[n] > ' ' && line.p[n] < 127 && line.p[n] != ':')
-		n++;
-	size_t colon = n;
-	while (colon < line.n && (line.p[colon] == ' ' || line.p[colon] == '\t'))
-		colon++;
-	return colon < line.n && line.p[colon] == ':' ? n : 0;
-}
-
-/* Header bytes without NUL and CR: a field is a C string and its folds are LF. */
-static struct str
-header_clean(struct arena *a, struct str s)
-{
-	char *p = arena_alloc(a, s.n + 1);
-	size_t n = 0;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '\0' && s.p[i] != '\r')
-			p[n++] = s.p[i];
-	return str_make(p, n);
-}
-
-static struct str
-to_crlf(struct arena *a, struct str s)
-{
-	char *p = arena_alloc(a, s.n * 2 + 2);
-	size_t n = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r'))
-			p[n++] = '\r';
-		p[n++] = s.p[i];
-	}
-	if (n > 0 && p[n - 1] != '\n') { /* SMTP ends with a line end */
-		p[n++] = '\r';
-		p[n++] = '\n';
-	}
-	return str_make(p, n);
-}
-
-static void
-message_split(struct arena *a, struct str s, struct message *m)
-{
-	size_t at = 0;
-	*m = (struct message){ 0 };
-	if (str_starts(s, STR("From ")))
-		at = str_find_char(s, '\n') + 1;
-	while (at < s.n) {
-		size_t end = at + str_find_char(str_sub(s, at, s.n), '\n');
-		struct str line = str_sub(s, at, end);
-		if (str_trim(line).n == 0 && (line.n == 0 || (line.p[0] != ' ' && line.p[0] != '\t'))) {
-			at = end + 1;
-			break;
-		}
-		size_t name = field_name(line);
-		if (name == 0)
-			break;
-		while (end + 1 < s.n && (s.p[end + 1] == ' ' || s.p[end + 1] == '\t'))
-			end += 1 + str_find_char(str_sub(s, end + 1, s.n), '\n');
-		line = str_sub(s, at, end);
-		size_t colon = str_find_char(line, ':');
-		field_insert(a, m, m->n, header_clean(a, str_sub(line, 0, name)),
-			     header_clean(a, str_sub(line, colon + 1, line.n)));
-		at = end + 1;
-	}
-	m->body = to_crlf(a, str_sub(s, at, s.n));
-}
-
-/* The message as bytes, CR LF. */
-static void
-message_write(const struct message *m, struct buf *out)
-{
-	buf_reset(out);
-	for (size_t i = 0; i < m->n; i++) {
-		buf_adds(out, m->v[i].name);
-		buf_addc(out, ':');
-		for (size_t k = 0; k < m->v[i].value.n; k++) {
-			if (m->v[i].value.p[k] == '\n')
-				buf_addc(out, '\r');
-			buf_addc(out, m->v[i].value.p[k]);
-		}
-		buf_adds(out, STR("\r\n"));
-	}
-	buf_adds(out, STR("\r\n"));
-	buf_adds(out, m->body);
-}
-
 /* "%" becomes the number. */
 static struct str
 numbered(struct arena *a, const char *s, long number)
@@ -193,8 +79,10 @@ static void
 message_prepare(struct arena *a, const struct options *o, struct str bytes, long number, struct message *m)
 {
 	message_split(a, bytes, m);
-	if (o->campaign != NULL)
+	if (o->campaign != NULL) {
+		message_remove(m, STR("X-Mailtailor-Campaign"));
 		field_insert(a, m, m->n, STR("X-Mailtailor-Campaign"), arena_printf(a, " %s", o->campaign));
+	}
 	for (size_t i = 0; o->own_id && i < m->n; i++)
 		if (str_caseeq(m->v[i].name, STR("Message-ID")))
 			m->v[i].value = arena_printf(a, " <%ld.%d@milter-client>", number, (int)getpid());

@@ -7,6 +7,7 @@ need mime mime-hostile
 have_node
 dir=$(mktemp -d "${TMPDIR:-/tmp}/mailtailor-milter.XXXXXX")
 daemon=
+# shellcheck disable=SC2317  # run by the trap
 cleanup() {
 	[ -n "$daemon" ] && kill "$daemon" 2>/dev/null && wait "$daemon"
 	rm -rf "$dir"
@@ -56,6 +57,16 @@ pass plain "campaign mail, templates off" -c plain -i
 pass plain "campaign mail, an MTA that wants every answer" -c plain -b -s 2
 pass templates "campaign mail, templates on" -c templates
 pass stripped "an untrusted client names a campaign" -c plain -a 192.0.2.1
+
+# All at once: sessions of many connections cross, each message is answered.
+# shellcheck disable=SC2317  # run by check
+crowd() {
+	local files
+	mapfile -t files <"$dir/list"
+	"$tools/milter-client" -r 1500 -m 8 "$@" "$dir/milter.sock" "${files[@]}"
+}
+check "8 connections, ordinary mail" crowd
+check "8 connections, campaign mail" crowd -c templates -t 'u%@customers.example'
 
 count=$((count + 1))
 if kill "$daemon" && wait "$daemon"; then
