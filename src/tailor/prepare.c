@@ -114,13 +114,27 @@ addresses_fit(const struct tailor_message *m, const struct message_header *h, st
 	return false;
 }
 
+/* The sender's own unsubscribe link is no template; with list_unsubscribe it is replaced. */
+static int
+machinery_check(const struct tailor_message *m, const struct mail_field *f, struct err *e)
+{
+	if (m->campaign->list_unsubscribe || !str_caseeq(f->name, STR("List-Unsubscribe")) ||
+	    !has_template(f->value))
+		return 0;
+	return err_set(
+	    e, ERR_INPUT,
+	    "header %.*s: cannot be a template; set list_unsubscribe = yes and mailtailor writes it, or put "
+	    "the finished link there",
+	    STR_ARG(f->name));
+}
+
 /* One field; 0 also when it holds no template. */
 static int
 header_prepare(struct tailor_message *m, const struct mail_field *f, struct err *e)
 {
 	struct message_header *h = &m->headers[m->nheaders];
 	if (is_machinery(f->name))
-		return 0;
+		return machinery_check(m, f, e);
 	struct str text = mail_header_decode(m->arena, f->value);
 	if (!has_template(text))
 		return 0;
@@ -181,6 +195,15 @@ parts_prepare(struct tailor_message *m, struct err *e)
 		if (mp->entry == NULL)
 			return err_prefix(e, "part %s (text/%.*s)", p->path, STR_ARG(p->subtype));
 		const struct part *c = cache_entry_part(mp->entry);
+		if (c == NULL && m->campaign->templates && has_template(raw)) {
+			/* It would leave half-rendered. */
+			cache_release(m->cache, &mp->entry);
+			return err_set(
+			    e, ERR_INPUT,
+			    "part %s (text/%.*s): its templates cannot be read in charset %.*s and this "
+			    "transfer encoding; send it as UTF-8",
+			    p->path, STR_ARG(p->subtype), STR_ARG(str_sub(p->charset, 0, 40)));
+		}
 		mp->pixel = c != NULL && c->html && !pixel_done && m->campaign->track_opens;
 		if (c == NULL || (c->constant && !mp->pixel)) {
 			cache_release(m->cache, &mp->entry);

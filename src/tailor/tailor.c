@@ -47,6 +47,12 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 			err_prefix(e, "part %s", w->path);
 			return rc;
 		}
+		/* Many parts of one long value: bounded like a message. */
+		if (out->n > m->mail.bytes.n + (size_t)m->conf->milter.max_message) {
+			err_set(e, ERR_LIMIT, "part %s: the copy is larger than max_message (%lld bytes)",
+				w->path, (long long)m->conf->milter.max_message);
+			return RENDER_FAILED;
+		}
 		if (recode && root) {
 			st->root_recoded = true;
 			st->root_cte = cte;

@@ -356,6 +356,17 @@ test_large_value(void **state)
 	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/html\n\n{{x}}")), 0);
 	assert_int_equal(render(f, NULL), -1);
 	assert_non_null(strstr(f->e.text, "part 1: line 1, column 1: "));
+	/* and all parts together stay under what a message may have */
+	struct buf many = { 0 };
+	buf_adds(&many, STR(TEST_HEAD "Content-Type: multipart/mixed; boundary=b\n\n"));
+	for (int i = 0; i < 9; i++)
+		buf_adds(&many, STR("--b\nContent-Type: text/plain; charset=utf-8\n\n{{x}}\n"));
+	f->conf->milter.max_message = 50 << 20;
+	assert_int_equal(prepare(f, buf_str(&many)), 0);
+	assert_int_equal(render(f, NULL), -1);
+	assert_int_equal(f->e.kind, ERR_LIMIT);
+	assert_non_null(strstr(f->e.text, "larger than max_message"));
+	buf_free(&many);
 	free(big);
 	fixture_free(f);
 }
@@ -392,6 +403,15 @@ test_errors(void **state)
 	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/html\n\n<a href='{{#x}}'>{{/x}}")),
 			 -1);
 	assert_non_null(strstr(f->e.text, "opens inside"));
+	/* what would leave half-rendered is refused */
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/html; charset=x-none\n\n{{x}}")),
+			 -1);
+	assert_string_equal(f->e.text,
+			    "part 1 (text/html): its templates cannot be read in charset x-none and this "
+			    "transfer encoding; send it as UTF-8");
+	assert_int_equal(prepare(f, str_of("List-Unsubscribe: <https://x.test/{{id}}>\n" TEST_HEAD "\nx")),
+			 -1);
+	assert_non_null(strstr(f->e.text, "header List-Unsubscribe: cannot be a template"));
 	/* hold: a verdict, not an error */
 	assert_int_equal(prepare(f, str_of(TEST_HEAD "\nHi {{name}},\n")), 0);
 	assert_int_equal(render(f, "{}"), 0);
