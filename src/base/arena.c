@@ -56,7 +56,7 @@ static void
 blocks_free(struct arena *a, const struct block *keep)
 {
 	for (struct block *b = a->head, *next; b != NULL; b = next) {
-		next = b->next;
+		next = b->next; /* cppcheck-suppress nullPointerRedundantCheck ; only keep may be NULL */
 		if (b != keep) {
 			a->total -= sizeof(*b) + b->size;
 			free(b);

@@ -137,7 +137,7 @@ run_named(struct render *r, uint32_t i, const struct partial_call *call)
 	if (call->is_block) {
 		if (mine.has_inline)
 			render_define_inlines(r, mine.first, mine.last); /* for the partial it calls */
-		r->block = &mine;
+		r->block = &mine; /* cppcheck-suppress autoVariables ; the caller restores it */
 	}
 	if (d)
 		return run_written(r, op, &d->body, call->name);
