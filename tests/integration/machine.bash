@@ -49,7 +49,7 @@ machine_begin() {
 	rm -rf "$work/spool/postfix"/{pid/*,private/*,public/*,mailtailor,opendkim}
 	mount --bind "$work/etc" /etc && mount --bind "$work/dest/etc/mailtailor" /etc/mailtailor &&
 		mount --bind "$work/spool" /var/spool && mount --bind "$work/log" /var/log &&
-		mount -t tmpfs none /run && mount -t tmpfs none /var/lib || return
+		mount -t tmpfs -o mode=755 none /run && mount -t tmpfs -o mode=755 none /var/lib || return
 	install -d -o postfix -g postfix -m 700 /var/lib/postfix
 	# Where sysusers.d and tmpfiles.d are looked for, beside the /usr/lib that stays as it is.
 	ln -s "$work/dest/usr/lib/sysusers.d" /run/sysusers.d
