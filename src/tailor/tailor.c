@@ -47,6 +47,9 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 			err_prefix(e, "part %s", w->path);
 			return rc;
 		}
+		/* Of an empty part the boundary may follow at once: it needs a line of its own. */
+		if (out->n > body_at && w->body_end < m->mail.bytes.n && m->mail.bytes.p[w->body_end] == '-')
+			buf_adds(out, str_of(p->text.eol));
 		/* Many parts of one long value: bounded like a message. */
 		if (out->n > m->mail.bytes.n + (size_t)m->conf->milter.max_message) {
 			err_set(e, ERR_LIMIT, "part %s: the copy is larger than max_message (%lld bytes)",

@@ -267,6 +267,14 @@ test_one_pixel(void **state)
 	assert_string_equal(text_of(f, "2"), "<p>one</p>[pixel]");
 	assert_string_equal(text_of(f, "3"), "<p>two</p>");
 	assert_non_null(strstr(copy, "charset=x-unknown\n\n<p>left alone\n--b"));
+	/* an empty part whose boundary follows at once */
+	copy = copy_of(f,
+		       TEST_HEAD
+		       "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+		       "--b\nContent-Type: text/html\n\n--b\nContent-Type: text/plain\n\n{{x}}\n--b--\n",
+		       "{\"x\":\"X\"}");
+	assert_string_equal(text_of(f, "1"), "[pixel]");
+	assert_string_equal(text_of(f, "2"), "X");
 	fixture_free(f);
 }
 
