@@ -67,8 +67,9 @@ on_rcpt(SMFICTX *ctx, char **argv)
 		return shutting_down(ctx);
 	if (tx->open && tx->campaign != NULL && tx->nrecipients > 0 && !silent)
 		return reply(ctx, "452", "4.5.3",
-		    "campaign %s takes one recipient per transaction; send the others in further transactions",
-		    tx->campaign->name);
+			     "campaign %s takes one recipient per transaction; send the others in further "
+			     "transactions",
+			     tx->campaign->name);
 	if (tx->open && tx->nrecipients++ == 0)
 		tx->recipient = arena_str(tx->arena, str_of(argv[0]));
 	return quiet(s, SMFIP_NR_RCPT);
@@ -110,7 +111,11 @@ on_end_of_header(SMFICTX *ctx)
 	if (!tx->open)
 		return SMFIS_CONTINUE;
 	tx_match_header(s, tx);
-	if (tx->campaign == NULL && !tx->strip_only && tx->bad_campaign == NULL) {
+	/* Of a header beyond max_message the rest was not seen: it may name a campaign, so it is refused, not
+	 * passed. */
+	bool unseen = tx->too_large && session_trusted(s, tx->epoch->conf);
+	tx->strip_only &= !unseen;
+	if (!unseen && tx->campaign == NULL && !tx->strip_only && tx->bad_campaign == NULL) {
 		tx_reset(tx); /* no abort is called after ACCEPT */
 		return SMFIS_ACCEPT;
 	}

@@ -21,8 +21,8 @@ log_plugins(const struct finish *f, const struct engine_copy *copy)
 {
 	for (size_t i = 0; i < copy->plugins.nnotes; i++)
 		log_warn("%s: campaign=%s plugin=%.*s: %.*s; the mail goes on without it", f->queue_id,
-		    f->tx->campaign->name, STR_ARG(copy->plugins.notes[i].plugin),
-		    STR_ARG(copy->plugins.notes[i].text));
+			 f->tx->campaign->name, STR_ARG(copy->plugins.notes[i].plugin),
+			 STR_ARG(copy->plugins.notes[i].text));
 }
 
 static void
@@ -33,7 +33,7 @@ log_decision(const struct finish *f, const struct engine_copy *copy)
 	char hex[33];
 	recipient_key_hex(&copy->recipient->key, hex);
 	log_info("%s: campaign=%s recipient=%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name, hex,
-	    words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));
+		 words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));
 }
 
 /* An error of ours or the message's becomes the SMTP answer that fits. */
@@ -63,15 +63,15 @@ answer_decision(const struct finish *f, struct engine_request *rq, struct engine
 	case TAILOR_DROP:
 		return SMFIS_DISCARD;
 	case TAILOR_REFUSE:
-		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1", "%.*s",
-		    STR_ARG(d->text));
+		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1",
+			     "%.*s", STR_ARG(d->text));
 	case TAILOR_SEND:
 		break;
 	}
 	if (apply_plan(f->ctx, &copy->plan) == 0)
 		return SMFIS_CONTINUE;
 	log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
-	    f->tx->campaign->name);
+		 f->tx->campaign->name);
 	engine_release(rq, copy);
 	return SMFIS_TEMPFAIL;
 }
@@ -85,7 +85,8 @@ tailor(const struct finish *f)
 	struct engine_copy copy;
 	struct err e = { 0 };
 	sfsistat answer;
-	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) != 0) {
+	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) !=
+	    0) {
 		answer = answer_error(f, &e);
 		goto out;
 	}
@@ -116,22 +117,31 @@ message_finish(SMFICTX *ctx, struct session *s)
 	const char *id = smfi_getsymval(ctx, queue_id);
 	struct tx *tx = &s->tx;
 	struct finish f = { ctx, s, tx, id ? id : "NOQUEUE" };
-	if (tx->too_large)
-		return reply(ctx, "552", "5.3.4", "the message is larger than max_message (%lld bytes)",
-		    (long long)tx->epoch->conf->milter.max_message);
-	if (tx->bad_campaign != NULL) {
-		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign", f.queue_id);
-		return reply(ctx, "550", "5.6.0", "no campaign \"%s\" is configured; check X-Mailtailor-Campaign",
-		    tx->bad_campaign);
-	}
 	if (tx->strip_only)
 		return apply_strip(ctx, tx) == 0 ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
+	if (tx->too_large) {
+		log_warn("%s: campaign=%s: larger than max_message (%lld bytes)", f.queue_id,
+			 tx->campaign ? tx->campaign->name : "?",
+			 (long long)tx->epoch->conf->milter.max_message);
+		return reply(ctx, "552", "5.3.4", "the message is larger than max_message (%lld bytes)",
+			     (long long)tx->epoch->conf->milter.max_message);
+	}
+	if (tx->bad_campaign != NULL) {
+		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign", f.queue_id);
+		return reply(ctx, "550", "5.6.0",
+			     "no campaign \"%s\" is configured; check X-Mailtailor-Campaign",
+			     tx->bad_campaign);
+	}
 	if (tx->campaign == NULL || tx->nrecipients == 0)
 		return SMFIS_CONTINUE;
-	if (tx->nrecipients > 1)
+	if (tx->nrecipients > 1) {
+		log_warn("%s: campaign=%s: refused, %zu recipients in one message", f.queue_id,
+			 tx->campaign->name, tx->nrecipients);
 		return reply(ctx, "550", "5.5.3",
-		    "campaign %s takes one recipient per message and this one has %zu; send one transaction per "
-		    "recipient, or let match_sender name the campaign",
-		    tx->campaign->name, tx->nrecipients);
+			     "campaign %s takes one recipient per message and this one has %zu; send one "
+			     "transaction per "
+			     "recipient, or let match_sender name the campaign",
+			     tx->campaign->name, tx->nrecipients);
+	}
 	return tailor(&f);
 }
