@@ -2,16 +2,18 @@
  * copy-compare [-k KEYFILE]: reads "BEFORE<tab>AFTER" lines, names of a
  * message as submitted and of its copy, and compares the two byte by byte but
  * for what may change: text parts that are not attachments, and the header
- * fields that mailtailor sets. Prints a JSON line for each pair:
+ * fields that mailtailor sets. Prints a JSON object a line:
  *
- *	{"before", "after", "failures": ["what and where" …], "same": parts with equal bytes, "opaque": true
- *when …, "parts": [{"path", "subtype", "changed", "recoded", "left": why no decoder takes it, or "before":
- *{"start", "end", "cte", "charset", "text"}, "after": {…}} …], "tokens": {"TOKEN": {"purpose", "url", "link"}
- *…}}
+ *	before, after  the two names
+ *	failures       texts: what must not have changed, and where
+ *	same           how many parts have equal bytes
+ *	parts          for each text part: path, subtype, changed, recoded; left (why it cannot be decoded)
+ *	               or before and after, each with start, end, cte, charset, text
+ *	tokens         of all texts: TOKEN → purpose, url_bytes, link
  *
- * Texts are UTF-8 in base64url, as mail_text_decode makes them; offsets are
- * bytes of the whole message. Without -k tokens are opened with the ring of
- * corpus-tailor. Exit status 0; 1 when a file cannot be read.
+ * text is UTF-8 in base64url, as mail_text_decode makes it, url_bytes too;
+ * offsets are bytes of the whole message. Without -k tokens are opened with
+ * the ring of corpus-tailor. Exit status 0; 1 when a file cannot be read.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -71,54 +73,90 @@ side_read(struct side *s, const char *name)
 /* ---- header ---- */
 
 static bool
-field_may_change(struct str name, bool recoded)
+name_in(struct str name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_caseeq(name, str_of(list[i])))
+			return true;
+	return false;
+}
+
+/* What mailtailor sets in the message's header, and in that of a part that was encoded anew. */
+static bool
+field_may_change(struct str name, bool root, bool recoded)
 {
 	static const char *const ours[] = { "To", "List-Unsubscribe", "List-Unsubscribe-Post",
 					    "Feedback-ID" };
 	static const char *const coding[] = { "MIME-Version", "Content-Type", "Content-Transfer-Encoding" };
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (str_caseeq(name, str_of(ours[i])))
-			return true;
-	for (size_t i = 0; recoded && i < sizeof(coding) / sizeof(coding[0]); i++)
-		if (str_caseeq(name, str_of(coding[i])))
-			return true;
-	return str_casestarts(name, STR("X-Mailtailor-"));
+	if (root && (name_in(name, ours, 4) || str_casestarts(name, STR("X-Mailtailor-"))))
+		return true;
+	return recoded && name_in(name, coding, 3);
 }
 
 /* The next field that must stay, from *i on; NULL behind the last. */
 static const struct mail_field *
-field_next(const struct mail_fields *f, size_t *i, bool recoded)
+field_next(const struct mail_fields *f, size_t *i, bool root, bool recoded)
 {
-	while (*i < f->n && field_may_change(f->v[*i].name, recoded))
+	while (*i < f->n && field_may_change(f->v[*i].name, root, recoded))
 		(*i)++;
 	return *i < f->n ? &f->v[(*i)++] : NULL;
 }
 
 /* Templates in a field are what a campaign is for. */
 static bool
-field_same(const struct mail_field *b, const struct mail_field *a)
+field_same(const struct mail_field *b, const struct mail_field *a, bool root)
 {
-	struct str tag = STR("{{");
 	if (!str_eq(b->name, a->name))
 		return false;
-	return str_eq(b->value, a->value) || str_find(b->value, tag) < b->value.n;
+	return str_eq(b->value, a->value) || (root && str_find(b->value, STR("{{")) < b->value.n);
+}
+
+/* A Content-Type value without its charset parameter and without white space. */
+static struct str
+type_bare(struct arena *a, struct str value)
+{
+	char *p = arena_alloc(a, value.n + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < value.n; i++)
+		if (!ascii_isspace(value.p[i]))
+			p[n++] = value.p[i];
+	struct str all = str_make(p, n), out = { p, 0 }, parameter;
+	while (str_split(&all, ';', &parameter)) {
+		if (parameter.n == 0 || str_casestarts(parameter, STR("charset=")))
+			continue;
+		memmove(p + out.n, parameter.p, parameter.n);
+		out.n += parameter.n;
+	}
+	return out;
+}
+
+/* Of a part that was encoded anew: its other parameters stand. */
+static bool
+type_same(struct arena *a, const struct mail_fields *was, const struct mail_fields *is)
+{
+	const struct mail_field *b = mail_fields_find(was, STR("Content-Type"));
+	const struct mail_field *f = mail_fields_find(is, STR("Content-Type"));
+	return b == NULL || (f != NULL && str_eq(type_bare(a, b->value), type_bare(a, f->value)));
 }
 
 static void
-header_compare(struct pair *p, bool recoded)
+header_compare(struct pair *p, const struct mail_part *b, const struct mail_part *a, bool recoded)
 {
-	const struct mail_fields *b = &p->before.mail.root->fields, *a = &p->after.mail.root->fields;
+	bool root = b->parent == NULL;
 	size_t i = 0, k = 0;
 	for (;;) {
-		const struct mail_field *was = field_next(b, &i, recoded), *is = field_next(a, &k, recoded);
+		const struct mail_field *was = field_next(&b->fields, &i, root, recoded);
+		const struct mail_field *is = field_next(&a->fields, &k, root, recoded);
 		if (was == NULL && is == NULL)
-			return;
-		if (was == NULL || is == NULL || !field_same(was, is)) {
+			break;
+		if (was == NULL || is == NULL || !field_same(was, is, root)) {
 			struct str name = was ? was->name : is->name;
-			fail(p, "header field %.*s changed", STR_ARG(name));
+			fail(p, "part %s: header field %.*s changed", b->path, STR_ARG(name));
 			return;
 		}
 	}
+	if (recoded && !type_same(p->a, &b->fields, &a->fields))
+		fail(p, "part %s: more of its Content-Type than the charset changed", b->path);
 }
 
 /* ---- body ---- */
@@ -139,38 +177,42 @@ gap_compare(struct pair *p, size_t before, size_t after, const char *where)
 		fail(p, "bytes before %s changed", where);
 }
 
+/* The token at the start of s, up to the first character that none has. */
+static struct str
+token_text(struct str s)
+{
+	size_t n = 0;
+	while (n < s.n && (ascii_isalpha(s.p[n]) || ascii_isdigit(s.p[n]) || s.p[n] == '-' || s.p[n] == '_'))
+		n++;
+	return str_sub(s, 0, n);
+}
+
+/* Every "HOST" PURPOSE "/" TOKEN in text. */
 static void
 tokens_open(struct pair *p, struct str text)
 {
 	for (size_t at = 0; (at += str_find(str_sub(text, at, text.n), HOST)) < text.n;) {
 		at += HOST.n;
-		size_t from = at + 2, to = from;
-		while (to < text.n && (ascii_isalpha(text.p[to]) || ascii_isdigit(text.p[to]) ||
-				       text.p[to] == '-' || text.p[to] == '_'))
-			to++;
-		if (to >= text.n + 1 || from >= text.n || text.p[at + 1] != '/')
+		if (text.n - at < 3 || text.p[at + 1] != '/')
 			continue;
-		struct str token = str_sub(text, from, to);
+		struct str token = token_text(str_sub(text, at + 2, text.n));
 		struct token t;
 		if (token_open(p->sealer, (enum token_purpose)text.p[at], token, p->a, &t, NULL) != 0)
 			continue;
-		json_t *url = t.url.n ? json_stringn(t.url.p, t.url.n) : json_null();
-		struct buf raw = { 0 };
-		base64url_encode(&raw, t.url.p, t.url.n);
-		json_t *o =
-		    json_pack("{s:s#,s:o,s:s,s:i}", "purpose", text.p + at, 1, "url", url ? url : json_null(),
-			      "url_bytes", raw.p ? raw.p : "", "link", (int)t.link);
-		json_object_setn_new(p->tokens, token.p, token.n, o);
-		buf_free(&raw);
+		struct buf url = { 0 };
+		base64url_encode(&url, t.url.p, t.url.n);
+		json_object_setn_new(p->tokens, token.p, token.n,
+				     json_pack("{s:s#,s:s,s:i}", "purpose", text.p + at, 1, "url_bytes",
+					       url.p ? url.p : "", "link", (int)t.link));
+		buf_free(&url);
 	}
 }
 
 static json_t *
-text_describe(struct pair *p, const struct mail_part *m, const struct mail_text *t)
+text_describe(const struct mail_part *m, const struct mail_text *t)
 {
 	static const char *const ctes[] = { "7bit", "8bit", "binary", "quoted-printable", "base64", "other" };
 	struct buf b = { 0 };
-	(void)p;
 	base64url_encode(&b, t->utf8.p, t->utf8.n);
 	json_t *o = json_pack("{s:I,s:I,s:s,s:s,s:s}", "start", (json_int_t)m->body_start, "end",
 			      (json_int_t)m->body_end, "cte", ctes[m->cte], "charset", t->charset, "text",
@@ -193,8 +235,8 @@ text_compare(struct pair *p, const struct mail_part *b, const struct mail_part *
 	} else if (mail_text_decode(p->a, a, part_bytes(&p->after, a), &ta, &e) != 0) {
 		fail(p, "part %s does not decode after: %s", b->path, e.text);
 	} else {
-		json_object_set_new(o, "before", text_describe(p, b, &tb));
-		json_object_set_new(o, "after", text_describe(p, a, &ta));
+		json_object_set_new(o, "before", text_describe(b, &tb));
+		json_object_set_new(o, "after", text_describe(a, &ta));
 		tokens_open(p, ta.utf8);
 	}
 	json_array_append_new(p->parts, o);
@@ -210,22 +252,20 @@ may_change(const struct mail_part *b)
 static void
 leaf_compare(struct pair *p, const struct mail_part *b, const struct mail_part *a)
 {
-	bool root = b == p->before.mail.root;
+	bool root = b->parent == NULL;
 	bool changed = !str_eq(part_bytes(&p->before, b), part_bytes(&p->after, a));
-	struct str hb = str_sub(buf_str(&p->before.bytes), b->head_start, b->head_end);
-	struct str ha = str_sub(buf_str(&p->after.bytes), a->head_start, a->head_end);
-	bool recoded = root ? a->cte != b->cte || !str_eq(a->charset, b->charset) : !str_eq(hb, ha);
+	bool recoded = a->cte != b->cte || !str_eq(a->charset, b->charset);
 	p->same += !changed && !recoded;
-	if (root)
-		header_compare(p, recoded);
+	header_compare(p, b, a, recoded);
 	if ((changed || recoded) && !may_change(b))
 		fail(p, "part %s (%.*s/%.*s) changed", b->path, STR_ARG(b->type), STR_ARG(b->subtype));
 	if (recoded && !changed)
 		fail(p, "part %s: new header, old body", b->path);
 	if (changed) {
+		bool head = recoded && !root;
 		if (!root)
-			gap_compare(p, recoded ? b->head_start : b->body_start,
-				    recoded ? a->head_start : a->body_start, b->path);
+			gap_compare(p, head ? b->head_start : b->body_start,
+				    head ? a->head_start : a->body_start, b->path);
 		p->at_before = b->body_end;
 		p->at_after = a->body_end;
 	}
@@ -249,8 +289,8 @@ body_compare(struct pair *p)
 	const struct mail_part *b = p->before.mail.root, *a = p->after.mail.root;
 	p->at_before = b->body_start;
 	p->at_after = a->body_start;
-	if (b->child != NULL || b->role == MAIL_ROLE_MULTIPART)
-		header_compare(p, false);
+	if (b->role == MAIL_ROLE_MULTIPART)
+		header_compare(p, b, a, false);
 	while (b != NULL && a != NULL) {
 		if (!str_eq(b->type, a->type) || !str_eq(b->subtype, a->subtype) || b->role != a->role ||
 		    (b->child == NULL) != (a->child == NULL)) {
