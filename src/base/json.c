@@ -1,6 +1,8 @@
 /* json: jansson ↔ value; see json.h. */
 #include "base/json.h"
 
+#include "base/json-plain.h"
+
 #include <jansson.h>
 #include <math.h>
 
@@ -71,6 +73,8 @@ json_parse(struct arena *a, struct str text, const struct json_limits *lim, cons
 	json_error_t je;
 	if (text.n > max)
 		return err_set(e, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.n, max);
+	if ((*out = json_plain(a, text, c.max_depth)) != NULL)
+		return 0;
 	json_t *j = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
 	if (j == NULL)
 		return err_set(e, ERR_INPUT, "JSON, line %d, column %d: %s", je.line, je.column, je.text);

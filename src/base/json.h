@@ -1,5 +1,5 @@
 /*
- * json: text ↔ value (RFC 8259), through jansson. Duplicate keys, NUL in
+ * json: text ↔ value (RFC 8259), through jansson unless it is plain (json-plain.h). Duplicate keys, NUL in
  * strings, ill-formed UTF-8, depth over `max_depth` and size over `max_bytes`
  * are errors that name the line and column.
  * Threads: safe.
