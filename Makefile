@@ -141,7 +141,7 @@ run-sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp
 run-sanitized:
 	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
 
-# ---- fuzzing: FUZZ_SECONDS each; findings are kept in build/fuzz/NAME/ ----
+# ---- fuzzing: FUZZ_SECONDS each; findings are kept in build/clang-fuzz/fuzz/NAME/ ----
 FUZZ_SECONDS ?= 60
 FUZZ_NAMES   := $(FUZZ_SRC:tests/fuzz/fuzz-%.c=%)
 FUZZ_FLAGS   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
