@@ -159,6 +159,10 @@ enum mail_status mail_writer_end(struct mail_writer *w);
  * becomes utf-8 and its Content-Transfer-Encoding *cte (see fields below).
  */
 void mail_encode_whole(struct buf *out, struct str utf8, const char *eol, enum mail_cte *cte);
+/* The same as base64 whatever its length: no line of it can be taken for a boundary. */
+void mail_encode_base64(struct buf *out, struct str utf8, const char *eol);
+/* True when a line of body, which is to be p's, would be read as a boundary of a multipart around p. */
+bool mail_part_delimits(const struct mail *m, const struct mail_part *p, struct str body);
 /*
  * The part's header block with charset and transfer encoding replaced (other bytes, order and folding
  * unchanged; the fields added when absent), eol line ends.

@@ -384,20 +384,11 @@ whole_measure(struct str s, size_t *qp, size_t *b64)
 }
 
 void
-mail_encode_whole(struct buf *out, struct str utf8, const char *eol, enum mail_cte *cte)
+mail_encode_base64(struct buf *out, struct str utf8, const char *eol)
 {
-	size_t qp_n, b64_n, eol_n = strlen(eol), i = 0;
-	struct mail_qp q = { .out = out, .eol = eol, .eol_n = eol_n };
+	size_t eol_n = strlen(eol), i = 0;
 	struct mail_base64 b = { .out = out, .eol = eol, .eol_n = eol_n, .width = MAIL_BASE64_LINE };
 
-	whole_measure(utf8, &qp_n, &b64_n);
-	if (qp_n <= b64_n) {
-		*cte = MAIL_CTE_QP;
-		mail_qp_text(&q, utf8);
-		mail_qp_protect(&q);
-		return;
-	}
-	*cte = MAIL_CTE_BASE64;
 	while (i < utf8.n) {
 		size_t end = i + str_find_char(str_make(utf8.p + i, utf8.n - i), '\n'), len = end - i;
 
@@ -409,4 +400,21 @@ mail_encode_whole(struct buf *out, struct str utf8, const char *eol, enum mail_c
 		i = end + 1;
 	}
 	mail_base64_finish(&b);
+}
+
+void
+mail_encode_whole(struct buf *out, struct str utf8, const char *eol, enum mail_cte *cte)
+{
+	size_t qp_n, b64_n;
+	struct mail_qp q = { .out = out, .eol = eol, .eol_n = strlen(eol) };
+
+	whole_measure(utf8, &qp_n, &b64_n);
+	if (qp_n <= b64_n) {
+		*cte = MAIL_CTE_QP;
+		mail_qp_text(&q, utf8);
+		mail_qp_protect(&q);
+		return;
+	}
+	*cte = MAIL_CTE_BASE64;
+	mail_encode_base64(out, utf8, eol);
 }

@@ -164,6 +164,13 @@ render_once(struct part_sink *s, struct tpl_error *te, struct err *e)
 	return s->misfit ? RENDER_OK : stopped(s, te, e);
 }
 
+/* Does the part's new body in out hold a line that would end it? */
+static bool
+delimits(const struct copy *c, const struct message_part *mp, const struct buf *out, size_t start)
+{
+	return mail_part_delimits(&c->m->mail, mp->where, str_sub(buf_str(out), start, out->n));
+}
+
 enum render_status
 render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool *recode, enum mail_cte *cte,
 	    struct tpl_error *te, struct err *e)
@@ -184,7 +191,7 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 	enum render_status rc = render_once(&s, te, e);
 	if (rc != RENDER_OK)
 		return rc;
-	if (!s.misfit && mail_writer_end(c->scratch->writer) == MAIL_OK)
+	if (!s.misfit && mail_writer_end(c->scratch->writer) == MAIL_OK && !delimits(c, mp, out, start))
 		return RENDER_OK;
 	/* The fallback. What the first pass wrote and counted is taken back. */
 	out->n = start;
@@ -199,6 +206,11 @@ render_part(struct copy *c, const struct message_part *mp, struct buf *out, bool
 	if (rc != RENDER_OK)
 		return rc;
 	mail_encode_whole(out, buf_str(&c->scratch->utf8), p->text.eol, cte);
+	if (delimits(c, mp, out, start)) {
+		out->n = start;
+		*cte = MAIL_CTE_BASE64;
+		mail_encode_base64(out, buf_str(&c->scratch->utf8), p->text.eol);
+	}
 	*recode = true;
 	return RENDER_OK;
 }

@@ -258,6 +258,40 @@ test_odd_structure(void **state)
 	fixture_free(f);
 }
 
+/* A value that holds the boundary ends no part. */
+static void
+test_boundary(void **state)
+{
+	static const char *const ctes[] = { "7bit", "8bit", "quoted-printable", "base64" };
+	static const char *const bodies[] = { "Hi {{n}}",     "{{n}}\nb", "{{x}}--in\nb",
+					      "--in{{x}}\nb", "-{{d}}",	  "a\n{{n}}{{n}}" };
+	struct fixture *f = fixture_new(QUIET);
+	(void)state;
+	for (size_t i = 0; i < sizeof(ctes) / sizeof(ctes[0]); i++)
+		for (size_t k = 0; k < sizeof(bodies) / sizeof(bodies[0]) && (i < 3 || k == 0); k++) {
+			struct str m = arena_printf(
+			    f->a,
+			    TEST_HEAD
+			    "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=out\n\n--out\n"
+			    "Content-Type: multipart/alternative; boundary=in\n\n--in\nContent-Type: "
+			    "text/plain; charset=utf-8\n"
+			    "Content-Transfer-Encoding: %s\n\n%s\n--in--\n--out--\n",
+			    ctes[i], i == 3 ? "SGkge3tufX0=" : bodies[k]);
+			copy_of(f, m.p,
+				"{\"n\":\"x\\n--in\\nContent-Type: "
+				"text/html\\n\\n<b>\\n--out--\\n\",\"d\":\"-in\\n\"}");
+			const char *text = text_of(f, "1.1");
+			assert_true(strstr(text, k == 2 || k == 3 ? "--in\nb" : "--") != NULL);
+			if (strstr(bodies[k], "{{n}}") != NULL)
+				assert_non_null(
+				    strstr(text, "x\n--in\nContent-Type: text/html\n\n<b>\n--out--\n"));
+			struct mail mail;
+			assert_int_equal(mail_parse(f->a, buf_str(&f->out), NULL, &mail, &f->e), 0);
+			assert_int_equal(mail.nparts, 3);
+		}
+	fixture_free(f);
+}
+
 static void
 test_line_ends(void **state)
 {
@@ -448,12 +482,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_places),	    cmocka_unit_test(test_space),
-		cmocka_unit_test(test_charsets),    cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_protected),   cmocka_unit_test(test_odd_structure),
-		cmocka_unit_test(test_line_ends),   cmocka_unit_test(test_line_lengths),
-		cmocka_unit_test(test_large_value), cmocka_unit_test(test_no_templates),
-		cmocka_unit_test(test_errors),	    cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_places),	     cmocka_unit_test(test_space),
+		cmocka_unit_test(test_charsets),     cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_protected),    cmocka_unit_test(test_odd_structure),
+		cmocka_unit_test(test_boundary),     cmocka_unit_test(test_line_ends),
+		cmocka_unit_test(test_line_lengths), cmocka_unit_test(test_large_value),
+		cmocka_unit_test(test_no_templates), cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_layers),
 	};
 	mail_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
