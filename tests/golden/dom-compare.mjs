@@ -2,15 +2,16 @@
 //
 //	node dom-compare.mjs TOOLS CORPUS
 //
-// TOOLS holds corpus-tailor and copy-compare. Each HTML file of CORPUS/campaigns and of fixtures/ is sent as quoted-printable,
-// base64 and 8bit; each file of CORPUS/mime and CORPUS/mime-hostile as it is. Prints TAP.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+// TOOLS holds corpus-tailor and copy-compare. Each HTML file of CORPUS/campaigns and of fixtures/, and generated pages, are
+// sent as quoted-printable, base64 and 8bit; each file of CORPUS/mime and CORPUS/mime-hostile as it is. Prints TAP.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CLEAR, ERR_LIMIT, NAMES, Tally, done, figures, jsonLines, judgePair, skip, tell } from "./judge.mjs";
 import { htmlMessages } from "./messages.mjs";
 import { simpleParser } from "./parsers.mjs";
+import { soup } from "./soup.mjs";
 
 const [tools, corpus] = process.argv.slice(2);
 if (!tools || !corpus) {
@@ -30,7 +31,7 @@ function files(folder) {
 // ---- a set of messages, three ways ----
 
 /** Tailors messages in three ways, judges each copy, and returns the copies with what copy-compare said. */
-function run(name, messages) {
+function run(name, messages, onlyBytes = false) {
   const outdir = mkdtempSync(join(dir, "copies-"));
   const copies = jsonLines(tools, "corpus-tailor", [outdir], messages.join("\n") + "\n");
   const made = copies.filter((c) => c.copy);
@@ -40,7 +41,7 @@ function run(name, messages) {
     const t = new Tally(`${name}, ${NAMES[way]}`);
     for (const c of copies.filter((x) => x.way === way)) {
       if (c.pair) {
-        judgePair(t, c.pair, way);
+        judgePair(t, c.pair, way, onlyBytes);
         continue;
       }
       t.refused++;
@@ -73,6 +74,13 @@ const folder = (name) => mkdtempSync(join(dir, name));
 const fixtures = files(join(dirname(fileURLToPath(import.meta.url)), "fixtures")).filter(isHtml);
 
 run("fixtures", htmlMessages(fixtures, folder("fixtures-"), ["\r\n", "\n"]));
+// In what is never closed a pixel moves the tree around it: here only the bytes count, and what was wrapped.
+const generated = folder("soup-");
+const names = soup(1, 500).map((page, i) => {
+  writeFileSync(join(generated, `${i}.html`), page);
+  return join(generated, `${i}.html`);
+});
+run("generated pages", htmlMessages(names, folder("generated-")), true);
 if (existsSync(join(corpus, "campaigns"))) {
   const pages = files(join(corpus, "campaigns")).filter(isHtml);
   await mailparser("campaigns", run("campaigns", htmlMessages(pages, folder("campaigns-"))));

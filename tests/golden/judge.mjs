@@ -37,13 +37,13 @@ function judgeDecoding(t, where, file, side) {
   else t.error(where, `another decoder reads something else (${side.cte}, ${side.charset})`);
 }
 
-function judgePart(t, where, pair, part, pixel) {
+function judgePart(t, where, pair, part, pixel, onlyBytes) {
   const before = Buffer.from(part.before.text, "base64url");
   const after = Buffer.from(part.after.text, "base64url");
   t.recoded += part.recoded;
   judgeDecoding(t, where, pair.bytes, part.after);
   if (part.subtype === "html") {
-    const c = compareHtml(before, after, pair.tokens, pixel);
+    const c = compareHtml(before, after, pair.tokens, pixel, onlyBytes);
     t.html++;
     t.equal += c.errors.length === 0;
     t.wrapped += c.wrapped;
@@ -59,8 +59,8 @@ function judgePart(t, where, pair, part, pixel) {
   }
 }
 
-/** pair: what copy-compare printed; way: a key of NAMES. */
-export function judgePair(t, pair, way) {
+/** pair: what copy-compare printed; way: a key of NAMES; onlyBytes: HTML is compared without trees. */
+export function judgePair(t, pair, way, onlyBytes = false) {
   const name = `${basename(pair.before)} (${NAMES[way]})`;
   let pixel = way !== "denied";
   t.messages++;
@@ -77,7 +77,7 @@ export function judgePair(t, pair, way) {
       if (part.subtype === "html") pixel = false;
       judgeDecoding(t, where, pair.bytes, part.after);
     } else {
-      judgePart(t, where, pair, part, pixel && part.subtype === "html");
+      judgePart(t, where, pair, part, pixel && part.subtype === "html", onlyBytes);
       if (part.subtype === "html") pixel = false;
     }
   }
@@ -97,13 +97,14 @@ export function tell(t, figures) {
 }
 
 export function figures(t) {
-  const list = [`${t.messages} copies`, `${t.equal}/${t.html} HTML parts with an equal DOM`, `${t.wrapped} links wrapped (${t.conditional} in conditional comments)`];
-  if (t.text) list.push(`${t.text} text parts with ${t.textLinks}`);
-  list.push(`${t.same} parts byte for byte`);
+  const list = [`${t.messages} copies`];
+  if (t.html) list.push(`${t.equal}/${t.html} HTML parts equal`, `${t.wrapped} links wrapped (${t.conditional} in conditional comments)`);
+  if (t.text) list.push(`${t.textLinks} in ${t.text} text parts`);
+  list.push(`${t.same} unchanged parts byte for byte`);
   if (t.left) list.push(`${t.left} left alone (no known charset or encoding)`);
   if (t.recoded) list.push(`${t.recoded} encoded anew`);
   if (t.refused) list.push(`${t.refused} refused with a clear reason`);
-  list.push(`${t.decoded} read alike by another decoder${t.undecoded ? ` (${t.undecoded} in a charset it lacks)` : ""}`);
+  if (t.decoded) list.push(`${t.decoded} read alike by another decoder${t.undecoded ? ` (${t.undecoded} in a charset it lacks)` : ""}`);
   return list.join(", ");
 }
 
