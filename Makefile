@@ -25,6 +25,10 @@ PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CF
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 
 CC       ?= gcc
+JOBS     ?= $(shell nproc)
+# V=1 shows whole commands
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 OPT      ?= -O2 -g
 SAN      ?=
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-sign-conversion -Werror
@@ -63,42 +67,50 @@ all: $(PROGRAMS) $(PLUGINS)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # q, not r: two directories may have a file of the same name
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
-	ar qcs $@ $^
+	$(call say,AR,$@)
+	$(Q)ar qcs $@ $^
 
 $(BUILD)/bin/mailtailord: $(DAEMON_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 $(BUILD)/bin/mailtailor: $(ADMIN_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
 # A plugin is one file and the public header; it links what its own line says.
 PLUGIN_LIBS_logistic = -lopenblas -lm
 define plugin_rule
 $(BUILD)/plugins/$(1).so: plugins/$(1)/$(1).c include/mailtailor_plugin.h
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) -shared -o $$@ $$< $$(PLUGIN_LIBS_$(1))
+	$$(call say,PLUGIN,$$@)
+	$$(Q)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) -shared -o $$@ $$< $$(PLUGIN_LIBS_$(1))
 endef
 $(foreach p,$(PLUGIN_NAMES),$(eval $(call plugin_rule,$(p))))
 
 # ---- tests ----
 $(BUILD)/tests/test-%: tests/unit/test-%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) -lcmocka $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) -lcmocka $(LIBS)
 
 $(BUILD)/tests/%: tests/golden/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
 
 $(BUILD)/tests/plugins/%.so: tests/unit/plugins/%.c include/mailtailor_plugin.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -shared -o $@ $<
+	$(call say,PLUGIN,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -shared -o $@ $<
 
 .PHONY: test-programs
 test-programs: all $(UNIT_BIN) $(TEST_PLUGINS) $(TOOL_BIN)
@@ -111,14 +123,16 @@ GOLDEN_RUN := $(wildcard tests/golden/*.sh)
 # A full recipe line each: integration tests drive a real Postfix and take it in turns.
 INTEGRATION_RUN := $(wildcard tests/integration/*.test)
 
-.PHONY: deps-build deps-check deps-bench deps-fuzz deps-lint
-deps-%:
+# Never files; but no .PHONY, for make looks for no pattern rule then.
+deps-%: FORCE
 	@contrib/install-deps $*
+.PHONY: FORCE
+FORCE:
 
 # One recipe after the packages are there: pkg-config is asked only then.
 .PHONY: check check-unit check-asan check-tsan check-tree
 check: deps-check
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
 	@tests/run -l $(BUILD)/log contrib/check-tree $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
 
 check-unit: test-programs
@@ -128,10 +142,10 @@ check-unit: test-programs
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TSAN := -fsanitize=thread -fno-omit-frame-pointer
 check-asan: deps-check
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(ASAN)" OPT="-O1 -g" test-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/asan SAN="$(ASAN)" OPT="-O1 -g" test-programs
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN="$(ASAN)" OPT="-O1 -g" run-sanitized
 check-tsan: deps-check
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN="$(TSAN)" OPT="-O1 -g" test-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) BUILD=$(BUILD)/tsan SAN="$(TSAN)" OPT="-O1 -g" test-programs
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN="$(TSAN)" OPT="-O1 -g" run-sanitized
 
 .PHONY: run-sanitized
@@ -148,12 +162,13 @@ FUZZ_FLAGS   := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recove
 FUZZ_BIN     := $(FUZZ_NAMES:%=$(BUILD)/fuzz/fuzz-%)
 $(BUILD)/fuzz/fuzz-%: tests/fuzz/fuzz-%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
 
 .PHONY: fuzz fuzz-programs
 fuzz-programs: $(FUZZ_BIN)
 fuzz: deps-fuzz
-	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang-fuzz SAN="$(FUZZ_FLAGS)" OPT="-O1 -g" fuzz-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=$(BUILD)/clang-fuzz SAN="$(FUZZ_FLAGS)" OPT="-O1 -g" fuzz-programs
 	@tests/fuzz/run $(BUILD)/clang-fuzz/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
 
 # This one fuzzes a plugin's parser from the inside.
@@ -163,18 +178,19 @@ $(BUILD)/fuzz/fuzz-rule: LIBS_EXTRA = -lopenblas
 .PHONY: demo bench
 demo:
 	@contrib/install-deps demo
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@contrib/demo/run $(abspath $(BUILD))
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory -s all bench-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
 	@tests/bench/run $(abspath $(BUILD))
 
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
 $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN)
 
@@ -187,7 +203,7 @@ lint: deps-lint
 	shellcheck -x $(shell git ls-files | xargs -r grep -lE '^#!/bin/(ba)?sh' 2>/dev/null)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 \
 	    --suppress=missingIncludeSystem -Isrc -Iinclude src plugins
-	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=$(BUILD)/clang all
 format:
 	clang-format -i $(C_FILES)
 
