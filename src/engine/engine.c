@@ -2,7 +2,6 @@
 #include "engine/engine.h"
 
 #include "base/json.h"
-#include "base/log.h"
 
 static struct recipient_source
 source_of(const struct engine_request *rq)
@@ -85,22 +84,6 @@ decision_json(const struct engine_request *rq, const struct engine_copy *c)
 	return out;
 }
 
-static int
-reserve(const struct engine_request *rq, struct engine_copy *out, struct err *e)
-{
-	struct recipient_source src = source_of(rq);
-	struct reserve_result res;
-	if (recipient_reserve(&src, out->recipient, decision_json(rq, out), rq->now_ms, rq->worker->arena, &res, e) != 0)
-		return -1;
-	if (res.status == RESERVE_CAPPED) {
-		const struct conf_cap *cap = out->recipient->caps[res.capped].cap;
-		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &out->plan.decision);
-	}
-	/* A place found (RESERVE_AGAIN) may be that of a copy that did leave: it is not ours to give back. */
-	out->reserved = res.status == RESERVE_OK;
-	return 0;
-}
-
 int
 engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
@@ -122,25 +105,19 @@ engine_make(const struct engine_request *rq, struct engine_copy *out, struct err
 		.now_ms = rq->now_ms,
 		.explain = rq->explain,
 	};
-	if (tailor_render(rq->message, &in, rq->worker->scratch, a, &out->plan, e) != 0)
-		return -1;
-	if (rq->reserve && out->plan.decision.verdict == TAILOR_SEND)
-		return reserve(rq, out, e);
-	return 0;
+	return tailor_render(rq->message, &in, rq->worker->scratch, a, &out->plan, e);
 }
 
-void
-engine_release(const struct engine_request *rq, struct engine_copy *copy)
+int
+engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e)
 {
 	struct recipient_source src = source_of(rq);
-	struct err e = { 0 };
-	char hex[33];
-	if (!copy->reserved)
-		return;
-	copy->reserved = false;
-	recipient_key_hex(&copy->recipient->key, hex);
-	if (recipient_release(&src, copy->recipient, &e) < 0)
-		log_error("campaign=%s recipient=%s: the cap's place could not be given back: %s; it frees itself when its "
-			  "window has passed",
-		    rq->campaign->name, hex, e.text);
+	struct reserve_result res;
+	if (recipient_reserve(&src, copy->recipient, decision_json(rq, copy), rq->now_ms, rq->worker->arena, &res, e) != 0)
+		return -1;
+	if (res.status == RESERVE_CAPPED) {
+		const struct conf_cap *cap = copy->recipient->caps[res.capped].cap;
+		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &copy->plan.decision);
+	}
+	return 0;
 }

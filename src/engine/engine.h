@@ -58,7 +58,6 @@ struct engine_request {
 	struct str address;		    /* the envelope recipient, with or without <> */
 	const char *profile_json;	    /* instead of the store's */
 	int64_t now_ms;
-	bool reserve;			    /* take the caps' places durably; needs store */
 	bool explain;
 };
 
@@ -66,17 +65,18 @@ struct engine_copy {
 	struct recipient_snapshot *recipient;
 	struct plugin_result plugins;
 	struct tailor_plan plan; /* valid until the worker makes its next copy */
-	bool reserved;		 /* places were taken now: give back with engine_release when the copy does not leave */
 };
 
 /*
- * snapshot → plugins → tailor → reservation, in that order, so that a copy that
- * cannot be rendered takes no place. When rq->reserve and the plan says SEND, the reservation is on
- * disk when this returns. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address), ERR_CONFIG, ERR_TEMP, ERR_IO,
- * ERR_CORRUPT …: the message is to be tried again later.
+ * snapshot → plugins → tailor. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address), ERR_CONFIG,
+ * ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later.
  */
 int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
-/* The copy did not leave: gives its places back. Logs its own failure. */
-void engine_release(const struct engine_request *rq, struct engine_copy *copy);
+/*
+ * Takes the caps' places for a copy whose plan says SEND; it may leave when this returns 0 and the plan still says so:
+ * then the reservation is on disk. When another message was faster the plan's decision becomes that of the full cap.
+ * Comes last, when all else is done that can fail, so that a copy that cannot leave takes no place. Needs rq->store.
+ */
+int engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
 
 #endif

@@ -54,10 +54,9 @@ answer_error(const struct finish *f, const struct err *e)
 }
 
 static sfsistat
-answer_decision(const struct finish *f, struct engine_request *rq, struct engine_copy *copy)
+answer_decision(const struct finish *f, const struct engine_copy *copy)
 {
 	const struct tailor_decision *d = &copy->plan.decision;
-	log_plugins(f, copy);
 	log_decision(f, copy);
 	switch (d->verdict) {
 	case TAILOR_DROP:
@@ -68,12 +67,29 @@ answer_decision(const struct finish *f, struct engine_request *rq, struct engine
 	case TAILOR_SEND:
 		break;
 	}
-	if (apply_plan(f->ctx, &copy->plan) == 0)
-		return SMFIS_CONTINUE;
-	log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
-		 f->tx->campaign->name);
-	engine_release(rq, copy);
-	return SMFIS_TEMPFAIL;
+	return SMFIS_CONTINUE;
+}
+
+/*
+ * Hands the copy over, then takes its place in the caps: the MTA works on the new body while the disk works on the
+ * reservation, and a copy that cannot be handed over takes none. Nothing leaves before the answer: with any other
+ * than SMFIS_CONTINUE the MTA forgets what it was handed.
+ */
+static sfsistat
+hand_over(const struct finish *f, const struct engine_request *rq, struct engine_copy *copy)
+{
+	struct err e = { 0 };
+	log_plugins(f, copy);
+	if (copy->plan.decision.verdict != TAILOR_SEND)
+		return answer_decision(f, copy);
+	if (apply_plan(f->ctx, &copy->plan) != 0) {
+		log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
+			 f->tx->campaign->name);
+		return SMFIS_TEMPFAIL;
+	}
+	if (engine_reserve(rq, copy, &e) != 0)
+		return answer_error(f, &e);
+	return answer_decision(f, copy);
 }
 
 static sfsistat
@@ -98,12 +114,11 @@ tailor(const struct finish *f)
 		.campaign = tx->campaign,
 		.address = tx->recipient,
 		.now_ms = clock_now_ms(),
-		.reserve = true,
 	};
 	if (engine_make(&rq, &copy, &e) != 0)
 		answer = answer_error(f, &e);
 	else
-		answer = answer_decision(f, &rq, &copy);
+		answer = hand_over(f, &rq, &copy);
 out:
 	tailor_message_free(&m);
 	engine_worker_put(tx->epoch, &w);

@@ -127,7 +127,6 @@ test_make(void **state)
 	tailor_write(f->message, &f->copy.plan, &out);
 	assert_non_null(strstr(out.p, "\n\nHi Ann,\n"));
 	assert_non_null(strstr(out.p, "\nTo: Ann <Ann@example.test>\n"));
-	assert_false(f->copy.reserved);
 	assert_int_equal(make(f, "ann@x.test", "{}"), 0);
 	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_REFUSE);
 	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_suppressed\":\"hard-bounce\"}"), 0);
@@ -140,6 +139,66 @@ test_make(void **state)
 	assert_int_equal(f->e.kind, ERR_INPUT);
 	assert_int_equal(make(f, "ann@x.test", "[]"), -1);
 	buf_free(&out);
+}
+
+static void
+state_remove(const char *dir)
+{
+	static const char *const files[] = { "ledger.mdb", "ledger.mdb-lock", "records.mdb",
+					     "records.mdb-lock" };
+	char path[128];
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
+/* A place is taken by engine_reserve alone, once per message, and a full cap changes the decision. */
+static void
+test_reserve(void **state)
+{
+	static const char *const messages[] = { "From: a@x.test\nMessage-ID: <1@x>\n\nHi\n",
+						"From: a@x.test\nMessage-ID: <2@x>\n\nHi\n" };
+	struct fixture *f = *state;
+	char dir[] = "/tmp/test-engine-state.XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	struct store_options o = { .directory = dir, .create = true, .map_size = 64 << 20 };
+	struct store *store = store_open(&o, &f->e);
+	assert_non_null(store);
+	f->epoch = load(f,
+			"track {\n host = \"https://t.test\"\n}\ncap week {\n limit = 1\n window = 7d\n}\n"
+			"campaign c {\n}\n",
+			true);
+	const struct conf_campaign *c = &f->epoch->conf->campaigns[0];
+	f->worker = engine_worker_get(f->epoch);
+	struct engine_request rq = {
+		f->epoch, f->worker, store, .campaign = c, .address = STR("ann@x.test"), .now_ms = NOW
+	};
+	struct engine_copy late;
+	for (size_t i = 0; i < 3; i++) { /* the first twice: a retry */
+		struct str m = str_of(messages[i == 2]);
+		assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, c, m, &f->message, &f->e),
+				 0);
+		rq.message = f->message;
+		assert_int_equal(engine_make(&rq, &f->copy, &f->e), 0);
+		assert_int_equal(f->copy.plan.decision.verdict, i == 2 ? TAILOR_DROP : TAILOR_SEND);
+		if (i == 0) { /* made before the place was taken, and taken afterwards */
+			late = f->copy;
+			late.recipient = ARENA_NEW(f->worker->arena, struct recipient_snapshot);
+			*late.recipient = *f->copy.recipient;
+			late.recipient->idem[0] ^= 1;
+		}
+		if (i < 2)
+			assert_int_equal(engine_reserve(&rq, &f->copy, &f->e), 0);
+		assert_int_equal(f->copy.plan.decision.verdict, i == 2 ? TAILOR_DROP : TAILOR_SEND);
+		tailor_message_free(&f->message);
+	}
+	assert_int_equal(engine_reserve(&rq, &late, &f->e), 0);
+	assert_int_equal(late.plan.decision.verdict, TAILOR_DROP);
+	assert_string_equal(late.plan.decision.reason, "cap");
+	store_close(&store);
+	state_remove(dir);
 }
 
 /* Workers come back for the next message, memory reset. */
@@ -165,6 +224,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_make, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
 	};
 	mail_init();
