@@ -58,10 +58,11 @@ job_build(struct run *r, size_t from)
 	j->steps = ARENA_ARRAY(a, struct job_step, j->nsteps);
 	for (size_t i = 0; i < j->nsteps; i++)
 		j->steps[i].plugin = r->steps[from + i];
-	/* Scores that came before a late step: their names are the plugins' own, which the set keeps. */
+	/* Scores that came before a late step. Copies, too: this job may outlive the caller's arena. */
 	j->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);
 	for (size_t i = 0; i < r->out->nscores; i++)
-		j->scores[j->nscores++] = r->out->scores[i];
+		j->scores[j->nscores++] = (struct plugin_score){ arena_str(a, r->out->scores[i].name),
+								 r->out->scores[i].value };
 	return j;
 }
 

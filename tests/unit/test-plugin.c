@@ -402,6 +402,30 @@ set_references(void **state)
 	fixture_free(f);
 }
 
+/* Two are late in turn, and the second reads on when the caller has long freed its memory. */
+static void
+run_late_reads(void **state)
+{
+	int finished = 0;
+	char address[64];
+	struct fixture *f = fixture_new();
+	(void)state;
+	snprintf(address, sizeof(address), "finished=%p", (void *)&finished);
+	fixture_add(f, "s", SCORE, 500, NULL);
+	fixture_add(f, "slow", PROBE, 10, "mode=sleep", "ms=30", NULL);
+	fixture_add(f, "later", PROBE, 10, "mode=late-read", "ms=200", address, NULL);
+	fixture_must_load(f);
+	struct plugin_request rq = fixture_request(f, "{\"orders\":1,\"tags\":[\"a\",\"b\"]}", "en");
+	struct caller c = { .f = f, .rq = rq, .rounds = 1 };
+	caller_main(&c);
+	assert_int_equal(c.late, 2);
+	plugin_set_free(&f->set);
+	for (int i = 0; i < 200 && __atomic_load_n(&finished, __ATOMIC_SEQ_CST) < 1; i++)
+		usleep(10000);
+	usleep(20000);
+	fixture_free(f);
+}
+
 /* CPU of one hand-over with two cheap plugins; printed, and checked loosely (sanitizers are slow). */
 static void
 run_cost(void **state)
@@ -438,7 +462,8 @@ main(void)
 		cmocka_unit_test(run_rules),	    cmocka_unit_test(run_bad_output),
 		cmocka_unit_test(run_late),	    cmocka_unit_test(run_breaker),
 		cmocka_unit_test(run_stuck),	    cmocka_unit_test(run_parallel),
-		cmocka_unit_test(set_references),   cmocka_unit_test(run_cost),
+		cmocka_unit_test(set_references),   cmocka_unit_test(run_late_reads),
+		cmocka_unit_test(run_cost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

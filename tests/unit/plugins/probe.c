@@ -1,7 +1,7 @@
 /*
  * probe: a personalizer that does what its options say, for tests.
  *   mode     what run() does, see the table below
- *   ms       how long mode "sleep" sleeps
+ *   ms       how long modes "sleep" and "late-read" sleep
  *   destroyed, finished   addresses (%p) of ints in the test, counted up by destroy and thread_fini
  *   create   "fail": create() refuses
  */
@@ -170,6 +170,9 @@ probe_run(void *instance, void *thread, const struct mt_request *rq, struct mt_e
 	}
 	if (strcmp(m, "sleep") == 0) {
 		sleep_ms(p->ms);
+	} else if (strcmp(m, "late-read") == 0) {
+		sleep_ms(p->ms);
+		return read_all(rq);
 	} else if (strcmp(m, "fail") == 0) {
 		h->set_string(rq, p->name, "half done", MT_NUL);
 		snprintf(error->text, sizeof(error->text), "the parrot is dead");
