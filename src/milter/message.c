@@ -71,9 +71,9 @@ answer_decision(const struct finish *f, const struct engine_copy *copy)
 }
 
 /*
- * Hands the copy over, then takes its place in the caps: the MTA works on the new body while the disk works on the
- * reservation, and a copy that cannot be handed over takes none. Nothing leaves before the answer: with any other
- * than SMFIS_CONTINUE the MTA forgets what it was handed.
+ * Hands the copy over, then takes its place in the caps: the MTA works on the new body while the disk works
+ * on the reservation, and a copy that cannot be handed over takes none. Nothing leaves before the answer:
+ * with any other than SMFIS_CONTINUE the MTA forgets what it was handed.
  */
 static sfsistat
 hand_over(const struct finish *f, const struct engine_request *rq, struct engine_copy *copy)

@@ -19,9 +19,10 @@
 #define STEPS_QUIET (SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_NR_MAIL)
 
 /*
- * A further recipient can be refused at RCPT only when sender or listener name the campaign. Where no campaign asks for
- * that, RCPT needs no answer either, and everything up to the end of the header comes in one go: two thread switches
- * less on each side. Sessions that were open at a reload keep what they have and refuse at the end of the message.
+ * A further recipient can be refused at RCPT only when sender or listener name the campaign. Where no
+ * campaign asks for that, RCPT needs no answer either, and everything up to the end of the header comes in
+ * one go: two thread switches less on each side. Sessions that were open at a reload keep what they have and
+ * refuse at the end of the message.
  */
 static unsigned long
 steps_quiet(void)
@@ -59,9 +60,10 @@ milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long
 	*pf2 = 0;
 	*pf3 = 0;
 	if ((f0 & ACTIONS_NEEDED) != ACTIONS_NEEDED) {
-		log_error("the MTA does not allow changing headers and body (it offers %#lx, needed are %#lx); check its "
+		log_error("the MTA does not allow changing headers and body (it offers %#lx, needed are "
+			  "%#lx); check its "
 			  "milter settings",
-		    f0, (unsigned long)ACTIONS_NEEDED);
+			  f0, (unsigned long)ACTIONS_NEEDED);
 		return SMFIS_REJECT;
 	}
 	struct session *s = session_new();
