@@ -3,6 +3,7 @@
 #   make CC=clang            another compiler
 #   make BUILD=build/x …     another output directory
 #   make check TESTS="a b"   only these unit tests (names without test-)
+#   make bench BENCH_ARGS="--json FILE"  (tests/bench/run says what else)
 #   CORPUS=DIR               third-party corpora for the corpus tests (absent: skipped, and said)
 
 SHELL       := /bin/bash
@@ -183,7 +184,7 @@ demo:
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
-	@tests/bench/run $(abspath $(BUILD))
+	@tests/bench/run $(BENCH_ARGS) $(abspath $(BUILD))
 
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)
