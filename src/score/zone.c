@@ -12,8 +12,9 @@
 
 /*
  * The process-wide cache: parsing a zone file costs tens of microseconds and
- * zones are the same for every epoch. Zones are never dropped, so a pointer
- * read under the lock stays good after it. NULL marks a name that is no zone.
+ * zones are the same for every epoch. NULL marks a name that is no zone. When it
+ * is full it starts afresh: profiles can name any number of zones that are none
+ * (or that GLib makes up, "ABC+7"), and must not keep out those of others.
  */
 static GMutex cache_lock;
 static GHashTable *cache;
@@ -35,19 +36,29 @@ zone_name_valid(const char *name)
 	return true;
 }
 
+static void
+zone_drop(gpointer zone)
+{
+	if (zone)
+		g_time_zone_unref(zone);
+}
+
+/* A reference, the caller's; NULL: no zone. */
 static GTimeZone *
 zone_find(const char *name)
 {
 	gpointer zone = NULL;
 	g_mutex_lock(&cache_lock);
 	if (!cache)
-		cache = g_hash_table_new(g_str_hash, g_str_equal);
+		cache = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, zone_drop);
 	if (!g_hash_table_lookup_extended(cache, name, NULL, &zone)) {
-		if (g_hash_table_size(cache) < ZONE_CACHE_MAX) {
-			zone = g_time_zone_new_identifier(name);
-			g_hash_table_insert(cache, g_strdup(name), zone);
-		}
+		if (g_hash_table_size(cache) >= ZONE_CACHE_MAX)
+			g_hash_table_remove_all(cache);
+		zone = g_time_zone_new_identifier(name);
+		g_hash_table_insert(cache, g_strdup(name), zone);
 	}
+	if (zone)
+		g_time_zone_ref(zone);
 	g_mutex_unlock(&cache_lock);
 	return zone;
 }
@@ -77,10 +88,12 @@ score_local_time(int64_t now_ms, const char *zone, struct score_time *out)
 	s = s > max_s ? max_s : s < -max_s ? -max_s : s;
 
 	GTimeZone *tz = zone_name_valid(zone) ? zone_find(zone) : NULL;
+	bool known = tz != NULL;
 	*out = (struct score_time){ 0 };
-	if (tz) {
+	if (known) {
 		gint interval = g_time_zone_find_interval(tz, G_TIME_TYPE_UNIVERSAL, s);
 		out->offset_s = g_time_zone_get_offset(tz, interval < 0 ? 0 : interval);
+		g_time_zone_unref(tz);
 	}
 	s += out->offset_s;
 
@@ -91,5 +104,5 @@ score_local_time(int64_t now_ms, const char *zone, struct score_time *out)
 	out->minute = (int)(rest / 60 % 60);
 	/* 1970-01-01 was a Thursday (4). */
 	out->weekday = (int)(((days + 3) % 7 + 7) % 7 + 1);
-	return tz != NULL;
+	return known;
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -347,13 +348,29 @@ time_zones(void **state)
 	}
 }
 
+/* Any number of names that are no zones leave room for those that are. */
+static void
+time_zones_many(void **state)
+{
+	struct score_time t;
+	char name[32];
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "Nowhere/Town-%d", i);
+		assert_false(score_local_time(0, name, &t));
+	}
+	assert_true(score_local_time(0, "Asia/Tokyo", &t));
+	assert_int_equal(t.hour, 9);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rule_outcomes), cmocka_unit_test(rule_errors),
-		cmocka_unit_test(rule_bounds),	 cmocka_unit_test(rule_names),
-		cmocka_unit_test(row_features),	 cmocka_unit_test(time_zones),
+		cmocka_unit_test(rule_outcomes),   cmocka_unit_test(rule_errors),
+		cmocka_unit_test(rule_bounds),	   cmocka_unit_test(rule_names),
+		cmocka_unit_test(row_features),	   cmocka_unit_test(time_zones),
+		cmocka_unit_test(time_zones_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
