@@ -10,13 +10,12 @@
 void
 buf_reserve_slow(struct buf *b, size_t more)
 {
-	if (more > SIZE_MAX / 4 || b->n > SIZE_MAX / 4)
-		more = SIZE_MAX / 2; /* realloc refuses it below */
-	size_t want = b->n + more + 1;
+	bool absurd = more > SIZE_MAX / 4 || b->n > SIZE_MAX / 4;
+	size_t want = absurd ? 0 : b->n + more + 1;
 	size_t cap = b->cap < 64 ? 64 : b->cap;
 	while (cap < want)
 		cap *= 2;
-	char *p = realloc(b->p, cap);
+	char *p = absurd ? NULL : realloc(b->p, cap);
 	if (p == NULL) {
 		log_error("out of memory (a buffer of %zu bytes); stopping, the MTA will try again", cap);
 		abort();

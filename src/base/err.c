@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/str.h"
+
 int
 err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
@@ -16,6 +18,7 @@ err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	str_tame(text, strlen(text));
 	memcpy(e->text, text, sizeof(text));
 	e->kind = kind;
 	return -1;
@@ -39,6 +42,7 @@ err_prefix(struct err *e, const char *fmt, ...)
 		len = room - sep;
 	memcpy(e->text + at + sep, old.text, len);
 	e->text[at + sep + len] = '\0';
+	str_tame(e->text, at);
 	return -1;
 }
 

@@ -26,7 +26,7 @@ enum err_kind {
 
 struct err {
 	enum err_kind kind;
-	char text[1024];
+	char text[1024]; /* one line; err_set and err_prefix take control characters out */
 };
 
 /* Fills e (when not NULL) and returns -1, so `return err_set(e, …)` works. */

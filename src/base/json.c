@@ -50,7 +50,8 @@ convert(struct convert *c, const json_t *j, int depth)
 		return list;
 	}
 	case JSON_STRING:
-		return value_string(c->a, arena_str(c->a, str_make(json_string_value(j), json_string_length(j))));
+		return value_string(c->a,
+				    arena_str(c->a, str_make(json_string_value(j), json_string_length(j))));
 	case JSON_INTEGER:
 		return value_int(c->a, json_integer_value(j));
 	case JSON_REAL:
@@ -66,10 +67,12 @@ convert(struct convert *c, const json_t *j, int depth)
 }
 
 int
-json_parse(struct arena *a, struct str text, const struct json_limits *lim, const struct value **out, struct err *e)
+json_parse(struct arena *a, struct str text, const struct json_limits *lim, const struct value **out,
+	   struct err *e)
 {
 	size_t max = lim && lim->max_bytes ? lim->max_bytes : JSON_DEFAULT_BYTES;
-	struct convert c = { .a = a, .max_depth = lim && lim->max_depth ? lim->max_depth : JSON_DEFAULT_DEPTH };
+	struct convert c = { .a = a,
+			     .max_depth = lim && lim->max_depth ? lim->max_depth : JSON_DEFAULT_DEPTH };
 	json_error_t je;
 	if (text.n > max)
 		return err_set(e, ERR_LIMIT, "JSON of %zu bytes; at most %zu are allowed", text.n, max);
@@ -89,7 +92,12 @@ json_parse(struct arena *a, struct str text, const struct json_limits *lim, cons
 static size_t
 utf8_length(const unsigned char *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t len = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 	if (len == 0 || len > n || !str_is_utf8(str_make((const char *)p, len)))
 		return 0;
 	return len;
@@ -105,6 +113,8 @@ json_print_string(struct buf *b, struct str s)
 			size_t len = utf8_length((const unsigned char *)s.p + i, s.n - i);
 			if (len == 0)
 				buf_adds(b, STR("\xef\xbf\xbd"));
+			else if (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0) /* C1: terminals obey them */
+				buf_printf(b, "\\u%04x", (unsigned char)s.p[i + 1]);
 			else
 				buf_add(b, s.p + i, len);
 			i += len ? len : 1;

@@ -11,6 +11,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 static const char *log_ident = "mailtailor";
 static enum log_target log_where = LOG_TO_STDERR;
 static enum log_level log_most = LOG_LVL_INFO;
@@ -56,9 +58,7 @@ log_write(enum log_level level, const char *fmt, va_list ap)
 	int n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0)
 		return;
-	for (unsigned char *c = (unsigned char *)text; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	str_tame(text, strlen(text));
 	if (log_where == LOG_TO_SYSLOG) {
 		syslog(syslog_priority[level], "%s", text);
 		return;
@@ -69,19 +69,19 @@ log_write(enum log_level level, const char *fmt, va_list ap)
 	if (log_journal)
 		len = snprintf(line, sizeof(line), "<%d>%s: %s\n", syslog_priority[level], log_ident, text);
 	else
-		len = snprintf(line, sizeof(line), "%s[%d]: %s: %s\n", log_ident, (int)getpid(), level_name[level],
-		    text);
+		len = snprintf(line, sizeof(line), "%s[%d]: %s: %s\n", log_ident, (int)getpid(),
+			       level_name[level], text);
 	if (len > 0 && write(2, line, (size_t)len) < 0)
 		return; /* nowhere left to say it */
 }
 
-#define LOG_FUNCTION(name, level)                                                                            \
-	void name(const char *fmt, ...)                                                                      \
-	{                                                                                                    \
-		va_list ap;                                                                                  \
-		va_start(ap, fmt);                                                                           \
-		log_write(level, fmt, ap);                                                                   \
-		va_end(ap);                                                                                  \
+#define LOG_FUNCTION(name, level)          \
+	void name(const char *fmt, ...)    \
+	{                                  \
+		va_list ap;                \
+		va_start(ap, fmt);         \
+		log_write(level, fmt, ap); \
+		va_end(ap);                \
 	}
 
 LOG_FUNCTION(log_error, LOG_LVL_ERROR)

@@ -57,6 +57,11 @@ bool str_split(struct str *rest, char c, struct str *token);
 /* True when s is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool str_is_utf8(struct str s);
 bool str_is_ascii(struct str s);
+/*
+ * In place: control characters (C0, DEL, and C1 in its UTF-8 form) become '?', so that foreign text neither
+ * moves a terminal's cursor nor begins a line of a log.
+ */
+void str_tame(char *p, size_t n);
 
 static inline char
 ascii_lower(char c)

@@ -78,9 +78,7 @@ conf_quote(struct conf_work *w, struct str s)
 	while (cut.n > 0 && cut.n < s.n && ((unsigned char)s.p[cut.n] & 0xc0) == 0x80)
 		cut.n--; /* not within a UTF-8 sequence */
 	char *p = arena_cstr(w->scratch, cut);
-	for (size_t i = 0; i < cut.n; i++)
-		if ((unsigned char)p[i] < ' ' || p[i] == 0x7f)
-			p[i] = '?';
+	str_tame(p, cut.n);
 	return cut.n < s.n ? arena_printf(w->scratch, "%s…", p).p : p;
 }
 

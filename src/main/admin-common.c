@@ -28,15 +28,32 @@ admin_fail(const struct err *e)
 	return code ? code : EX_SOFTWARE;
 }
 
+__attribute__((format(printf, 1, 0))) static void
+vsay(const char *fmt, va_list ap)
+{
+	struct buf b = { 0 };
+	buf_vprintf(&b, fmt, ap);
+	str_tame(b.p, b.n);
+	fprintf(stderr, "mailtailor: %s\n", b.p);
+	buf_free(&b);
+}
+
+void
+admin_say(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsay(fmt, ap);
+	va_end(ap);
+}
+
 int
 admin_misuse(const char *fmt, ...)
 {
 	va_list ap;
-	fputs("mailtailor: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsay(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	return EX_USAGE;
 }
 

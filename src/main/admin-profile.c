@@ -60,8 +60,8 @@ print_flat(struct buf *b, struct str path, const struct value *v)
 		const struct value *item;
 		value_map_entry(v, i, &key, &item);
 		buf_printf(&child, "%.*s%s", STR_ARG(path), path.n ? "." : "");
-		for (size_t k = 0; k < key.n; k++)
-			buf_addc(&child, (unsigned char)key.p[k] < 0x20 ? '?' : key.p[k]);
+		buf_adds(&child, key);
+		str_tame(child.p, child.n);
 		print_flat(b, buf_str(&child), item);
 		buf_free(&child);
 	}

@@ -167,13 +167,13 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 	struct err e = { 0 };
 	struct buf b = { 0 };
 	for (size_t i = 0; i < copy->plugins.nnotes; i++)
-		fprintf(stderr, "mailtailor: plugin %.*s: %.*s\n", STR_ARG(copy->plugins.notes[i].plugin),
-			STR_ARG(copy->plugins.notes[i].text));
+		admin_say("plugin %.*s: %.*s", STR_ARG(copy->plugins.notes[i].plugin),
+			  STR_ARG(copy->plugins.notes[i].text));
 	if (explain_write(r, copy, &e) != 0)
 		return admin_fail(&e);
 	if (copy->plan.decision.verdict != TAILOR_SEND) {
-		fprintf(stderr, "mailtailor: no copy for %s: %s: %.*s\n", r->recipient,
-			copy->plan.decision.reason, STR_ARG(copy->plan.decision.text));
+		admin_say("no copy for %s: %s: %.*s", r->recipient, copy->plan.decision.reason,
+			  STR_ARG(copy->plan.decision.text));
 		return 1;
 	}
 	if (r->explain != NULL && strcmp(r->explain, "-") == 0)

@@ -109,9 +109,7 @@ clean_cell(struct arena *a, const char *cell)
 	if (!cell)
 		return "-";
 	char *clean = arena_cstr(a, str_of(cell));
-	for (char *p = clean; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
+	str_tame(clean, strlen(clean));
 	return clean;
 }
 

@@ -170,10 +170,12 @@ facts_of(const struct token *t, struct facts *f)
 static void
 print_line(const char *label, struct str s)
 {
-	printf("%-12s", label);
-	for (size_t i = 0; i < s.n; i++)
-		putchar((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? '?' : s.p[i]);
-	putchar('\n');
+	struct buf b = { 0 };
+
+	buf_adds(&b, s);
+	str_tame(b.p, b.n);
+	printf("%-12s%.*s\n", label, STR_ARG(buf_str(&b)));
+	buf_free(&b);
 }
 
 static void

@@ -54,7 +54,9 @@ extern const struct admin_verb admin_template_verb;
 int admin_usage(FILE *out, const char *text);
 /* Prints "mailtailor: TEXT" to stderr; returns err_exit_code(e->kind), or EX_SOFTWARE when that is 0. */
 int admin_fail(const struct err *e);
-/* "mailtailor: …" to stderr and EX_USAGE, for a command line that makes no sense. */
+/* "mailtailor: …" to stderr, one line, without control characters: what it says may be foreign text. */
+void admin_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same and EX_USAGE, for a command line that makes no sense. */
 int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The one of names[0..n) that typed was probably meant to be; NULL when none is near. */
 const char *admin_nearest(const char *typed, const char *const *names, size_t n);

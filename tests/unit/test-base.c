@@ -329,6 +329,10 @@ test_json_print(void **state)
 	assert_string_equal(b.p,
 			    "\"\\\"\\\\\\n\\u0009\\u007f\\u0001\xef\xbf\xbd ä\xef\xbf\xbd\xef\xbf\xbd\"");
 	buf_reset(&b);
+	json_print_string(&b, STR("\xc2\x9b"
+				  "31m\xc2\xa0"));
+	assert_string_equal(b.p, "\"\\u009b31m\xc2\xa0\"");
+	buf_reset(&b);
 	json_print_pretty(&b, parsed(a, "{\"a\":[1,{}],\"b\":[],\"c\":{\"d\":null}}"));
 	assert_string_equal(
 	    b.p, "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": [],\n  \"c\": {\n    \"d\": null\n  }\n}");
@@ -474,6 +478,12 @@ test_err(void **state)
 	err_prefix(&e, "part %s", "1.2");
 	assert_string_equal(e.text, "part 1.2: line 3 again");
 	assert_int_equal(e.kind, ERR_LIMIT);
+	err_set(&e, ERR_INPUT, "\"%s\" is no number",
+		"\x1b[31m\n\x7f\xc2\x9b"
+		"m\xc3\x9b");
+	err_prefix(&e, "\r%s", "name\t");
+	assert_string_equal(e.text, "?name?: \"?[31m???"
+				    "?m\xc3\x9b\" is no number");
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	err_set(&e, ERR_IO, "%s", longer);
