@@ -16,18 +16,19 @@ source_of(const struct engine_request *rq)
 }
 
 /*
- * What stands for the message in the idempotency key. Without a Message-ID it
- * is the content: two different messages must not share one place in a cap,
- * and a retry of the same one must.
+ * What stands for the message in the idempotency key. Without a Message-ID of
+ * its own it is the content: two different messages must not share one place
+ * in a cap, and a retry of the same one must.
  */
 static struct str
 message_key(const struct engine_request *rq)
 {
-	struct str id = tailor_message_id(rq->message), content = tailor_message_bytes(rq->message);
+	struct str id = tailor_message_id(rq->message, rq->queue_id), content[2];
 	uint8_t hash[16];
 	if (id.n > 0)
 		return id;
-	keyed_id(rq->epoch->keys, "content", &content, 1, hash);
+	tailor_message_content(rq->message, rq->worker->arena, content);
+	keyed_id(rq->epoch->keys, "content", content, 2, hash);
 	return arena_str(rq->worker->arena, str_make((const char *)hash, sizeof(hash)));
 }
 
@@ -38,7 +39,7 @@ snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct e
 	struct str id = message_key(rq);
 	if (rq->profile_json != NULL)
 		return recipient_from_json(&src, rq->address, id, str_of(rq->profile_json), rq->now_ms,
-		    rq->worker->arena, &out->recipient, e);
+					   rq->worker->arena, &out->recipient, e);
 	return recipient_read(&src, rq->address, id, rq->now_ms, rq->worker->arena, &out->recipient, e);
 }
 
@@ -58,7 +59,8 @@ plugins_run(const struct engine_request *rq, struct engine_copy *out)
 		.known = r->known,
 	};
 	memcpy(p.recipient_key, r->key.b, sizeof(p.recipient_key));
-	if (r->suppressed || r->mail_denied || (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0))
+	if (r->suppressed || r->mail_denied ||
+	    (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0))
 		return;
 	plugin_run(rq->epoch->plugins, &p, rq->worker->arena, &out->plugins);
 }
@@ -71,7 +73,8 @@ decision_json(const struct engine_request *rq, const struct engine_copy *c)
 	struct value *v = value_map_new(a), *scores = value_map_new(a);
 	struct buf b = { 0 };
 	for (size_t i = 0; i < c->plugins.nscores; i++)
-		value_map_set(a, scores, c->plugins.scores[i].name, value_real(a, c->plugins.scores[i].value));
+		value_map_set(a, scores, c->plugins.scores[i].name,
+			      value_real(a, c->plugins.scores[i].value));
 	value_map_set(a, v, STR("campaign"), value_string(a, str_of(rq->campaign->name)));
 	value_map_set(a, v, STR("category"), value_string(a, str_of(rq->campaign->category)));
 	value_map_set(a, v, STR("at"), value_int(a, rq->now_ms));
@@ -94,7 +97,8 @@ engine_make(const struct engine_request *rq, struct engine_copy *out, struct err
 	plugins_run(rq, out);
 	struct tailor_score *scores = ARENA_ARRAY(a, struct tailor_score, out->plugins.nscores);
 	for (size_t i = 0; i < out->plugins.nscores; i++)
-		scores[i] = (struct tailor_score){ out->plugins.scores[i].name, out->plugins.scores[i].value };
+		scores[i] =
+		    (struct tailor_score){ out->plugins.scores[i].name, out->plugins.scores[i].value };
 	struct tailor_input in = {
 		.recipient = out->recipient,
 		.plugin_vars = out->plugins.vars,
@@ -113,7 +117,8 @@ engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct
 {
 	struct recipient_source src = source_of(rq);
 	struct reserve_result res;
-	if (recipient_reserve(&src, copy->recipient, decision_json(rq, copy), rq->now_ms, rq->worker->arena, &res, e) != 0)
+	if (recipient_reserve(&src, copy->recipient, decision_json(rq, copy), rq->now_ms, rq->worker->arena,
+			      &res, e) != 0)
 		return -1;
 	if (res.status == RESERVE_CAPPED) {
 		const struct conf_cap *cap = copy->recipient->caps[res.capped].cap;

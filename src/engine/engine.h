@@ -57,6 +57,7 @@ struct engine_request {
 	const struct conf_campaign *campaign;
 	struct str address;		    /* the envelope recipient, with or without <> */
 	const char *profile_json;	    /* instead of the store's */
+	struct str queue_id;		    /* the MTA's, when there is one; see tailor_message_id */
 	int64_t now_ms;
 	bool explain;
 };

@@ -13,7 +13,8 @@ struct finish {
 	SMFICTX *ctx;
 	struct session *s;
 	struct tx *tx;
-	const char *queue_id;
+	const char *queue_id; /* for the log */
+	const char *mta_id;   /* NULL: unknown */
 };
 
 static void
@@ -113,6 +114,7 @@ tailor(const struct finish *f)
 		.message = m,
 		.campaign = tx->campaign,
 		.address = tx->recipient,
+		.queue_id = str_of(f->mta_id),
 		.now_ms = clock_now_ms(),
 	};
 	if (engine_make(&rq, &copy, &e) != 0)
@@ -131,7 +133,7 @@ message_finish(SMFICTX *ctx, struct session *s)
 	char queue_id[] = "i";
 	const char *id = smfi_getsymval(ctx, queue_id);
 	struct tx *tx = &s->tx;
-	struct finish f = { ctx, s, tx, id ? id : "NOQUEUE" };
+	struct finish f = { ctx, s, tx, id ? id : "NOQUEUE", id };
 	if (tx->strip_only)
 		return apply_strip(ctx, tx) == 0 ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
 	if (tx->too_large) {

@@ -278,19 +278,45 @@ tailor_message_data(const struct tailor_message *m)
 	return m->data;
 }
 
-struct str
-tailor_message_id(const struct tailor_message *m)
+/*
+ * An MTA gives a message without a Message-ID one that holds its queue id, and another one when the client
+ * tries again: Postfix 3.7 "<QUEUEID@host>" or "<TIME.QUEUEID@host>", Sendmail 8.17 "<TIME.QUEUEID@host>". No
+ * client can know the queue id beforehand.
+ */
+static bool
+made_by_mta(struct str id, struct str queue_id)
 {
-	return m->message_id;
+	size_t at = str_find(id, queue_id), end = at + queue_id.n;
+	return queue_id.n > 0 && at > 0 && end < id.n && id.p[end] == '@' &&
+	       (id.p[at - 1] == '<' || id.p[at - 1] == '.');
 }
 
-/* Behind Received and the like, which differ when a client tries again, a submission's bytes are its own. */
 struct str
-tailor_message_bytes(const struct tailor_message *m)
+tailor_message_id(const struct tailor_message *m, struct str queue_id)
 {
-	const struct mail_field *date = mail_fields_find(&m->mail.root->fields, STR("Date"));
-	size_t at = date != NULL ? (size_t)(date->name.p - m->mail.bytes.p) : m->mail.root->head_end;
-	return str_sub(m->mail.bytes, at, m->mail.bytes.n);
+	return made_by_mta(m->message_id, queue_id) ? STR_NULL : m->message_id;
+}
+
+void
+tailor_message_content(const struct tailor_message *m, struct arena *a, struct str parts[2])
+{
+	static const char *const own[] = { "date", "from", "to", "subject", "x-mailtailor-data" };
+	const struct mail_fields *f = &m->mail.root->fields;
+	const struct mail_field *id = mail_fields_find(f, STR("Message-ID"));
+	struct buf b = { 0 };
+	for (size_t i = 0; i < f->n; i++) {
+		/* Postfix adds a Date that was missing behind the Message-ID that was missing. */
+		bool late = id != NULL && &f->v[i] > id && str_caseeq(f->v[i].name, STR("Date"));
+		if (late || !name_in(f->v[i].name, own, sizeof(own) / sizeof(own[0])))
+			continue;
+		buf_adds(&b, f->v[i].name);
+		buf_addc(&b, ':');
+		buf_adds(&b, f->v[i].value);
+		buf_addc(&b, '\n');
+	}
+	parts[0] = arena_str(a, buf_str(&b));
+	parts[1] = str_sub(m->mail.bytes, m->mail.root->head_end, m->mail.bytes.n);
+	buf_free(&b);
 }
 
 struct str

@@ -53,10 +53,13 @@ int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const st
 void tailor_message_free(struct tailor_message **m);
 /* Merge data of X-Mailtailor-Data: a map, or NULL. */
 const struct value *tailor_message_data(const struct tailor_message *m);
-/* Message-ID with its brackets; absent when there is none. */
-struct str tailor_message_id(const struct tailor_message *m);
-/* The bytes that are the same when a client submits the message again: from the Date field on, or the body alone. */
-struct str tailor_message_bytes(const struct tailor_message *m);
+/*
+ * Message-ID with its brackets; absent when there is none, or when it is the MTA's work, which shows by the
+ * MTA's queue id in it: that is another one when the client submits the message again.
+ */
+struct str tailor_message_id(const struct tailor_message *m, struct str queue_id);
+/* What is the same when a client submits a message without such an id again, in two parts: fields, body. */
+void tailor_message_content(const struct tailor_message *m, struct arena *a, struct str parts[2]);
 struct str tailor_message_from_domain(const struct tailor_message *m);
 
 /* ---- decide and render ---- */

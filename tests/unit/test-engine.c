@@ -201,6 +201,62 @@ test_reserve(void **state)
 	state_remove(dir);
 }
 
+/* The key under which a message is known: the copy's, for one recipient. */
+static void
+copy_key(struct fixture *f, const char *message, const char *queue_id, uint8_t key[16])
+{
+	const struct conf_campaign *c = &f->epoch->conf->campaigns[0];
+	struct engine_request rq = { .epoch = f->epoch,
+				     .worker = f->worker,
+				     .campaign = c,
+				     .address = STR("ann@x.test"),
+				     .profile_json = "{}",
+				     .queue_id = str_of(queue_id),
+				     .now_ms = NOW };
+	assert_int_equal(
+	    tailor_prepare(f->epoch->cache, f->epoch->conf, c, str_of(message), &f->message, &f->e), 0);
+	rq.message = f->message;
+	assert_int_equal(engine_make(&rq, &f->copy, &f->e), 0);
+	memcpy(key, f->copy.recipient->idem, 16);
+	tailor_message_free(&f->message);
+}
+
+static void
+assert_same_message(struct fixture *f, bool same, const char *a, const char *a_id, const char *b,
+		    const char *b_id)
+{
+	uint8_t one[16], two[16];
+	copy_key(f, a, a_id, one);
+	copy_key(f, b, b_id, two);
+	assert_int_equal(memcmp(one, two, 16) == 0, same);
+}
+
+/* A retry is known again, also when the MTA gave the message a Message-ID and a Date that it did not have. */
+static void
+test_message_key(void **state)
+{
+	struct fixture *f = *state;
+	f->epoch = load(f, "track {\n host = \"https://t.test\"\n}\ncampaign c {\n}\n", true);
+	f->worker = engine_worker_get(f->epoch);
+	static const char
+	    client[] = "Received: 1\nFrom: a@x.test\nMessage-ID: <A1@x>\n\nHi\n",
+	    other[] = "Received: 2\nFrom: a@x.test\nMessage-ID: <A2@x>\n\nHi\n",
+	    mta1[] = "Received: 1\nSubject: S\nMessage-Id: <QID1@mx>\nDate: 1\nFrom: a@x.test\n\nHi\n",
+	    mta2[] = "Received: 2\nSubject: S\nMessage-Id: <2026.QID2@mx>\nDate: 2\nFrom: a@x.test\n\nHi\n",
+	    mta3[] = "Received: 3\nSubject: S\nMessage-Id: <QID3@mx>\nDate: 3\nFrom: a@x.test\n\nHi!\n",
+	    dated1[] = "Date: 1\nFrom: a@x.test\nMessage-Id: <QID1@mx>\n\nHi\n",
+	    dated2[] = "Date: 2\nFrom: a@x.test\nMessage-Id: <QID2@mx>\n\nHi\n";
+	assert_same_message(f, true, client, "QID1", client, "QID2");
+	assert_same_message(f, false, client, "QID1", other, "QID2");
+	assert_same_message(f, true, mta1, "QID1", mta2, "QID2");
+	assert_same_message(f, false, mta1, "QID1", mta3, "QID3");
+	assert_same_message(f, false, dated1, "QID1", dated2, "QID2");
+	assert_same_message(f, true, dated1, "QID1", "Date: 1\nFrom: a@x.test\n\nHi\n", "");
+	/* the queue id must be the whole of it */
+	assert_same_message(f, false, mta1, "ID1", mta2, "ID2");
+	assert_same_message(f, false, mta1, "", mta2, "");
+}
+
 /* Workers come back for the next message, memory reset. */
 static void
 test_workers(void **state)
@@ -225,6 +281,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_make, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_message_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
 	};
 	mail_init();
