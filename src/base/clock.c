@@ -1,18 +1,12 @@
-/*
- * clock: see clock.h. The one static is the test clock, an atomic.
- */
+/* clock: see clock.h. */
 #include "base/clock.h"
 
 #include <ctype.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static _Atomic int64_t fixed_ms;
-static _Atomic int fixed_state; /* 0: environment not read yet, 1: read */
 
 static int64_t
 read_clock(clockid_t id, int64_t per_second)
@@ -25,22 +19,7 @@ read_clock(clockid_t id, int64_t per_second)
 int64_t
 clock_now_ms(void)
 {
-	if (atomic_load_explicit(&fixed_state, memory_order_acquire) == 0) {
-		const char *env = getenv("MAILTAILOR_TEST_NOW");
-		int64_t ms;
-		if (env != NULL && clock_parse_rfc3339(str_of(env), &ms, NULL) == 0)
-			atomic_store(&fixed_ms, ms);
-		atomic_store_explicit(&fixed_state, 1, memory_order_release);
-	}
-	int64_t ms = atomic_load_explicit(&fixed_ms, memory_order_relaxed);
-	return ms != 0 ? ms : read_clock(CLOCK_REALTIME, 1000);
-}
-
-void
-clock_fix(int64_t now_ms)
-{
-	atomic_store(&fixed_ms, now_ms);
-	atomic_store_explicit(&fixed_state, 1, memory_order_release);
+	return read_clock(CLOCK_REALTIME, 1000);
 }
 
 int64_t
@@ -110,8 +89,8 @@ parse_date(const char **p, const char *end, struct tm *tm)
 {
 	static const int month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	int y, mo, d;
-	if (!digits(p, end, 4, &y) || !expect(p, end, "-") || !digits(p, end, 2, &mo) || !expect(p, end, "-") ||
-	    !digits(p, end, 2, &d))
+	if (!digits(p, end, 4, &y) || !expect(p, end, "-") || !digits(p, end, 2, &mo) ||
+	    !expect(p, end, "-") || !digits(p, end, 2, &d))
 		return false;
 	bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
 	if (mo < 1 || mo > 12 || d < 1 || d > month_days[mo - 1] + (mo == 2 && leap))
@@ -148,9 +127,10 @@ clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e)
 	const char *p = s.p, *end = s.p + s.n;
 	struct tm tm = { 0 };
 	int frac, offset;
-	if (s.n == 0 || !parse_date(&p, end, &tm) || !expect(&p, end, "Tt ") || !parse_time(&p, end, &tm, &frac) ||
-	    !parse_offset(&p, end, &offset) || p != end)
-		return err_set(e, ERR_INPUT,
+	if (s.n == 0 || !parse_date(&p, end, &tm) || !expect(&p, end, "Tt ") ||
+	    !parse_time(&p, end, &tm, &frac) || !parse_offset(&p, end, &offset) || p != end)
+		return err_set(
+		    e, ERR_INPUT,
 		    "\"%.*s\" is no instant; write it as 2026-03-29T09:00:00Z or with an offset like +02:00",
 		    (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
 	*ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + frac;
@@ -207,8 +187,13 @@ parse_scaled(struct str s, const struct unit *units, size_t n, int64_t *out)
 }
 
 static const struct unit durations[] = {
-	{ "y", 365LL * 86400000 }, { "w", 7LL * 86400000 }, { "d", 86400000 }, { "h", 3600000 },
-	{ "m", 60000 },		   { "s", 1000 },	    { "ms", 1 },
+	{ "y", 365LL * 86400000 },
+	{ "w", 7LL * 86400000 },
+	{ "d", 86400000 },
+	{ "h", 3600000 },
+	{ "m", 60000 },
+	{ "s", 1000 },
+	{ "ms", 1 },
 };
 
 int
@@ -216,8 +201,9 @@ clock_parse_duration(struct str s, int64_t *ms, struct err *e)
 {
 	if (parse_scaled(s, durations, sizeof(durations) / sizeof(durations[0]), ms) != 0)
 		return err_set(e, ERR_INPUT,
-		    "\"%.*s\" is no duration; write a whole number and a unit: 250ms, 30s, 15m, 12h, 7d, 2w, 2y",
-		    (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
+			       "\"%.*s\" is no duration; write a whole number and a unit: 250ms, 30s, 15m, "
+			       "12h, 7d, 2w, 2y",
+			       (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
 	return 0;
 }
 
@@ -226,7 +212,8 @@ clock_format_duration(int64_t ms, char out[40])
 {
 	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
 		/* weeks are read but not written: "7d" is what people say of a cap */
-		if (durations[i].name[0] != 'w' && ms % durations[i].scale == 0 && (ms != 0 || durations[i].scale == 1)) {
+		if (durations[i].name[0] != 'w' && ms % durations[i].scale == 0 &&
+		    (ms != 0 || durations[i].scale == 1)) {
 			snprintf(out, 40, "%lld%s", (long long)(ms / durations[i].scale), durations[i].name);
 			return out;
 		}
@@ -236,10 +223,12 @@ clock_format_duration(int64_t ms, char out[40])
 int
 size_parse(struct str s, int64_t *bytes, struct err *e)
 {
-	static const struct unit sizes[] = { { "", 1 }, { "K", 1024 }, { "M", 1048576 }, { "G", 1LL << 30 },
-		{ "T", 1LL << 40 } };
+	static const struct unit sizes[] = {
+		{ "", 1 }, { "K", 1024 }, { "M", 1048576 }, { "G", 1LL << 30 }, { "T", 1LL << 40 }
+	};
 	if (parse_scaled(s, sizes, sizeof(sizes) / sizeof(sizes[0]), bytes) != 0)
-		return err_set(e, ERR_INPUT, "\"%.*s\" is no size; write bytes, or a number with K, M, G or T",
-		    (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
+		return err_set(e, ERR_INPUT,
+			       "\"%.*s\" is no size; write bytes, or a number with K, M, G or T",
+			       (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
 	return 0;
 }

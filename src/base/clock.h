@@ -1,8 +1,8 @@
 /*
  * clock: the only place that reads the time. Wall time is milliseconds since
  * the epoch (UTC); monotonic time is microseconds from an arbitrary origin.
- * A test may fix the wall clock (MAILTAILOR_TEST_NOW, an RFC 3339 instant, or
- * clock_fix); monotonic time always runs.
+ * Nothing in the environment moves it: decisions take "now" as an argument, and
+ * `mailtailor render --now` and tests hand in another.
  * Threads: safe.
  */
 #ifndef MT_BASE_CLOCK_H
@@ -19,8 +19,6 @@ int64_t clock_mono_us(void);
 /* CPU time of the process / calling thread, microseconds. */
 int64_t clock_cpu_us(void);
 int64_t clock_thread_cpu_us(void);
-/* Fixes the wall clock; 0 lets it run again. */
-void clock_fix(int64_t now_ms);
 
 /* "2026-03-29T02:30:00Z", "…+02:00", fractions allowed (RFC 3339). */
 int clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e);
