@@ -104,7 +104,9 @@ static const char *
 unix_path(const char *socket_name)
 {
 	struct str s = str_of(socket_name);
-	return str_starts(s, STR("unix:")) ? socket_name + 5 : str_starts(s, STR("local:")) ? socket_name + 6 : NULL;
+	return str_starts(s, STR("unix:"))    ? socket_name + 5
+	       : str_starts(s, STR("local:")) ? socket_name + 6
+					      : NULL;
 }
 
 /* The MTA's user must be able to connect: mode and group as configured. 0 or an exit code. */
@@ -113,20 +115,22 @@ socket_open(const struct conf_milter *m)
 {
 	const char *path = unix_path(m->socket);
 	mode_t old = umask(0177);
-	int rc = smfi_setconn((char *)(uintptr_t)m->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
+	int rc =
+	    smfi_setconn((char *)(uintptr_t)m->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
 	umask(old);
 	if (!rc) {
-		log_error("milter socket \"%s\": cannot listen: %s; check the path, its directory's rights, and that no other "
+		log_error("milter socket \"%s\": cannot listen: %s; check the path, its directory's rights, "
+			  "and that no other "
 			  "daemon uses it",
-		    m->socket, strerror(errno));
+			  m->socket, strerror(errno));
 		return EX_UNAVAILABLE;
 	}
 	if (path == NULL)
 		return 0;
 	struct group *g = m->socket_group ? getgrnam(m->socket_group) : NULL;
 	if (m->socket_group != NULL && (g == NULL || chown(path, (uid_t)-1, g->gr_gid) != 0)) {
-		log_error("milter socket \"%s\": cannot give it to group \"%s\": %s", m->socket, m->socket_group,
-		    g ? strerror(errno) : "no such group");
+		log_error("milter socket \"%s\": cannot give it to group \"%s\": %s", m->socket,
+			  m->socket_group, g ? strerror(errno) : "no such group");
 		return EX_NOUSER;
 	}
 	if (chmod(path, (mode_t)m->socket_mode) != 0) {
@@ -141,7 +145,8 @@ static bool
 drain(int64_t timeout_ms)
 {
 	int64_t end = clock_mono_us() + timeout_ms * 1000;
-	while (atomic_load(&milter_service.running) > 0 && !atomic_load(&milter_service.ended) && clock_mono_us() < end)
+	while (atomic_load(&milter_service.running) > 0 && !atomic_load(&milter_service.ended) &&
+	       clock_mono_us() < end)
 		usleep(10000);
 	return atomic_load(&milter_service.running) == 0;
 }
@@ -158,15 +163,17 @@ state_open(const struct conf *c)
 	struct err e = { 0 };
 	milter_service.store = store_open(&o, &e);
 	if (milter_service.store == NULL || store_writer_start(milter_service.store, &e) != 0) {
-		log_error("%s:%d: state: %s", c->state.pos.file ? c->state.pos.file : c->file, c->state.pos.line, e.text);
+		log_error("%s:%d: state: %s", c->state.pos.file ? c->state.pos.file : c->file,
+			  c->state.pos.line, e.text);
 		return err_exit_code(e.kind);
 	}
 	return 0;
 }
 
 /*
- * Before any thread starts: a signal goes to whichever thread does not block it, and there it would kill. libmilter
- * blocks its three only when smfi_main begins, which is too late for threads of plugins, store and reload.
+ * Before any thread starts: a signal goes to whichever thread does not block it, and there it would kill.
+ * libmilter blocks its three only when smfi_main begins, which is too late for threads of plugins, store and
+ * reload.
  */
 static void
 signals_block(void)
@@ -180,15 +187,22 @@ signals_block(void)
 }
 
 static int
-reload_start(void)
+reload_start(pthread_t *thread)
 {
-	pthread_t thread;
-	if (pthread_create(&thread, NULL, reload_thread, NULL) != 0) {
+	if (pthread_create(thread, NULL, reload_thread, NULL) != 0) {
 		log_error("cannot start a thread: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	pthread_detach(thread);
 	return 0;
+}
+
+/* A reload that is under way would load into a service that is taken apart: it is waited for. */
+static void
+reload_stop(pthread_t thread)
+{
+	atomic_store(&milter_service.stopping, true);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
 }
 
 static void *
@@ -226,8 +240,8 @@ listener_wake(const char *socket_name)
 }
 
 /*
- * libmilter looks every five seconds whether it shall stop, or when somebody connects; smfi_stop itself waits for
- * that, hence the threads. A TCP listener takes its five seconds.
+ * libmilter looks every five seconds whether it shall stop, or when somebody connects; smfi_stop itself waits
+ * for that, hence the threads. A TCP listener takes its five seconds.
  */
 static void
 libmilter_stop(pthread_t main_loop, const char *socket_name)
@@ -268,7 +282,7 @@ serve(const struct conf_milter *m)
 	log_info("stopping: %ld transactions run", atomic_load(&milter_service.running));
 	if (!drain(m->drain_timeout_ms))
 		log_warn("stopping: %ld transactions did not end in time; their senders will try again",
-		    atomic_load(&milter_service.running));
+			 atomic_load(&milter_service.running));
 	libmilter_stop(thread, m->socket);
 	if (unix_path(m->socket) != NULL)
 		unlink(unix_path(m->socket));
@@ -292,12 +306,15 @@ milter_serve(const struct milter_options *o)
 	}
 	/* Kept: a reload may free the epoch that these settings came from. */
 	struct epoch *first = epoch_ref(milter_service.epoch);
-	if ((rc = reload_start()) == 0 && (rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0)
-		rc = serve(&c->milter);
-	atomic_store(&milter_service.stopping, true);
+	pthread_t reloader;
+	if ((rc = reload_start(&reloader)) == 0) {
+		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0)
+			rc = serve(&c->milter);
+		reload_stop(reloader);
+	}
 	/*
-	 * Threads of libmilter that outlived the drain may still hold an epoch and the store; only a quiet process is
-	 * taken apart, a busy one just ends, which LMDB and the MTA both survive by design.
+	 * Threads of libmilter that outlived the drain may still hold an epoch and the store; only a quiet
+	 * process is taken apart, a busy one just ends, which LMDB and the MTA both survive by design.
 	 */
 	if (atomic_load(&milter_service.running) == 0) {
 		store_close(&milter_service.store);
