@@ -65,6 +65,9 @@ on_rcpt(SMFICTX *ctx, char **argv)
 	bool silent = (s->nr & SMFIP_NR_RCPT) != 0; /* then trouble is told later */
 	if (s->refused && !silent)
 		return shutting_down(ctx);
+	/* The same one again: MTAs deliver to it once. */
+	if (tx->open && tx->nrecipients > 0 && str_eq(tx->recipient, str_of(argv[0])))
+		return quiet(s, SMFIP_NR_RCPT);
 	if (tx->open && tx->campaign != NULL && tx->nrecipients > 0 && !silent)
 		return reply(ctx, "452", "4.5.3",
 			     "campaign %s takes one recipient per transaction; send the others in further "

@@ -144,10 +144,8 @@ message_finish(SMFICTX *ctx, struct session *s)
 			     (long long)tx->epoch->conf->milter.max_message);
 	}
 	if (tx->bad_campaign != NULL) {
-		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign", f.queue_id);
-		return reply(ctx, "550", "5.6.0",
-			     "no campaign \"%s\" is configured; check X-Mailtailor-Campaign",
-			     tx->bad_campaign);
+		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign, or two", f.queue_id);
+		return reply(ctx, "550", "5.6.0", "%s", tx->bad_campaign);
 	}
 	if (tx->campaign == NULL || tx->nrecipients == 0)
 		return SMFIS_CONTINUE;

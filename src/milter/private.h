@@ -23,7 +23,7 @@ struct tx {
 	struct str recipient;	/* the first, as it came */
 	size_t nrecipients;
 	struct buf bytes;	/* header block, empty line, body */
-	const char *bad_campaign; /* named in the header, not configured */
+	const char *bad_campaign; /* what is wrong with the campaign that the header names */
 };
 
 struct session {

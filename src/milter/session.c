@@ -167,6 +167,10 @@ match_from(const struct tx *tx, const struct mail_fields *f)
 	const struct conf *c = tx->epoch->conf;
 	const struct mail_field *from = mail_fields_find(f, STR("From"));
 	struct mail_address a;
+	/* Bounces and automatic replies come from the domain too (RFC 5321, 4.5.5); a campaign they are not.
+	 */
+	if (tx->sender.n == 0)
+		return NULL;
 	if (from == NULL || mail_addresses(tx->arena, from->value, &a, 1) != 1)
 		return NULL;
 	struct str domain = mail_address_domain(tx->arena, a.addr);
@@ -174,6 +178,25 @@ match_from(const struct tx *tx, const struct mail_fields *f)
 		if (listed(&c->campaigns[i].match_from_domain, domain))
 			return &c->campaigns[i];
 	return NULL;
+}
+
+/* The campaign that the header names; two names are a mistake, as two sets of merge data are. */
+static void
+match_named(struct tx *tx, const struct mail_fields *f, struct str name)
+{
+	tx->campaign = conf_campaign_find(tx->epoch->conf, name);
+	tx->by_envelope = false;
+	if (tx->campaign == NULL)
+		tx->bad_campaign =
+		    arena_printf(tx->arena, "no campaign \"%.*s\" is configured; check X-Mailtailor-Campaign",
+				 STR_ARG(str_sub(name, 0, 64)))
+			.p;
+	for (size_t i = 0; i < f->n; i++)
+		if (str_caseeq(f->v[i].name, STR("X-Mailtailor-Campaign")) &&
+		    !str_eq(str_trim(f->v[i].value), name)) {
+			tx->campaign = NULL;
+			tx->bad_campaign = "X-Mailtailor-Campaign: there are two; name one campaign";
+		}
 }
 
 void
@@ -191,11 +214,7 @@ tx_match_header(const struct session *s, struct tx *tx)
 	}
 	const struct mail_field *named = mail_fields_find(&f, STR("X-Mailtailor-Campaign"));
 	if (named != NULL) {
-		struct str name = str_trim(named->value);
-		tx->campaign = conf_campaign_find(c, name);
-		tx->by_envelope = false;
-		if (tx->campaign == NULL)
-			tx->bad_campaign = arena_cstr(tx->arena, str_sub(name, 0, 64));
+		match_named(tx, &f, str_trim(named->value));
 		return;
 	}
 	if (tx->campaign == NULL)

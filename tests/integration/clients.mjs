@@ -172,6 +172,16 @@ await test("RSET after MAIL, after RCPT, twice, and a second MAIL: the last tran
   }
 });
 
+await test("the same RCPT twice is one recipient, whoever names the campaign", async () => {
+  const rcpt = (to) => `RCPT TO:<${to}>\r\n`;
+  for (const [to, from, campaign] of [["twice@customers.example", "spring@shop.example", ""], ["again@customers.example", "news@shop.example", "spring"]]) {
+    const answers = await dialog(["EHLO client.example\r\n", `MAIL FROM:<${from}>\r\n`, rcpt(to), rcpt(to), "DATA\r\n", `${message({ to, campaign })}\r\n.\r\n`, "QUIT\r\n"]);
+    assert.deepEqual(answers.map((line) => line.slice(0, 3)), ["250", "250", "250", "250", "354", "250", "221"]);
+    await world.postfix.drained();
+    assert.equal(world.sink.of(to).length, 1);
+  }
+});
+
 await test("swaks: one campaign message of its own making, with an attachment", async () => {
   const file = join(world.dir, "attachment.bin");
   const bytes = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7) & 255));

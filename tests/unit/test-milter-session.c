@@ -145,6 +145,8 @@ static void
 test_header(void **state)
 {
 	struct fixture *f = *state;
+	assert_string_equal(by_header(f, "From: MAILER-DAEMON@shop.test\r\n"), "none"); /* sender <> */
+	f->s->tx.sender = STR("bounce@shop.test");
 	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "from");
 	assert_string_equal(by_header(f, "From: \"x@evil.test\" <a@SHOP.TEST>\r\n"), "from");
 	assert_string_equal(by_header(f, "From: a@m\xc3\xbcnchen.test\r\n"), "from");
@@ -156,6 +158,12 @@ test_header(void **state)
 	assert_string_equal(by_header(f, "x-MAILTAILOR-campaign:\tnamed \r\n"), "named");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: nam\r\n"), "bad");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign:\r\n"), "bad");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nX-MAILTAILOR-CAMPAIGN: from\r\n"),
+			    "bad");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: nam\r\nX-Mailtailor-Campaign: named\r\n"),
+			    "bad");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nX-Mailtailor-Campaign:  named\r\n"),
+			    "named");
 	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\n"), "strip");
 	/* from others: whatever it says, our fields are only taken out */
 	trusted_from(f, AF_INET, "198.51.100.1");
