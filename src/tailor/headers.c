@@ -229,6 +229,24 @@ root_recode(struct edits *l, enum mail_cte cte)
 	}
 }
 
+/*
+ * What vouches for the bytes as they came does so no longer: a signature over what was edited would only say
+ * that the mail was forged (RFC 6376, 3.5), a digest or a length that it was damaged (RFC 1864). The MTA's
+ * signer signs anew.
+ */
+static void
+stale_delete(struct edits *l, bool body_changed)
+{
+	static const char *const signatures[] = { "DKIM-Signature", "DomainKey-Signature",
+						  "X-Google-DKIM-Signature" };
+	for (size_t i = 0; (body_changed || l->n > 0) && i < sizeof(signatures) / sizeof(signatures[0]); i++)
+		edit_delete_all(l, str_of(signatures[i]), false);
+	if (body_changed) {
+		edit_delete_all(l, STR("Content-MD5"), false);
+		edit_delete_all(l, STR("Content-Length"), false);
+	}
+}
+
 enum render_status
 headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan *plan, struct tpl_error *te,
 	     struct err *e)
@@ -251,6 +269,7 @@ headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan
 	if (recoded)
 		root_recode(&l, cte);
 	list_headers(&l);
+	stale_delete(&l, plan->body_changed);
 	edit_delete_all(&l, STR("X-Mailtailor-"), true);
 	plan->edits = l.v;
 	plan->nedits = l.n;

@@ -314,6 +314,14 @@ add_text_tags(struct region_list *l, const struct conf_campaign *c, struct str s
 	}
 }
 
+/* With DelSp a URL may go on in the next line (RFC 3676, 4.1). */
+static bool
+flows_on(const struct part *p, uint32_t end)
+{
+	struct str rest = str_sub(p->text.utf8, end, p->text.utf8.n);
+	return p->delsp && (str_starts(rest, STR(" \n")) || str_starts(rest, STR(" \r\n")));
+}
+
 static void
 compile_text(struct part *p, struct region_list *l, const struct conf_campaign *c,
 	     const struct tpl_range *tags, size_t ntags)
@@ -327,7 +335,7 @@ compile_text(struct part *p, struct region_list *l, const struct conf_campaign *
 		struct part_region r = { .kind = REGION_TEXT_LINK };
 		uint32_t end = balanced_end(tags, ntags, urls[i].start, urls[i].end);
 		r.literal = !has_tags(tags, ntags, urls[i].start, end);
-		r.wrap = c->track_clicks;
+		r.wrap = c->track_clicks && !flows_on(p, end); /* half a URL leads nowhere */
 		r.url = str_sub(s, urls[i].start, end);
 		if (r.literal && (!r.wrap || !part_link_wraps(c, r.url)))
 			continue;
@@ -437,6 +445,7 @@ part_compile(const struct conf_campaign *c, const struct mail_part *mp, struct s
 	p->role = mp->role;
 	p->html = mp->role == MAIL_ROLE_HTML;
 	p->plain = mp->role == MAIL_ROLE_TEXT;
+	p->delsp = mp->delsp;
 	if (mail_text_decode(p->arena, mp, raw, &p->text, e) != 0)
 		goto fail;
 	rc = compile_template(p, c, partials, e);

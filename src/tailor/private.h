@@ -41,6 +41,7 @@ struct part {
 	struct mail_chunk *chunks; /* one per literal */
 	struct part_region *regions;
 	size_t nregions;
+	bool delsp;	  /* RFC 3676: lines may be joined in the middle of a word */
 	bool html, plain; /* html: escapes and pixel; neither: AMP, header */
 	bool has_tags, has_links;
 	bool constant; /* no tags, no links that could be wrapped: never changes but for the pixel */

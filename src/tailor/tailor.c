@@ -103,14 +103,14 @@ tailor_render(const struct tailor_message *m, const struct tailor_input *in, str
 		return -1;
 	if (plan->decision.verdict == TAILOR_SEND) {
 		enum render_status rc = body_render(&c, &st, &te, &where);
+		plan->body_changed = st.changed;
+		plan->body = buf_str(&scratch->body);
 		if (rc == RENDER_OK)
 			rc = headers_edit(&c, st.root_recoded, st.root_cte, plan, &te, &where);
 		if (rc == RENDER_FAILED)
 			return err_set(e, where.kind ? where.kind : ERR_BUG, "%s", where.text);
 		if (rc == RENDER_MISSING)
 			plan_missing(&c, &te, &where, plan);
-		plan->body_changed = st.changed;
-		plan->body = buf_str(&scratch->body);
 	}
 	explain_end(&c, plan);
 	return 0;

@@ -166,6 +166,32 @@ test_list_headers(void **state)
 	fixture_free(f);
 }
 
+/* Signatures and digests of what was edited go; of what was not they stay. */
+static void
+test_stale(void **state)
+{
+	static const char fields[] =
+	    "From: a@x.test\nTo: ann@example.test\nDKIM-Signature: v=1;\n b=1\nSubject: s\n"
+	    "DKIM-Signature: v=1; b=2\nContent-MD5: x\nContent-Length: 5\n";
+	static const char *const names[] = { "DKIM-Signature", "Content-MD5", "Content-Length" };
+	struct fixture *f = fixture_new(QUIET "rewrite_to = no\n");
+	(void)state;
+	struct str kept = arena_printf(f->a, "%sX-Mailtailor-Campaign: c\n\nbody\n", fields);
+	struct str edited = arena_printf(f->a, "%s\n{{n}} body\n", fields);
+	struct str named = arena_printf(f->a, "%sReply-To: {{n}} <a@x.test>\n\nbody\n", fields);
+	copy_of(f, kept.p, "{}");
+	assert_int_equal(header_count(f, "DKIM-Signature"), 2);
+	for (size_t i = 0; i < 3; i++)
+		assert_non_null(header_of(f, names[i]));
+	copy_of(f, edited.p, "{}");
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(header_count(f, names[i]), 0);
+	copy_of(f, named.p, "{}");
+	assert_int_equal(header_count(f, "DKIM-Signature"), 0);
+	assert_int_equal(header_count(f, "Content-MD5"), 1);
+	fixture_free(f);
+}
+
 /* Applying the edits one after another, as an MTA does, gives what tailor_write gives. */
 static void
 test_edit_order(void **state)
@@ -425,7 +451,7 @@ main(void)
 		cmocka_unit_test(test_list_headers),  cmocka_unit_test(test_edit_order),
 		cmocka_unit_test(test_data),	      cmocka_unit_test(test_decide),
 		cmocka_unit_test(test_tracking_host), cmocka_unit_test(test_explain),
-		cmocka_unit_test(test_preview),
+		cmocka_unit_test(test_preview),	      cmocka_unit_test(test_stale),
 	};
 	mail_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,12 @@ test_text_urls(void **state)
 	PLAIN(f, "Link: {{u}}, {{{u}}}", "{\"u\":\"https://x.test/?a&b\"}",
 	      "Link: <c https://x.test/?a&b>, <c https://x.test/?a&b>");
 	PLAIN(f, "{{u}}/more a{{u}}", "{\"u\":\"https://x.test\"}", "https://x.test/more ahttps://x.test");
+	/* a URL that goes on in the next line (RFC 3676) is not cut in two */
+	static const char split[] = "Go https://x.test/a/ \nb?c or https://x.test/d\nnow\n";
+	assert_string_equal(body_in(f, "text/plain; format=flowed; delsp=yes", split, "{}"),
+			    "Go https://x.test/a/ \nb?c or <c https://x.test/d>\nnow\n");
+	assert_string_equal(body_in(f, "text/plain; format=flowed", split, "{}"),
+			    "Go <c https://x.test/a/> \nb?c or <c https://x.test/d>\nnow\n");
 	fixture_free(f);
 }
 
