@@ -214,26 +214,31 @@ scan_sign(struct scan *s)
 	s->at++;
 }
 
-/* Names the first lines that are not UTF-8: values go into mail as UTF-8. */
+/* Names the first lines that are not text: values go into mail as UTF-8, and end at a NUL byte. */
 static void
-check_utf8(struct conf_work *w, uint32_t file, struct str text)
+check_text(struct conf_work *w, uint32_t file, struct str text)
 {
-	if (str_is_utf8(text))
-		return;
 	struct str rest = text, line;
 	int said = 0;
-	for (int n = 1; said < 5 && str_split(&rest, '\n', &line); n++)
-		if (!str_is_utf8(line)) {
+	if (str_is_utf8(text) && str_find_char(text, '\0') == text.n)
+		return;
+	for (int n = 1; said < 5 && str_split(&rest, '\n', &line); n++) {
+		bool nul = str_find_char(line, '\0') < line.n;
+		if (nul)
+			conf_wrong(w, file, n, "this line holds a NUL byte; take it out");
+		else if (!str_is_utf8(line))
 			conf_wrong(w, file, n, "this line is not UTF-8; save the file in that encoding");
-			said++;
-		}
+		else
+			continue;
+		said++;
+	}
 }
 
 void
 conf_scan(struct conf_work *w, uint32_t file, struct str text, struct tok_list *out)
 {
 	struct scan s = { .w = w, .file = file, .text = text, .line = 1, .out = out };
-	check_utf8(w, file, text);
+	check_text(w, file, text);
 	if (str_starts(text, STR("\xef\xbb\xbf"))) /* byte order mark: some editors leave one */
 		s.at = 3;
 	while (s.at < text.n) {

@@ -71,6 +71,19 @@ test_syntax(void **state)
 	CHECK(V);
 }
 
+/* What a C string cannot hold would be cut off there. */
+static void
+test_nul(void **state)
+{
+	struct buf reports = { 0 };
+	(void)state;
+	struct conf *c = conf_load_text("t.conf", STR("\ncampaign c { category = \"x\0y\" }\n"), "/plugins",
+					collect, &reports);
+	assert_null(c);
+	assert_string_equal(reports.p, "t.conf:2: this line holds a NUL byte; take it out\n");
+	buf_free(&reports);
+}
+
 static void
 test_schema(void **state)
 {
@@ -292,9 +305,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_syntax),		cmocka_unit_test(test_schema),
-		cmocka_unit_test(test_duplicates),	cmocka_unit_test(test_values),
-		cmocka_unit_test(test_campaign_values), cmocka_unit_test(test_all_mistakes),
+		cmocka_unit_test(test_syntax),	     cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_schema),	     cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_values),	     cmocka_unit_test(test_campaign_values),
+		cmocka_unit_test(test_all_mistakes),
 	};
 	return cmocka_run_group_tests_name("conf-mistakes", tests, NULL, NULL);
 }
