@@ -13,6 +13,10 @@
 #define MAX_BLOCKS 1024 /* of one slot */
 #define MAX_FIELDS 32	/* of one block */
 #define MAX_NAME 40	/* of a slot or a field: "content." + both stay under the host's 128 bytes */
+/* The host's bounds: kept here, so that a file over them stops the start and not each copy. */
+#define MAX_TEXT ((size_t)256 << 10)
+#define MAX_SET 1000		       /* variables of one recipient */
+#define MAX_SET_TEXT ((size_t)4 << 20) /* bytes of them together */
 
 /* One variable that a block sets. */
 struct field {
@@ -25,6 +29,7 @@ struct block {
 	struct mt_rule *when; /* NULL: always */
 	struct field *fields;
 	size_t nfields;
+	size_t bytes; /* of all fields */
 };
 
 struct slot {
@@ -46,6 +51,7 @@ struct reading {
 	const char *file;
 	struct mt_str slot;
 	size_t block;
+	size_t set, set_bytes; /* what one recipient gets at most from the slots so far */
 };
 
 static int
@@ -97,8 +103,10 @@ read_when(const struct reading *r, const struct mt_value *v, struct block *b)
 }
 
 static int
-read_field(const struct reading *r, struct mt_str key, const struct mt_value *v, struct field *f)
+read_field(const struct reading *r, struct mt_str key, const struct mt_value *v, struct block *b)
 {
+	struct field *f = &b->fields[b->nfields++];
+	struct mt_str text;
 	char name[2 * MAX_NAME + 16], what[160];
 	enum mt_type type = r->host->value_type(v);
 	int n = (int)(key.n > 64 ? 64 : key.n);
@@ -113,6 +121,12 @@ read_field(const struct reading *r, struct mt_str key, const struct mt_value *v,
 			 f->html ? "" : ", a number, true or false");
 		return fail(r, what);
 	}
+	if (r->host->value_string(v, &text) && text.n > MAX_TEXT) {
+		snprintf(what, sizeof(what), "\"%.*s\" has %zu bytes; a variable may have 256 KiB", n, key.p,
+			 text.n);
+		return fail(r, what);
+	}
+	b->bytes += text.n > sizeof(double) ? text.n : sizeof(double);
 	snprintf(name, sizeof(name), "content.%.*s.%.*s", (int)r->slot.n, r->slot.p, (int)key.n, key.p);
 	f->name = strdup(name);
 	f->value = v;
@@ -133,9 +147,8 @@ read_block(const struct reading *r, const struct mt_value *v, struct block *b)
 		return fail(r, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		struct mt_str key = h->value_key(v, i);
-		int rc = str_is(key, "when")
-			     ? read_when(r, h->value_item(v, i), b)
-			     : read_field(r, key, h->value_item(v, i), &b->fields[b->nfields++]);
+		int rc = str_is(key, "when") ? read_when(r, h->value_item(v, i), b)
+					     : read_field(r, key, h->value_item(v, i), b);
 		if (rc != 0)
 			return -1;
 	}
@@ -146,7 +159,7 @@ static int
 read_slot(struct reading *r, const struct mt_value *v, struct slot *s)
 {
 	const struct mt_host *h = r->host;
-	size_t n = h->value_count(v);
+	size_t n = h->value_count(v), set = 0, bytes = 0;
 	r->block = 0;
 	if (h->value_type(v) != MT_LIST || n == 0 || n > MAX_BLOCKS)
 		return fail(r, "a slot must be a list of 1 to 1024 blocks");
@@ -158,7 +171,12 @@ read_slot(struct reading *r, const struct mt_value *v, struct slot *s)
 			return -1;
 		if (!s->blocks[r->block].when && r->block + 1 < n)
 			return fail(r, "has no \"when\", so the blocks after it can never win; put it last");
+		const struct block *b = &s->blocks[r->block];
+		set = b->nfields > set ? b->nfields : set;
+		bytes = b->bytes > bytes ? b->bytes : bytes;
 	}
+	r->set += set;
+	r->set_bytes += bytes;
 	return 0;
 }
 
@@ -184,6 +202,9 @@ read_slots(struct content *self, struct reading *r)
 		if (read_slot(r, h->value_item(slots, i), &self->slots[self->nslots++]) != 0)
 			return -1;
 	}
+	r->slot.n = 0;
+	if (r->set > MAX_SET || r->set_bytes > MAX_SET_TEXT)
+		return fail(r, "the slots together could set over 1,000 variables or 4 MiB; use fewer keys");
 	return 0;
 }
 

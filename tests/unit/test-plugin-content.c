@@ -111,6 +111,43 @@ mistakes(void **state)
 	fixture_free(f);
 }
 
+/* What the host would refuse for every copy is refused at the start. */
+static void
+bounds(void **state)
+{
+	struct buf b = { 0 };
+	(void)state;
+	buf_adds(&b, STR("{\"slots\":{\"a\":[{\"html\":\""));
+	for (int i = 0; i <= 256 * 1024; i++)
+		buf_addc(&b, 'x');
+	buf_adds(&b, STR("\"}]}}"));
+	struct fixture *f = fixture_new();
+	blocks_add(f, b.p);
+	assert_false(fixture_load(f));
+	assert_non_null(strstr(f->reports, "slot a, block 1: \"html\" has 262145 bytes"));
+	fixture_free(f);
+
+	/* 32 keys in each of n slots: 31 × 32 = 992 are fewer than 1,000. */
+	for (int n = 31; n <= 32; n++) {
+		buf_reset(&b);
+		buf_adds(&b, STR("{\"slots\":{"));
+		for (int i = 0; i < n; i++) {
+			buf_printf(&b, "%s\"s%d\":[{\"when\":\"x\",\"y\":1},{", i > 0 ? "," : "", i);
+			for (int k = 0; k < 32; k++)
+				buf_printf(&b, "%s\"k%d\":%d", k > 0 ? "," : "", k, k);
+			buf_adds(&b, STR("}]"));
+		}
+		buf_adds(&b, STR("}}"));
+		f = fixture_new();
+		blocks_add(f, b.p);
+		assert_int_equal(fixture_load(f), n == 31);
+		if (n == 32)
+			assert_non_null(strstr(f->reports, "blocks.json: the slots together could set over"));
+		fixture_free(f);
+	}
+	buf_free(&b);
+}
+
 static int
 directory_make(void **state)
 {
@@ -134,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(blocks),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(bounds),
 	};
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }
