@@ -152,6 +152,29 @@ mail_text_decode(struct arena *a, const struct mail_part *p, struct str raw_body
 	return 0;
 }
 
+bool
+mail_text_holds(struct arena *a, const struct mail_part *p, struct str raw_body, struct str ascii)
+{
+	struct mail_text t = { .raw = raw_body, .cte = p->cte };
+	struct str bytes = raw_body;
+	uint32_t *at;
+	size_t n = 0;
+	char *out;
+
+	/* a reader that finds base64 ill-formed may show it as it is */
+	if (str_find(raw_body, ascii) < raw_body.n)
+		return true;
+	if (raw_body.n == 0 || raw_body.n > TEXT_MAX)
+		return false;
+	if (transfer_undo(a, &t, &bytes, &at, NULL) < 0 && p->cte != MAIL_CTE_BASE64)
+		return false; /* of ill-formed base64 there is what could be read */
+	out = arena_alloc(a, bytes.n + 1);
+	for (size_t i = 0; i < bytes.n; i++)
+		if (bytes.p[i] != '\0')
+			out[n++] = bytes.p[i];
+	return str_find(str_make(out, n), ascii) < n;
+}
+
 /* Lines of the wire, for the writer's line lengths. */
 static void
 chunk_measure(struct mail_chunk *c)

@@ -180,6 +180,36 @@ part_next(const struct mail_part *p)
 	return p ? p->next : NULL;
 }
 
+/* A text whose header is so broken that it is left alone: two Content-Type fields, no empty line. Readers
+ * show it. */
+static bool
+is_broken_text(const struct mail_part *p)
+{
+	return p->role == MAIL_ROLE_DATA && !p->attachment &&
+	       (p->parent == NULL || p->parent->role == MAIL_ROLE_MULTIPART) &&
+	       str_eq(p->type, STR("text")) &&
+	       (str_eq(p->subtype, STR("plain")) || str_eq(p->subtype, STR("html")));
+}
+
+/* What holds templates and cannot be tailored would leave half-rendered: it is refused. */
+static int
+left_alone(const struct tailor_message *m, const struct mail_part *p, struct str raw, struct err *e)
+{
+	if (!m->campaign->templates || !mail_text_holds(m->arena, p, raw, STR("{{")))
+		return 0;
+	if (p->role == MAIL_ROLE_DATA)
+		return err_set(
+		    e, ERR_INPUT,
+		    "part %s (text/%.*s): its templates cannot be filled in, because its header has two "
+		    "Content-Type or Content-Transfer-Encoding fields, or no empty line behind it",
+		    p->path, STR_ARG(p->subtype));
+	return err_set(
+	    e, ERR_INPUT,
+	    "part %s (text/%.*s): its templates cannot be read in charset %.*s and this transfer encoding; "
+	    "send it as UTF-8",
+	    p->path, STR_ARG(p->subtype), STR_ARG(str_sub(p->charset, 0, 40)));
+}
+
 static int
 parts_prepare(struct tailor_message *m, struct err *e)
 {
@@ -187,22 +217,19 @@ parts_prepare(struct tailor_message *m, struct err *e)
 	m->parts = ARENA_ARRAY(m->arena, struct message_part, m->mail.nparts);
 	for (const struct mail_part *p = m->mail.root; p != NULL; p = part_next(p)) {
 		struct message_part *mp = &m->parts[m->nparts];
+		struct str raw = str_sub(m->mail.bytes, p->body_start, p->body_end);
+		if (is_broken_text(p) && left_alone(m, p, raw, e) != 0)
+			return -1;
 		if (!part_editable(m->campaign, p->role) || p->attachment)
 			continue;
-		struct str raw = str_sub(m->mail.bytes, p->body_start, p->body_end);
 		mp->where = p;
 		mp->entry = cache_get(m->cache, m->campaign, p, raw, e);
 		if (mp->entry == NULL)
 			return err_prefix(e, "part %s (text/%.*s)", p->path, STR_ARG(p->subtype));
 		const struct part *c = cache_entry_part(mp->entry);
-		if (c == NULL && m->campaign->templates && has_template(raw)) {
-			/* It would leave half-rendered. */
+		if (c == NULL && left_alone(m, p, raw, e) != 0) {
 			cache_release(m->cache, &mp->entry);
-			return err_set(
-			    e, ERR_INPUT,
-			    "part %s (text/%.*s): its templates cannot be read in charset %.*s and this "
-			    "transfer encoding; send it as UTF-8",
-			    p->path, STR_ARG(p->subtype), STR_ARG(str_sub(p->charset, 0, 40)));
+			return -1;
 		}
 		mp->pixel = c != NULL && c->html && !pixel_done && m->campaign->track_opens;
 		if (c == NULL || (c->constant && !mp->pixel)) {

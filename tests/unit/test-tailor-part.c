@@ -443,6 +443,29 @@ test_errors(void **state)
 	assert_string_equal(f->e.text,
 			    "part 1 (text/html): its templates cannot be read in charset x-none and this "
 			    "transfer encoding; send it as UTF-8");
+	/* … also where its encoding hides it: UTF-16LE "{{n}}", and braces in quoted-printable */
+	static const char *const hidden[] = {
+		"utf-16\nContent-Transfer-Encoding: base64\n\n//57AHsAbgB9AH0A\n",
+		"x-none\nContent-Transfer-Encoding: base64\n\ne3tufX0K\n",
+		"x-none\nContent-Transfer-Encoding: quoted-printable\n\n=7B=7Bn}}\n",
+		"utf-8\nContent-Transfer-Encoding: base64\n\ne3tufX0K=QQ=\n",
+		"utf-8\nContent-Transfer-Encoding: base64\n\n{{n}} is not base64\n",
+	};
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+		struct str m =
+		    arena_printf(f->a, TEST_HEAD "Content-Type: text/plain; charset=%s", hidden[i]);
+		assert_int_equal(prepare(f, m), -1);
+		assert_non_null(strstr(f->e.text, "its templates cannot be read"));
+	}
+	assert_int_equal(
+	    prepare(f, str_of(TEST_HEAD "Content-Type: text/plain\nContent-Type: text/plain\n\n{{n}}\n")),
+	    -1);
+	assert_non_null(strstr(f->e.text, "two Content-Type"));
+	assert_int_equal(
+	    prepare(f, str_of(TEST_HEAD "Content-Type: text/plain\nContent-Type: text/plain\n\nn\n")), 0);
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/plain; charset=utf-16\n"
+						     "Content-Transfer-Encoding: base64\n\n//5uAA==\n")),
+			 0);
 	assert_int_equal(prepare(f, str_of("List-Unsubscribe: <https://x.test/{{id}}>\n" TEST_HEAD "\nx")),
 			 -1);
 	assert_non_null(strstr(f->e.text, "header List-Unsubscribe: cannot be a template"));
