@@ -41,8 +41,8 @@
  *   towards the first call). mailtailor does not wait longer: the late call's variables or scores are
  *   dropped, the mail goes out with its fallback content. A call that is late still runs to its end on its
  *   own thread; its host functions keep working and have no effect. Five late or failed calls in a row
- *   switch the plugin off until the next reload. A process keeps at most 16 late threads; beyond that all
- *   plugins pause until some return. So: no network without a time-out of your own, no lock that is held
+ *   switch the plugin off until the next reload. While 16 threads are late, all plugins pause until some
+ *   return. So: no network without a time-out of your own, no lock that is held
  *   long.
  *
  * Failure

@@ -32,23 +32,6 @@ log_open(const char *ident, enum log_target target, enum log_level level)
 		openlog(ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
-bool
-log_enabled(enum log_level level)
-{
-	return level <= log_most;
-}
-
-int
-log_level_parse(const char *name, enum log_level *out)
-{
-	for (size_t i = 0; i < sizeof(level_name) / sizeof(level_name[0]); i++)
-		if (strcmp(name, level_name[i]) == 0) {
-			*out = (enum log_level)i;
-			return 0;
-		}
-	return -1;
-}
-
 __attribute__((format(printf, 2, 0))) static void
 log_write(enum log_level level, const char *fmt, va_list ap)
 {

@@ -15,9 +15,6 @@ enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
 /* ident is kept by reference. Without log_open: stderr, info. */
 void log_open(const char *ident, enum log_target target, enum log_level level);
-bool log_enabled(enum log_level level);
-/* "error" "warning" "info" "debug" → 0 and *out, or -1. */
-int log_level_parse(const char *name, enum log_level *out);
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -198,15 +198,6 @@ conf_campaign_find(const struct conf *c, struct str name)
 	return NULL;
 }
 
-const struct conf_plugin *
-conf_plugin_find(const struct conf *c, struct str name)
-{
-	for (size_t i = 0; i < c->nplugins; i++)
-		if (str_eq(str_of(c->plugins[i].name), name))
-			return &c->plugins[i];
-	return NULL;
-}
-
 static bool
 net_holds(const struct conf_net *n, const uint8_t addr[16])
 {

@@ -54,8 +54,9 @@ struct conf_net {
 
 /* milter { … } */
 struct conf_milter {
-	const char *socket;	 /* "unix:/path" or "inet:port@host" as libmilter spells it; both MTAs' spellings accepted */
-	int64_t socket_mode;	 /* 0660 */
+	const char *socket;  /* "unix:/path" or "inet:port@host" as libmilter spells it; both MTAs' spellings
+				accepted */
+	int64_t socket_mode; /* 0660 */
 	const char *socket_group; /* NULL: unchanged */
 	struct conf_net *trusted; /* trusted_networks; default loopback */
 	size_t ntrusted;
@@ -73,7 +74,8 @@ struct conf_track_domain {
 	const char *host;
 };
 struct conf_track {
-	const char *host; /* "https://t.example.com", no trailing slash; NULL: tracking and unsubscribe links impossible */
+	const char *host; /* "https://t.example.com", no trailing slash; NULL: tracking and unsubscribe links
+			     impossible */
 	struct conf_track_domain *domains;
 	size_t ndomains;
 };
@@ -126,29 +128,31 @@ struct conf_campaign {
 	bool templates_amp;		    /* default no: text/x-amp-html is left alone */
 	enum conf_missing missing;	    /* default fallback */
 	bool rewrite_to;		    /* To: becomes the recipient's own. default yes */
-	bool require_consent;		    /* default no: only profiles with consent granted for the category are mailed */
+	bool require_consent; /* default no: only profiles with consent granted for the category are mailed */
 	/* Tracking */
-	bool track_opens, track_clicks;		    /* default yes */
-	enum conf_consent tracking_unknown;	    /* what unknown tracking consent means. default allow */
-	const char *track_host;			    /* overrides track.host; NULL */
-	struct conf_list exclude_hosts;		    /* hosts whose links stay unwrapped; "example.com" covers subdomains */
-	int64_t link_lifetime_ms;		    /* default 2y */
+	bool track_opens, track_clicks;	    /* default yes */
+	enum conf_consent tracking_unknown; /* what unknown tracking consent means. default allow */
+	const char *track_host;		    /* overrides track.host; NULL */
+	struct conf_list
+	    exclude_hosts;	  /* hosts whose links stay unwrapped; "example.com" covers subdomains */
+	int64_t link_lifetime_ms; /* default 2y */
 	/* Headers */
-	bool list_unsubscribe;			    /* default yes */
-	const char *unsubscribe_mailto;		    /* second URI, "mailto:…" in front; NULL: none */
-	const char *feedback_id;		    /* SenderId, 5..15 chars; NULL: no Feedback-ID header */
-	const char *language;			    /* BCP 47 default for recipients without one; "en" */
-	const char *time_zone;			    /* default for recipients without one; "UTC" */
-	const char **default_names, **default_values; /* defaults { field = "value" }: lowest precedence merge data */
+	bool list_unsubscribe;		/* default yes */
+	const char *unsubscribe_mailto; /* second URI, "mailto:…" in front; NULL: none */
+	const char *feedback_id;	/* SenderId, 5..15 chars; NULL: no Feedback-ID header */
+	const char *language;		/* BCP 47 default for recipients without one; "en" */
+	const char *time_zone;		/* default for recipients without one; "UTC" */
+	const char **default_names,
+	    **default_values; /* defaults { field = "value" }: lowest precedence merge data */
 	size_t ndefaults;
-	const struct value *defaults;		    /* the same as a map of strings */
+	const struct value *defaults; /* the same as a map of strings */
 	struct conf_pos pos;
 };
 
 struct conf {
 	struct arena *arena;
 	const char *file;
-	const char *plugin_directory; /* default PREFIX/lib/mailtailor/plugins, set by the caller */
+	const char *plugin_directory;	      /* default PREFIX/lib/mailtailor/plugins, set by the caller */
 	const char *default_plugin_directory; /* what the caller gave */
 	struct conf_state state;
 	struct conf_milter milter;
@@ -171,18 +175,19 @@ typedef void conf_report_fn(void *ctx, const char *text);
  */
 struct conf *conf_load(const char *file, const char *default_plugin_dir, conf_report_fn *report, void *ctx);
 /* The same for a text in memory; name stands for the file in messages. `include` is a mistake there. */
-struct conf *conf_load_text(const char *name, struct str text, const char *default_plugin_dir, conf_report_fn *report,
-			    void *ctx);
+struct conf *conf_load_text(const char *name, struct str text, const char *default_plugin_dir,
+			    conf_report_fn *report, void *ctx);
 /* Takes NULL; leaves NULL. */
 void conf_free(struct conf **c);
 
 /* NULL when there is none. */
 const struct conf_campaign *conf_campaign_find(const struct conf *c, struct str name);
-const struct conf_plugin *conf_plugin_find(const struct conf *c, struct str name);
 /* True when addr (16 bytes, v4-mapped) lies in a trusted network. */
 bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
-/* The tracking host for a campaign and a From domain (campaign, then domain, then default); NULL when none is set. */
-const char *conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
+/* The tracking host for a campaign and a From domain (campaign, then domain, then default); NULL when none is
+ * set. */
+const char *
+conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
 /* True when cap applies to category (transactional: never). */
 bool conf_cap_covers(const struct conf_cap *cap, const char *category);
 /* The nearest of names[0..n) by edit distance, or NULL when none is near: for "did you mean". */

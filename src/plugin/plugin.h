@@ -10,11 +10,11 @@
  * left out until the next epoch (logged once, counted).
  *
  * The late thread itself cannot be stopped: it runs to its end, holding its job, its instance and its
- * library, and is then used again. At most PLUGIN_MAX_STUCK threads may be late at once; while that many are,
- * every plugin is skipped (and noted), so a hanging plugin costs memory and threads up to a bound, never the
+ * library, and is then used again. While PLUGIN_MAX_STUCK threads of a set are late, every plugin is skipped
+ * (and noted), so a hanging plugin costs memory and threads up to a bound, never the
  * mail. A plugin that never returns keeps its epoch's memory until the process ends.
  *
- * Threads: plugin_run may be called from any thread. A set lives until its last reference is gone.
+ * Threads: plugin_run may be called from any thread.
  */
 #ifndef MT_PLUGIN_PLUGIN_H
 #define MT_PLUGIN_PLUGIN_H
@@ -31,7 +31,7 @@
 struct plugin_set;
 
 #define PLUGIN_BREAKER 5    /* late or failed calls in a row that switch a plugin off */
-#define PLUGIN_MAX_STUCK 16 /* late threads of one set */
+#define PLUGIN_MAX_STUCK 16 /* late threads of one set that make it pause */
 
 /*
  * Loads every plugin that conf names: file check (regular, owned by root or the effective user, not writable
@@ -39,12 +39,10 @@ struct plugin_set;
  * create(). Every mistake is reported as "FILE:LINE: plugin "x": …"; NULL when there was any.
  */
 struct plugin_set *plugin_set_load(const struct conf *c, conf_report_fn *report, void *ctx);
-/* One more reference, for a second owner of the epoch. */
-struct plugin_set *plugin_set_ref(struct plugin_set *s);
 /*
- * Drops the reference. The last one ends the idle threads, destroys the instances and closes the libraries;
- * it waits for threads that are about to return (1 s at most), not for stuck ones: the last of those frees
- * the set when it comes back. Takes NULL, leaves NULL.
+ * No call may be running. Ends the idle threads, destroys the instances and closes the libraries; waits for
+ * threads that are about to return (1 s at most), not for stuck ones: the last of those frees the set when it
+ * comes back. Takes NULL, leaves NULL.
  */
 void plugin_set_free(struct plugin_set **s);
 

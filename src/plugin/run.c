@@ -61,8 +61,8 @@ job_build(struct run *r, size_t from)
 	/* Scores that came before a late step. Copies, too: this job may outlive the caller's arena. */
 	j->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);
 	for (size_t i = 0; i < r->out->nscores; i++)
-		j->scores[j->nscores++] = (struct plugin_score){ arena_str(a, r->out->scores[i].name),
-								 r->out->scores[i].value };
+		j->scores[j->nscores++] =
+		    (struct plugin_score){ arena_str(a, r->out->scores[i].name), r->out->scores[i].value };
 	return j;
 }
 

@@ -113,7 +113,6 @@ set_new(const struct conf *c)
 	struct plugin_set *s = ARENA_NEW(a, struct plugin_set);
 	pthread_condattr_t attr;
 	s->arena = a;
-	s->owners = 1;
 	s->refs = 1;
 	s->queue_end = &s->queue_first;
 	pthread_mutex_init(&s->lock, NULL);
@@ -178,15 +177,6 @@ plugin_set_load(const struct conf *c, conf_report_fn *report, void *ctx)
 	return s;
 }
 
-struct plugin_set *
-plugin_set_ref(struct plugin_set *s)
-{
-	pthread_mutex_lock(&s->lock);
-	s->owners++;
-	pthread_mutex_unlock(&s->lock);
-	return s;
-}
-
 void
 plugin_set_free(struct plugin_set **set)
 {
@@ -195,10 +185,6 @@ plugin_set_free(struct plugin_set **set)
 	if (!s)
 		return;
 	pthread_mutex_lock(&s->lock);
-	if (--s->owners > 0) {
-		pthread_mutex_unlock(&s->lock);
-		return;
-	}
 	s->closing = true;
 	workers_dismiss(s);
 	int64_t until = clock_mono_us() + 1000000;

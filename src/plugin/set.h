@@ -127,8 +127,7 @@ struct plugin_set {
 
 	pthread_mutex_t lock; /* what follows */
 	pthread_cond_t left;  /* a worker has gone */
-	int owners;	      /* plugin_set_ref */
-	int refs;	      /* one for all owners, one per worker */
+	int refs;	      /* one for the owner, one per worker */
 	bool closing;
 	struct worker *idle; /* the last one in goes out first: its stack is warm */
 	size_t nworkers;

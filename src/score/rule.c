@@ -384,20 +384,6 @@ parse_rule(struct compiler *c)
 	return 0;
 }
 
-/* ---- the names it reads ---- */
-
-static void
-name_add(struct score_rule *r, const struct rule_operand *o)
-{
-	if (!o->is_name)
-		return;
-	for (size_t i = 0; i < r->nnames; i++) {
-		if (str_eq(r->names[i], o->name))
-			return;
-	}
-	r->names[r->nnames++] = o->name;
-}
-
 struct score_rule *
 score_rule_compile(struct arena *a, struct str text, struct err *e)
 {
@@ -422,17 +408,5 @@ score_rule_compile(struct arena *a, struct str text, struct err *e)
 	struct score_rule *r = ARENA_NEW(a, struct score_rule);
 	r->steps = c.steps;
 	r->nsteps = c.nsteps;
-	r->names = ARENA_ARRAY(a, struct str, 2 * c.nsteps);
-	for (size_t i = 0; i < r->nsteps; i++) {
-		name_add(r, &r->steps[i].left);
-		name_add(r, &r->steps[i].right);
-	}
 	return r;
-}
-
-size_t
-score_rule_names(const struct score_rule *r, const struct str **names)
-{
-	*names = r->names;
-	return r->nnames;
 }

@@ -50,8 +50,6 @@ struct rule_step {
 struct score_rule {
 	struct rule_step *steps;
 	size_t nsteps;
-	struct str *names;
-	size_t nnames;
 };
 
 #endif

@@ -77,8 +77,6 @@ struct score_rule;
 
 /* Memory from a; text is copied. ERR_INPUT / ERR_LIMIT; the text starts "column N: ". NULL on error. */
 struct score_rule *score_rule_compile(struct arena *a, struct str text, struct err *e);
-/* Names the rule reads, each once. */
-size_t score_rule_names(const struct score_rule *r, const struct str **names);
 /*
  * Finds a name's value: true and *v, or false when there is none. **v is copied at once (what it points to
  * must live until the evaluation returns), so a callback may hand out one struct of its own again and

@@ -293,7 +293,7 @@ test_strings(void **state)
 				 "  path = /a//b#x\n"
 				 "  options { a = \"x\\\"\\\\\\t\\x41\\101\\n\" b = 'it\\'s \\n' c = "
 				 "\"${HOME} $x {{y}} #\" include = z }\n}\n");
-	const struct conf_plugin *p = conf_plugin_find(c, STR("p"));
+	const struct conf_plugin *p = &c->plugins[0];
 	(void)state;
 	assert_string_equal(p->path, "/a//b");
 	assert_int_equal(p->noptions, 4);

@@ -223,26 +223,6 @@ rule_bounds(void **state)
 }
 
 static void
-rule_names(void **state)
-{
-	struct arena *a = arena_new(4096);
-	const struct str *names;
-	struct err e = { 0 };
-	struct score_rule *r = score_rule_compile(
-	    a, STR("click > 0.1 and (a.b == click or exists(c)) and 'x' in tags and true"), &e);
-	(void)state;
-	assert_non_null(r);
-	assert_int_equal(score_rule_names(r, &names), 4);
-	assert_true(str_eq(names[0], STR("click")));
-	assert_true(str_eq(names[1], STR("a.b")));
-	assert_true(str_eq(names[2], STR("c")));
-	assert_true(str_eq(names[3], STR("tags")));
-	arena_free(&a);
-}
-
-/* ---- rows ---- */
-
-static void
 row_features(void **state)
 {
 	static const struct {
@@ -367,10 +347,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rule_outcomes),   cmocka_unit_test(rule_errors),
-		cmocka_unit_test(rule_bounds),	   cmocka_unit_test(rule_names),
-		cmocka_unit_test(row_features),	   cmocka_unit_test(time_zones),
-		cmocka_unit_test(time_zones_many),
+		cmocka_unit_test(rule_outcomes), cmocka_unit_test(rule_errors),
+		cmocka_unit_test(rule_bounds),	 cmocka_unit_test(row_features),
+		cmocka_unit_test(time_zones),	 cmocka_unit_test(time_zones_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
