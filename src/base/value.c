@@ -288,7 +288,8 @@ value_print(struct buf *b, const struct value *v)
 			if (item->type != VALUE_LIST && item->type != VALUE_MAP)
 				value_print(b, item);
 			else
-				buf_adds(b, item->type == VALUE_LIST ? STR("[list]") : STR("[object Object]"));
+				buf_adds(b,
+					 item->type == VALUE_LIST ? STR("[list]") : STR("[object Object]"));
 		}
 		break;
 	case VALUE_MAP:

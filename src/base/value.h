@@ -21,7 +21,8 @@ struct value_map;
 
 struct value {
 	enum value_type type;
-	bool safe_html; /* a string that its author vouches for as HTML (content blocks); only triple-stash prints it raw */
+	bool safe_html; /* a string that its author vouches for as HTML (content blocks); only triple-stash
+			   prints it raw */
 	union {
 		bool b;
 		int64_t i;
@@ -54,9 +55,11 @@ void value_map_entry(const struct value *v, size_t i, struct str *key, const str
 /* "a.b.c" through maps (and list indexes); NULL when any step is missing. */
 const struct value *value_path(const struct value *v, struct str dotted);
 
-/* Mustache truth: false, null, empty list are false; "" and 0 are true. See template.h for Handlebars truth. */
+/* Mustache truth: false, null, empty list are false; "" and 0 are true. See template.h for Handlebars truth.
+ */
 size_t value_length(const struct value *v); /* list, map, string (bytes); else 0 */
-/* Appends the value as a template prints it: numbers in shortest form that reads back, bool true/false, null nothing. */
+/* Appends the value as a template prints it: numbers in shortest form that reads back, bool true/false, null
+ * nothing. */
 void value_print(struct buf *b, const struct value *v);
 /* String or number or bool → double; *ok false otherwise. Numeric strings count. */
 double value_number(const struct value *v, bool *ok);

@@ -21,7 +21,7 @@
 
 struct epoch {
 	struct conf *conf;
-	struct keyring *keys;	 /* NULL: none configured and not required */
+	struct keyring *keys; /* NULL: none configured and not required */
 	struct plugin_set *plugins;
 	struct tailor_cache *cache;
 	struct epoch_private *priv;
@@ -33,7 +33,8 @@ struct epoch_options {
 	bool ephemeral_keys;	      /* preview without a key ring: links open nowhere */
 };
 
-/* NULL when anything is wrong; every mistake went to report as "FILE:LINE: …". One reference, the caller's. */
+/* NULL when anything is wrong; every mistake went to report as "FILE:LINE: …". One reference, the caller's.
+ */
 struct epoch *epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx);
 struct epoch *epoch_ref(struct epoch *e);
 /* Takes NULL, leaves NULL; the last reference frees. */
@@ -52,12 +53,12 @@ void engine_worker_put(struct epoch *e, struct worker **w);
 struct engine_request {
 	struct epoch *epoch;
 	struct worker *worker;
-	struct store *store;		    /* NULL: profile_json must be given */
+	struct store *store; /* NULL: profile_json must be given */
 	const struct tailor_message *message;
 	const struct conf_campaign *campaign;
-	struct str address;		    /* the envelope recipient, with or without <> */
-	const char *profile_json;	    /* instead of the store's */
-	struct str queue_id;		    /* the MTA's, when there is one; see tailor_message_id */
+	struct str address;	  /* the envelope recipient, with or without <> */
+	const char *profile_json; /* instead of the store's */
+	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
 	int64_t now_ms;
 	bool explain;
 };
@@ -69,14 +70,15 @@ struct engine_copy {
 };
 
 /*
- * snapshot → plugins → tailor. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address), ERR_CONFIG,
- * ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later.
+ * snapshot → plugins → tailor. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address),
+ * ERR_CONFIG, ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later.
  */
 int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
 /*
- * Takes the caps' places for a copy whose plan says SEND; it may leave when this returns 0 and the plan still says so:
- * then the reservation is on disk. When another message was faster the plan's decision becomes that of the full cap.
- * Comes last, when all else is done that can fail, so that a copy that cannot leave takes no place. Needs rq->store.
+ * Takes the caps' places for a copy whose plan says SEND; it may leave when this returns 0 and the plan still
+ * says so: then the reservation is on disk. When another message was faster the plan's decision becomes that
+ * of the full cap. Comes last, when all else is done that can fail, so that a copy that cannot leave takes no
+ * place. Needs rq->store.
  */
 int engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
 

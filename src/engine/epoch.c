@@ -45,8 +45,10 @@ keys_load(struct epoch *e, const struct epoch_options *o, conf_report_fn *report
 		return true;
 	}
 	if (k->file == NULL) {
-		snprintf(text, sizeof(text),
-		    "%s: no key ring; add keys { file = \"…\" } and make it with `mailtailor key generate`", e->conf->file);
+		snprintf(
+		    text, sizeof(text),
+		    "%s: no key ring; add keys { file = \"…\" } and make it with `mailtailor key generate`",
+		    e->conf->file);
 		report(ctx, text);
 		return false;
 	}

@@ -36,11 +36,12 @@ test_configuration(const struct milter_options *o)
 	int mistakes = 0;
 	struct epoch *e = epoch_load(&eo, report_stderr, &mistakes);
 	if (e == NULL) {
-		fprintf(stderr, "mailtailord: %d mistake%s in %s\n", mistakes, mistakes == 1 ? "" : "s", o->conf_file);
+		fprintf(stderr, "mailtailord: %d mistake%s in %s\n", mistakes, mistakes == 1 ? "" : "s",
+			o->conf_file);
 		return EX_CONFIG;
 	}
-	printf("%s: ok: %zu campaigns, %zu caps, %zu plugins\n", o->conf_file, e->conf->ncampaigns, e->conf->ncaps,
-	    e->conf->nplugins);
+	printf("%s: ok: %zu campaigns, %zu caps, %zu plugins\n", o->conf_file, e->conf->ncampaigns,
+	       e->conf->ncaps, e->conf->nplugins);
 	epoch_unref(&e);
 	return EX_OK;
 }
@@ -49,8 +50,10 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "config", required_argument, NULL, 'c' }, { "test", no_argument, NULL, 't' },
-		{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct milter_options o = { .conf_file = paths_conf(), .plugin_directory = paths_plugins() };

@@ -22,8 +22,9 @@ struct milter_options {
 };
 
 /*
- * Runs until SIGTERM (or SIGHUP, SIGINT, which libmilter takes as stop): loads the configuration, opens the store,
- * serves, reloads on SIGUSR1, drains. Returns an exit code of sysexits.h. Call from main(), before other threads.
+ * Runs until SIGTERM (or SIGHUP, SIGINT, which libmilter takes as stop): loads the configuration, opens the
+ * store, serves, reloads on SIGUSR1, drains. Returns an exit code of sysexits.h. Call from main(), before
+ * other threads.
  */
 int milter_serve(const struct milter_options *o);
 

@@ -12,17 +12,17 @@
 
 /* One message on its way in. */
 struct tx {
-	bool open;		/* MAIL was seen and no end yet: counts in service.running */
-	struct epoch *epoch;	/* the one that was current at MAIL */
+	bool open;	     /* MAIL was seen and no end yet: counts in service.running */
+	struct epoch *epoch; /* the one that was current at MAIL */
 	struct arena *arena;
 	const struct conf_campaign *campaign; /* as known so far; NULL: none, or not yet */
-	bool by_envelope;	/* campaign came from sender or listener, before the header was seen */
-	bool strip_only;	/* ordinary mail whose X-Mailtailor fields are to be removed */
+	bool by_envelope; /* campaign came from sender or listener, before the header was seen */
+	bool strip_only;  /* ordinary mail whose X-Mailtailor fields are to be removed */
 	bool too_large;
-	struct str sender;	/* without <> */
-	struct str recipient;	/* the first, as it came */
+	struct str sender;    /* without <> */
+	struct str recipient; /* the first, as it came */
 	size_t nrecipients;
-	struct buf bytes;	/* header block, empty line, body */
+	struct buf bytes;	  /* header block, empty line, body */
 	const char *bad_campaign; /* what is wrong with the campaign that the header names */
 };
 
@@ -46,7 +46,7 @@ struct milter_service {
 	pthread_mutex_t lock; /* epoch */
 	struct epoch *epoch;
 	struct store *store;
-	atomic_long running;  /* open transactions */
+	atomic_long running; /* open transactions */
 	atomic_long sessions;
 	atomic_bool stopping; /* no transaction begins any more */
 	atomic_bool ended;    /* libmilter's main loop is over */
@@ -84,8 +84,9 @@ int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan);
 sfsistat reply(SMFICTX *ctx, const char *code, const char *xcode, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-sfsistat milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
-			  unsigned long *pf0, unsigned long *pf1, unsigned long *pf2, unsigned long *pf3);
+sfsistat
+milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long f2, unsigned long f3,
+		 unsigned long *pf0, unsigned long *pf1, unsigned long *pf2, unsigned long *pf3);
 extern struct smfiDesc milter_callbacks;
 
 #endif

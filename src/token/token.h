@@ -102,7 +102,8 @@ void sealer_free(struct sealer **s);
  */
 int sealer_seal_data(struct sealer *s, const char *purpose, const struct recipient_key *rk, struct str plain,
 		     struct buf *out);
-/* ERR_CORRUPT when it does not verify or its key is not in the ring (a retired key still opens stored data). Appends the plain bytes. */
+/* ERR_CORRUPT when it does not verify or its key is not in the ring (a retired key still opens stored data).
+ * Appends the plain bytes. */
 int sealer_open_data(struct sealer *s, const char *purpose, const struct recipient_key *rk, struct str sealed,
 		     struct buf *out, struct err *e);
 
