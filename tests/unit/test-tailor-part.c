@@ -449,7 +449,7 @@ test_errors(void **state)
 		"x-none\nContent-Transfer-Encoding: base64\n\ne3tufX0K\n",
 		"x-none\nContent-Transfer-Encoding: quoted-printable\n\n=7B=7Bn}}\n",
 		"utf-8\nContent-Transfer-Encoding: base64\n\ne3tufX0K=QQ=\n",
-		"utf-8\nContent-Transfer-Encoding: base64\n\n{{n}} is not base64\n",
+		"utf-8\nContent-Transfer-Encoding: base64\n\n{{n}} is base64?\n",
 	};
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
 		struct str m =
