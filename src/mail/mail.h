@@ -120,8 +120,8 @@ struct mail_text {
 int mail_text_decode(struct arena *a, const struct mail_part *p, struct str raw_body, struct mail_text *out,
 		     struct err *e);
 /*
- * True when ASCII text stands in a body that mail_text_decode cannot read, as far as can be told: the transfer
- * encoding is undone, and the zero bytes of UTF-16 and UTF-32 are stepped over.
+ * True when ASCII text stands in a body that mail_text_decode cannot read, as far as can be told: the
+ * transfer encoding is undone, and the zero bytes of UTF-16 and UTF-32 are stepped over.
  */
 bool mail_text_holds(struct arena *a, const struct mail_part *p, struct str raw_body, struct str ascii);
 
