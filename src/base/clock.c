@@ -40,6 +40,27 @@ clock_thread_cpu_us(void)
 	return read_clock(CLOCK_THREAD_CPUTIME_ID, 1000000);
 }
 
+/* Howard Hinnant's civil_from_days: a 400-year cycle has 146,097 days; years begin on the 1st of March. */
+void
+clock_date_of(int64_t seconds, struct clock_date *out)
+{
+	int64_t days = seconds / 86400 - (seconds % 86400 < 0);
+	int64_t rest = seconds - days * 86400;
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t mp = (5 * doy + 2) / 153;
+	out->day = (int)(doy - (153 * mp + 2) / 5 + 1);
+	out->month = (int)(mp < 10 ? mp + 3 : mp - 9);
+	out->year = yoe + era * 400 + (out->month <= 2);
+	out->hour = (int)(rest / 3600);
+	out->minute = (int)(rest / 60 % 60);
+	out->second = (int)(rest % 60);
+	out->weekday = (int)(((days + 3) % 7 + 7) % 7 + 1); /* 1970-01-01 was a Thursday */
+}
+
 /* n digits at *p → *out; moves *p. */
 static bool
 digits(const char **p, const char *end, int n, int *out)

@@ -20,6 +20,16 @@ int64_t clock_mono_us(void);
 int64_t clock_cpu_us(void);
 int64_t clock_thread_cpu_us(void);
 
+/* A day and time of day, in the proleptic Gregorian calendar. */
+struct clock_date {
+	int64_t year;
+	int month, day;		  /* 1..12, 1..31 */
+	int hour, minute, second; /* 0..23, 0..59, 0..59 */
+	int weekday;		  /* 1..7, Monday is 1 */
+};
+/* Of seconds since the epoch, in UTC; |seconds| below 2^62. */
+void clock_date_of(int64_t seconds, struct clock_date *out);
+
 /* "2026-03-29T02:30:00Z", "…+02:00", fractions allowed (RFC 3339). */
 int clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e);
 /* Writes "2026-03-29T02:30:00.123Z" (no fraction when it is 0) and returns out. */

@@ -4,6 +4,7 @@
  */
 #include <glib.h>
 
+#include "base/clock.h"
 #include "score/score.h"
 
 /* The IANA base has about 600 names; hostile profiles must not grow the cache beyond that order. */
@@ -63,22 +64,6 @@ zone_find(const char *name)
 	return zone;
 }
 
-/* Days since 1970-01-01 to a proleptic Gregorian date; Howard Hinnant's civil_from_days, for any 64-bit day
- * we get. */
-static void
-civil_from_days(int64_t days, struct score_time *out)
-{
-	int64_t z = days + 719468;
-	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	out->day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	out->month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	out->year = (int)(yoe + era * 400 + (out->month <= 2));
-}
-
 bool
 score_local_time(int64_t now_ms, const char *zone, struct score_time *out)
 {
@@ -97,12 +82,13 @@ score_local_time(int64_t now_ms, const char *zone, struct score_time *out)
 	}
 	s += out->offset_s;
 
-	int64_t days = s / 86400 - (s % 86400 < 0);
-	int64_t rest = s - days * 86400;
-	civil_from_days(days, out);
-	out->hour = (int)(rest / 3600);
-	out->minute = (int)(rest / 60 % 60);
-	/* 1970-01-01 was a Thursday (4). */
-	out->weekday = (int)(((days + 3) % 7 + 7) % 7 + 1);
+	struct clock_date d;
+	clock_date_of(s, &d);
+	out->year = (int)d.year;
+	out->month = d.month;
+	out->day = d.day;
+	out->hour = d.hour;
+	out->minute = d.minute;
+	out->weekday = d.weekday;
 	return known;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "template/locale.h"
 
 #define MAX_FORMAT 256
@@ -21,11 +22,12 @@ struct moment {
 
 struct civil {
 	int64_t year;
-	int month, day, hour, minute, second, weekday;
-	int offset; /* seconds east */
+	int month, day, hour, minute, second;
+	int weekday; /* 0..6, Sunday is 0, as locales list them */
+	int offset;  /* seconds east */
 };
 
-/* Days from civil and back, by the usual 400-year cycle. */
+/* The inverse of clock_date_of, for a day. */
 static int64_t
 days_from_civil(int64_t y, int m, int d)
 {
@@ -40,27 +42,9 @@ days_from_civil(int64_t y, int m, int d)
 static struct civil
 civil_from_seconds(int64_t t, int offset)
 {
-	struct civil c = { .offset = offset };
-	t += offset;
-	int64_t days = t / 86400, rest = t % 86400;
-	if (rest < 0) {
-		rest += 86400;
-		days--;
-	}
-	c.hour = (int)(rest / 3600);
-	c.minute = (int)(rest / 60 % 60);
-	c.second = (int)(rest % 60);
-	c.weekday = (int)((days % 7 + 11) % 7);
-	int64_t z = days + 719468;
-	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-	int64_t doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-	c.day = (int)(doy - (153 * mp + 2) / 5 + 1);
-	c.month = (int)(mp < 10 ? mp + 3 : mp - 9);
-	c.year = yoe + era * 400 + (c.month <= 2);
-	return c;
+	struct clock_date d;
+	clock_date_of(t + offset, &d);
+	return (struct civil){ d.year, d.month, d.day, d.hour, d.minute, d.second, d.weekday % 7, offset };
 }
 
 /* ---- reading ---- */

@@ -454,7 +454,23 @@ test_durations(void **state)
 static void
 test_clock(void **state)
 {
+	static const struct {
+		int64_t seconds, date;
+		int time, weekday;
+	} dates[] = { { 0, 19700101, 0, 4 },
+		      { -1, 19691231, 235959, 3 },
+		      { 951782400, 20000229, 0, 2 },
+		      { 1774746000, 20260329, 10000, 7 },
+		      { 253402300799, 99991231, 235959, 5 },
+		      { -62167219200, 101, 0, 6 } };
+	struct clock_date d;
 	(void)state;
+	for (size_t i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
+		clock_date_of(dates[i].seconds, &d);
+		assert_int_equal(d.year * 10000 + d.month * 100 + d.day, dates[i].date);
+		assert_int_equal(d.hour * 10000 + d.minute * 100 + d.second, dates[i].time);
+		assert_int_equal(d.weekday, dates[i].weekday);
+	}
 	assert_true(clock_now_ms() > 1700000000000);
 	int64_t before = clock_mono_us();
 	assert_true(clock_mono_us() >= before);
