@@ -3,6 +3,7 @@
  */
 #include "main/admin.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,4 +152,37 @@ admin_keys(const struct conf *conf, int *exit_code)
 		say_and_set(&e, exit_code);
 	}
 	return k;
+}
+
+int
+admin_ring_options(struct ring_options *o, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "c:f:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->conf_path = optarg;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'h':
+			o->help = true;
+			return EX_OK;
+		default:
+			return EX_USAGE;
+		}
+	}
+	return EX_OK;
 }

@@ -28,42 +28,18 @@ static const char usage[] =
     "  -h, --help          print this text\n";
 
 struct request {
-	const char *verb, *conf_path, *file, *id;
-	bool json, help;
+	struct ring_options ring;
+	const char *verb, *id;
 	struct conf *conf; /* holds the file name when it came from there */
 };
 
 static int
 read_options(struct request *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "file", required_argument, NULL, 'f' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	int rc = admin_ring_options(&r->ring, argc, argv);
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:f:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			r->conf_path = optarg;
-			break;
-		case 'f':
-			r->file = optarg;
-			break;
-		case 'j':
-			r->json = true;
-			break;
-		case 'h':
-			r->help = true;
-			return EX_OK;
-		default:
-			return EX_USAGE;
-		}
-	}
+	if (rc != EX_OK || r->ring.help)
+		return rc;
 	if (strcmp(r->verb, "retire") == 0) {
 		if (optind == argc)
 			return admin_misuse("key retire needs the ID of a key; see: mailtailor key list");
@@ -75,17 +51,17 @@ read_options(struct request *r, int argc, char **argv)
 	return EX_OK;
 }
 
-/* r->file from the configuration unless --file gave it. */
+/* r->ring.file from the configuration unless --file gave it. */
 static int
 find_file(struct request *r)
 {
-	if (r->file)
+	if (r->ring.file)
 		return EX_OK;
-	r->conf = admin_conf(r->conf_path);
+	r->conf = admin_conf(r->ring.conf_path);
 	if (!r->conf)
 		return EX_CONFIG;
-	r->file = r->conf->keys.file;
-	if (r->file)
+	r->ring.file = r->conf->keys.file;
+	if (r->ring.file)
 		return EX_OK;
 	fprintf(stderr, "mailtailor: %s: names no key ring; add keys { file = \"…\" } or use --file\n",
 		r->conf->file);
@@ -99,7 +75,7 @@ print_json(const struct request *r, uint32_t id, const char *state)
 	struct buf b = { 0 };
 
 	buf_adds(&b, STR("{\"file\":"));
-	json_print_string(&b, str_of(r->file));
+	json_print_string(&b, str_of(r->ring.file));
 	buf_printf(&b, ",\"key\":%u,\"state\":\"%s\"}\n", id, state);
 	fwrite(b.p, 1, b.n, stdout);
 	buf_free(&b);
@@ -110,9 +86,9 @@ generate(const struct request *r)
 {
 	struct err e = { 0 };
 
-	if (keyring_generate(r->file, clock_now_ms(), &e) < 0)
+	if (keyring_generate(r->ring.file, clock_now_ms(), &e) < 0)
 		return admin_fail(&e);
-	if (r->json) {
+	if (r->ring.json) {
 		print_json(r, 1, "sealing");
 		return EX_OK;
 	}
@@ -122,7 +98,7 @@ generate(const struct request *r)
 	       "  2. Keep a backup in a safe place: without it no link already mailed and no stored profile "
 	       "opens.\n"
 	       "  3. Give the same file to every host that runs the milter or the tracking endpoint.\n",
-	       r->file, r->file, r->file);
+	       r->ring.file, r->ring.file, r->ring.file);
 	return EX_OK;
 }
 
@@ -132,9 +108,9 @@ rotate(const struct request *r)
 	struct err e = { 0 };
 	uint32_t id;
 
-	if (keyring_rotate(r->file, clock_now_ms(), &id, &e) < 0)
+	if (keyring_rotate(r->ring.file, clock_now_ms(), &id, &e) < 0)
 		return admin_fail(&e);
-	if (r->json) {
+	if (r->ring.json) {
 		print_json(r, id, "sealing");
 		return EX_OK;
 	}
@@ -145,7 +121,7 @@ rotate(const struct request *r)
 	    "  2. Reload, the tracking endpoints first, so that they can open what the milters will seal:\n"
 	    "     send SIGUSR1 to each (kill -USR1 PID).\n"
 	    "  3. When no mail from before is of use any more:  mailtailor key retire ID\n",
-	    r->file, id);
+	    r->ring.file, id);
 	return EX_OK;
 }
 
@@ -160,9 +136,9 @@ retire(const struct request *r)
 	id = strtoul(r->id, &end, 10);
 	if (!ascii_isdigit(*r->id) || *end || errno || id == 0 || id > UINT32_MAX)
 		return admin_misuse("\"%s\" is no key id; see: mailtailor key list", r->id);
-	if (keyring_retire(r->file, (uint32_t)id, clock_now_ms(), &e) < 0)
+	if (keyring_retire(r->ring.file, (uint32_t)id, clock_now_ms(), &e) < 0)
 		return admin_fail(&e);
-	if (r->json) {
+	if (r->ring.json) {
 		print_json(r, (uint32_t)id, "retired");
 		return EX_OK;
 	}
@@ -171,7 +147,7 @@ retire(const struct request *r)
 	    "Next: send SIGUSR1 to the milters and tracking endpoints (kill -USR1 PID).\n"
 	    "To undo, edit its line: \"opening\" for \"retired\", and without \"retired TIME\" at its end.\n"
 	    "To destroy it for good, delete its line, and the backups of the file.\n",
-	    r->file, id);
+	    r->ring.file, id);
 	return EX_OK;
 }
 
@@ -186,7 +162,7 @@ list(const struct request *r)
 	};
 	static const char *const states[] = { "sealing", "opening", "retired" };
 	struct err e = { 0 };
-	struct keyring *k = keyring_load(r->file, &e);
+	struct keyring *k = keyring_load(r->ring.file, &e);
 	struct admin_table *t;
 	struct key_info *in;
 	size_t n;
@@ -209,7 +185,7 @@ list(const struct request *r)
 			cells[3] = clock_format_rfc3339(in[i].retired_ms, retired);
 		admin_table_row(t, cells);
 	}
-	admin_table_print(t, stdout, r->json);
+	admin_table_print(t, stdout, r->ring.json);
 	admin_table_free(&t);
 	free(in);
 	keyring_free(&k);
@@ -239,7 +215,7 @@ run(int argc, char **argv)
 	}
 	r.verb = names[v];
 	rc = read_options(&r, argc - 1, argv + 1);
-	if (rc == EX_OK && r.help)
+	if (rc == EX_OK && r.ring.help)
 		return admin_usage(stdout, usage);
 	if (rc == EX_OK)
 		rc = find_file(&r);

@@ -21,41 +21,17 @@ static const char usage[] =
     "  -h, --help          print this text\n";
 
 struct request {
-	const char *conf_path, *file, *text;
-	bool json, help;
+	struct ring_options ring;
+	const char *text;
 };
 
 static int
 read_options(struct request *r, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "file", required_argument, NULL, 'f' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	int rc = admin_ring_options(&r->ring, argc, argv);
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:f:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			r->conf_path = optarg;
-			break;
-		case 'f':
-			r->file = optarg;
-			break;
-		case 'j':
-			r->json = true;
-			break;
-		case 'h':
-			r->help = true;
-			return EX_OK;
-		default:
-			return EX_USAGE;
-		}
-	}
+	if (rc != EX_OK || r->ring.help)
+		return rc;
 	if (argc - optind != 1)
 		return admin_misuse("token show takes one TOKEN or URL; see: mailtailor token --help");
 	r->text = argv[optind];
@@ -246,13 +222,13 @@ load_ring(const struct request *r, int *rc)
 	struct keyring *k;
 	struct conf *conf;
 
-	if (r->file) {
-		k = keyring_load(r->file, &e);
+	if (r->ring.file) {
+		k = keyring_load(r->ring.file, &e);
 		if (!k)
 			*rc = admin_fail(&e);
 		return k;
 	}
-	conf = admin_conf(r->conf_path);
+	conf = admin_conf(r->ring.conf_path);
 	if (!conf) {
 		*rc = EX_CONFIG;
 		return NULL;
@@ -278,7 +254,7 @@ show(const struct request *r)
 		rc = admin_fail(&e);
 	} else {
 		rc = EX_OK;
-		if (r->json)
+		if (r->ring.json)
 			print_json(&t);
 		else
 			print_text(&t);
@@ -304,7 +280,7 @@ run(int argc, char **argv)
 	rc = read_options(&r, argc - 1, argv + 1);
 	if (rc != EX_OK)
 		return rc;
-	return r.help ? admin_usage(stdout, usage) : show(&r);
+	return r.ring.help ? admin_usage(stdout, usage) : show(&r);
 }
 
 const struct admin_verb admin_token_verb = { "token", "show what a tracking or unsubscribe token says", run };

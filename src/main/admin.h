@@ -77,6 +77,14 @@ struct store *admin_store(const struct conf *conf, bool read_only, bool create, 
 /* The key ring of conf->keys; as above. Free with keyring_free. */
 struct keyring *admin_keys(const struct conf *conf, int *exit_code);
 
+/* Command line of the verbs about a key ring: -c, --file, --json, --help. optind is behind the options. */
+struct ring_options {
+	const char *conf_path, *file;
+	bool json, help;
+};
+/* EX_OK or EX_USAGE. */
+int admin_ring_options(struct ring_options *o, int argc, char **argv);
+
 /* ---- progress, on stderr, and only when that is a terminal ---- */
 
 struct progress;
