@@ -100,7 +100,7 @@ plain_list(struct plain *s)
 			if (n == cap) {
 				const struct value **more =
 				    ARENA_ARRAY(s->a, const struct value *, cap = cap ? cap * 2 : 8);
-				if (n > 0)
+				if (items != NULL)
 					memcpy(more, items, n * sizeof(*items));
 				items = more;
 			}
