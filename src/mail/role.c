@@ -69,6 +69,15 @@ is_protected_type(struct str type, struct str subtype)
 	       is(subtype, "pgp-signature") || is(subtype, "pgp");
 }
 
+static bool
+is_typeless(const struct mail_fields *f)
+{
+	const struct mail_field *field = mail_fields_find(f, STR("Content-Type"));
+	struct str token = field ? mail_value_token(field->value) : STR_NULL;
+
+	return field && str_find_char(token, '/') == token.n;
+}
+
 /* Inline OpenPGP (RFC 4880 6.2, 7): the text begins with the armour, however it is encoded. */
 static bool
 is_pgp_text(struct str body, enum mail_cte cte)
@@ -90,16 +99,26 @@ is_pgp_text(struct str body, enum mail_cte cte)
 	       str_starts(s, STR("-----BEGIN PGP MESSAGE"));
 }
 
+/*
+ * A name alone (Content-Type: text/html; name="mail.html") makes a file of what stands beside others. The
+ * message itself and its alternatives are what is read, whatever they are called.
+ */
 static bool
-is_attachment(GMimeObject *o, const struct mail_fields *f)
+is_named_file(GMimeObject *o, const struct mail_part *p)
+{
+	return GMIME_IS_PART(o) && g_mime_part_get_filename((GMimePart *)o) != NULL && p->parent != NULL &&
+	       !is(p->parent->subtype, "alternative");
+}
+
+static bool
+is_attachment(GMimeObject *o, const struct mail_fields *f, const struct mail_part *p)
 {
 	const struct mail_field *field = mail_fields_find(f, STR("Content-Disposition"));
 	struct str token = field ? mail_value_token(field->value) : STR_NULL;
 
 	if (str_caseeq(token, STR("attachment")))
 		return true;
-	return !str_caseeq(token, STR("inline")) && GMIME_IS_PART(o) &&
-	       g_mime_part_get_filename((GMimePart *)o) != NULL;
+	return !str_caseeq(token, STR("inline")) && is_named_file(o, p);
 }
 
 static enum mail_role
@@ -143,6 +162,7 @@ mail_role_set(struct arena *a, GMimeObject *o, struct str bytes, struct mail_par
 	p->format_flowed = format && str_caseeq(str_of(format), STR("flowed"));
 	p->delsp = p->format_flowed && delsp && str_caseeq(str_of(delsp), STR("yes"));
 	p->cte = cte_of(&p->fields);
-	p->attachment = is_attachment(o, &p->fields);
+	p->typeless = is_typeless(&p->fields);
+	p->attachment = is_attachment(o, &p->fields, p);
 	p->role = role_of(p, bytes);
 }

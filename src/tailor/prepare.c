@@ -180,15 +180,20 @@ part_next(const struct mail_part *p)
 	return p ? p->next : NULL;
 }
 
-/* A text whose header is so broken that it is left alone: two Content-Type fields, no empty line. Readers
- * show it. */
+/*
+ * Text that people see and that is left alone because its header is broken: two Content-Type fields, no empty
+ * line, no type, a multipart without a boundary.
+ */
 static bool
 is_broken_text(const struct mail_part *p)
 {
-	return p->role == MAIL_ROLE_DATA && !p->attachment &&
-	       (p->parent == NULL || p->parent->role == MAIL_ROLE_MULTIPART) &&
-	       str_eq(p->type, STR("text")) &&
-	       (str_eq(p->subtype, STR("plain")) || str_eq(p->subtype, STR("html")));
+	bool text = str_eq(p->type, STR("text")) &&
+		    (str_eq(p->subtype, STR("plain")) || str_eq(p->subtype, STR("html")));
+	if (p->attachment || (p->parent != NULL && p->parent->role != MAIL_ROLE_MULTIPART))
+		return false;
+	if (p->role == MAIL_ROLE_MULTIPART)
+		return p->child == NULL;
+	return p->role == MAIL_ROLE_DATA && (p->typeless || text);
 }
 
 /* What holds templates and cannot be tailored would leave half-rendered: it is refused. */
@@ -197,12 +202,12 @@ left_alone(const struct tailor_message *m, const struct mail_part *p, struct str
 {
 	if (!m->campaign->templates || !mail_text_holds(m->arena, p, raw, STR("{{")))
 		return 0;
-	if (p->role == MAIL_ROLE_DATA)
+	if (is_broken_text(p))
 		return err_set(
 		    e, ERR_INPUT,
-		    "part %s (text/%.*s): its templates cannot be filled in, because its header has two "
-		    "Content-Type or Content-Transfer-Encoding fields, or no empty line behind it",
-		    p->path, STR_ARG(p->subtype));
+		    "part %s: its templates cannot be filled in under this header; write one Content-Type "
+		    "(text/plain or text/html), one Content-Transfer-Encoding and an empty line",
+		    p->path);
 	return err_set(
 	    e, ERR_INPUT,
 	    "part %s (text/%.*s): its templates cannot be read in charset %.*s and this transfer encoding; "

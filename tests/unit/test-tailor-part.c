@@ -460,7 +460,22 @@ test_errors(void **state)
 	assert_int_equal(
 	    prepare(f, str_of(TEST_HEAD "Content-Type: text/plain\nContent-Type: text/plain\n\n{{n}}\n")),
 	    -1);
-	assert_non_null(strstr(f->e.text, "two Content-Type"));
+	assert_non_null(strstr(f->e.text, "under this header"));
+	static const char *const types[] = { "text", "html", "", "multipart/alternative" };
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		struct str m = arena_printf(f->a, TEST_HEAD "Content-Type: %s\n\n{{n}}\n", types[i]);
+		assert_int_equal(prepare(f, m), -1);
+		assert_non_null(strstr(f->e.text, "under this header"));
+	}
+	/* what people do not see as text may hold any bytes */
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: application/pdf\n\n{{n}}\n")), 0);
+	assert_int_equal(
+	    prepare(f,
+		    str_of(TEST_HEAD "Content-Type: text/css\nContent-Disposition: attachment\n\n{{n}}\n")),
+	    0);
+	/* a name makes no attachment of the message itself */
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/html; name=m.html\n\n{{#n}}\n")),
+			 -1);
 	assert_int_equal(
 	    prepare(f, str_of(TEST_HEAD "Content-Type: text/plain\nContent-Type: text/plain\n\nn\n")), 0);
 	assert_int_equal(prepare(f, str_of(TEST_HEAD "Content-Type: text/plain; charset=utf-16\n"
