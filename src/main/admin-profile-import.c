@@ -475,6 +475,17 @@ options_read(struct import *m, int argc, char **argv)
 	return -1;
 }
 
+/* For its owner only: reasons quote what stood in the row. */
+static FILE *
+private_open(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (fd >= 0 && !f)
+		close(fd);
+	return f;
+}
+
 static int
 files_open(struct import *m)
 {
@@ -483,7 +494,7 @@ files_open(struct import *m)
 		fprintf(stderr, "mailtailor: %s: %s\n", m->file, strerror(errno));
 		return EX_NOINPUT;
 	}
-	if (m->errors_path && !(m->errors = fopen(m->errors_path, "we"))) {
+	if (m->errors_path && !(m->errors = private_open(m->errors_path))) {
 		fprintf(stderr, "mailtailor: %s: %s\n", m->errors_path, strerror(errno));
 		return EX_CANTCREAT;
 	}
