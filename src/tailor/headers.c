@@ -197,8 +197,10 @@ list_headers(struct edits *l)
 		edit_delete_all(l, STR("List-Unsubscribe"), false);
 		edit_delete_all(l, STR("List-Unsubscribe-Post"), false);
 		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe"), 0, value);
-		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe-Post"), 0,
-			 STR("List-Unsubscribe=One-Click"));
+		/* One-click is for https alone (RFC 8058, 3.1); a host without it is for tests. */
+		if (str_starts(c->unsubscribe_url, STR("https://")))
+			edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe-Post"), 0,
+				 STR("List-Unsubscribe=One-Click"));
 	}
 	if (k->feedback_id != NULL) {
 		edit_delete_all(l, STR("Feedback-ID"), false);

@@ -166,6 +166,24 @@ test_list_headers(void **state)
 	fixture_free(f);
 }
 
+/* One-click unsubscribing is for https (RFC 8058, 3.1). */
+static void
+test_one_click(void **state)
+{
+	static const char old[] = "From: a@x.test\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n";
+	struct fixture *f = fixture_new(NO_TRACKING);
+	(void)state;
+	field_in(f, old, "X", "{}");
+	assert_int_equal(header_count(f, "List-Unsubscribe-Post"), 1);
+	assert_true(str_starts(str_of(header_of(f, "List-Unsubscribe")), STR("<https://t.test/")));
+	fixture_free(f);
+	f = fixture_new(NO_TRACKING "track_host = \"http://t.plain.test\"\n");
+	field_in(f, old, "X", "{}");
+	assert_int_equal(header_count(f, "List-Unsubscribe-Post"), 0);
+	assert_true(str_starts(str_of(header_of(f, "List-Unsubscribe")), STR("<http://t.plain.test/")));
+	fixture_free(f);
+}
+
 /* Signatures and digests of what was edited go; of what was not they stay. */
 static void
 test_stale(void **state)
@@ -452,6 +470,7 @@ main(void)
 		cmocka_unit_test(test_data),	      cmocka_unit_test(test_decide),
 		cmocka_unit_test(test_tracking_host), cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_preview),	      cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_one_click),
 	};
 	mail_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
