@@ -34,10 +34,9 @@ on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *hostaddr)
 {
 	struct session *s = session_of(ctx);
 	char daemon_name[] = "{daemon_name}", daemon_port[] = "{daemon_port}";
-	(void)hostname;
 	if (s == NULL)
 		return SMFIS_TEMPFAIL;
-	session_client(s, hostaddr);
+	session_client(s, hostname, hostaddr);
 	s->daemon_name = macro_kept(ctx, s->arena, daemon_name);
 	s->daemon_port = macro_kept(ctx, s->arena, daemon_port);
 	return quiet(s, SMFIP_NR_CONN);

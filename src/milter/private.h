@@ -58,7 +58,8 @@ struct epoch *service_epoch(void);
 
 struct session *session_new(void);
 void session_free(struct session **s);
-void session_client(struct session *s, const void *sockaddr);
+/* As xxfi_connect has them; both may be NULL. */
+void session_client(struct session *s, const char *hostname, const void *sockaddr);
 /* True when this session may name campaigns. */
 bool session_trusted(const struct session *s, const struct conf *c);
 

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #define KEEP_BUFFER (1u << 20)
@@ -38,12 +39,17 @@ session_free(struct session **sp)
 	atomic_fetch_sub(&milter_service.sessions, 1);
 }
 
-/* NULL and AF_UNIX: a local submission (sendmail -bs, pickup), which comes from this machine. */
+/*
+ * NULL and AF_UNIX: a local submission (sendmail -bs), which comes from this machine. But Postfix has no
+ * address either when XCLIENT says that it is unknown, and calls such a client "unknown": nobody's address.
+ */
 void
-session_client(struct session *s, const void *sockaddr)
+session_client(struct session *s, const char *hostname, const void *sockaddr)
 {
 	const struct sockaddr *sa = sockaddr;
 	memcpy(s->client, loopback, sizeof(s->client));
+	if (sa == NULL && hostname != NULL && strcasecmp(hostname, "unknown") == 0)
+		memset(s->client, 0, sizeof(s->client));
 	if (sa != NULL && sa->sa_family == AF_INET)
 		memcpy(s->client + 12, &((const struct sockaddr_in *)sockaddr)->sin_addr, 4);
 	if (sa != NULL && sa->sa_family == AF_INET6)

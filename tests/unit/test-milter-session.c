@@ -67,7 +67,7 @@ trusted_from(struct fixture *f, int family, const char *text)
 		assert_int_equal(inet_pton(family, text, &six.sin6_addr), 1);
 	else
 		assert_int_equal(inet_pton(family, text, &four.sin_addr), 1);
-	session_client(f->s, family == AF_INET6 ? (void *)&six : (void *)&four);
+	session_client(f->s, "mx.example", family == AF_INET6 ? (void *)&six : (void *)&four);
 	return session_trusted(f->s, f->epoch.conf);
 }
 
@@ -87,10 +87,14 @@ test_trust(void **state)
 	assert_true(session_trusted(f->s, f->epoch.conf));
 	f->epoch.conf->milter.trust_authenticated = false;
 	assert_false(session_trusted(f->s, f->epoch.conf));
-	session_client(f->s, &local); /* a local submission */
+	session_client(f->s, "localhost", &local); /* a local submission */
 	assert_true(session_trusted(f->s, f->epoch.conf));
-	session_client(f->s, NULL);
+	session_client(f->s, "localhost", NULL);
 	assert_true(session_trusted(f->s, f->epoch.conf));
+	session_client(f->s, NULL, NULL);
+	assert_true(session_trusted(f->s, f->epoch.conf));
+	session_client(f->s, "unknown", NULL); /* XCLIENT ADDR=[UNAVAILABLE] */
+	assert_false(session_trusted(f->s, f->epoch.conf));
 }
 
 static const char *
