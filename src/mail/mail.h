@@ -59,8 +59,8 @@ struct mail_part {
 	struct str type, subtype; /* lower case, "text" "html" */
 	struct str charset;	  /* lower case; "us-ascii" when absent */
 	enum mail_cte cte;
-	bool attachment;	   /* Content-Disposition: attachment, or a file name on a non-inline part */
-	bool typeless; /* a Content-Type without type/subtype: readers take it for text (RFC 2045, 5.2) */
+	bool attachment; /* Content-Disposition: attachment, or a file name on a non-inline part */
+	bool typeless;	 /* a Content-Type without type/subtype: readers take it for text (RFC 2045, 5.2) */
 	bool format_flowed, delsp; /* RFC 3676 */
 	bool lf; /* the message's lines end in LF alone: what a body without a line end goes by */
 	size_t head_start, head_end; /* head_end: behind the last field's line end, before the empty line */
