@@ -40,15 +40,15 @@ session_free(struct session **sp)
 }
 
 /*
- * NULL and AF_UNIX: a local submission (sendmail -bs), which comes from this machine. But Postfix has no
- * address either when XCLIENT says that it is unknown, and calls such a client "unknown": nobody's address.
+ * AF_UNIX, or no address and the name localhost: a local submission (sendmail -bs), which comes from this
+ * machine. Postfix has no address either when XCLIENT says that it is unknown; the name is then another.
  */
 void
 session_client(struct session *s, const char *hostname, const void *sockaddr)
 {
 	const struct sockaddr *sa = sockaddr;
 	memcpy(s->client, loopback, sizeof(s->client));
-	if (sa == NULL && hostname != NULL && strcasecmp(hostname, "unknown") == 0)
+	if (sa == NULL && (hostname == NULL || strcasecmp(hostname, "localhost") != 0))
 		memset(s->client, 0, sizeof(s->client));
 	if (sa != NULL && sa->sa_family == AF_INET)
 		memcpy(s->client + 12, &((const struct sockaddr_in *)sockaddr)->sin_addr, 4);

@@ -91,9 +91,9 @@ test_trust(void **state)
 	assert_true(session_trusted(f->s, f->epoch.conf));
 	session_client(f->s, "localhost", NULL);
 	assert_true(session_trusted(f->s, f->epoch.conf));
-	session_client(f->s, NULL, NULL);
-	assert_true(session_trusted(f->s, f->epoch.conf));
 	session_client(f->s, "unknown", NULL); /* XCLIENT ADDR=[UNAVAILABLE] */
+	assert_false(session_trusted(f->s, f->epoch.conf));
+	session_client(f->s, "client.example", NULL); /* XCLIENT NAME=client.example ADDR=[UNAVAILABLE] */
 	assert_false(session_trusted(f->s, f->epoch.conf));
 }
 
