@@ -120,6 +120,9 @@ engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct
 	if (recipient_reserve(&src, copy->recipient, decision_json(rq, copy), rq->now_ms, rq->worker->arena,
 			      &res, e) != 0)
 		return -1;
+	/* No cap stops it: who gives all his mail one Message-ID shall see it in the log. */
+	if (res.status == RESERVE_AGAIN && copy->plan.decision.text.n == 0)
+		copy->plan.decision.text = STR("again: counted when it was first sent");
 	if (res.status == RESERVE_CAPPED) {
 		const struct conf_cap *cap = copy->recipient->caps[res.capped].cap;
 		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &copy->plan.decision);

@@ -191,6 +191,7 @@ test_reserve(void **state)
 		}
 		if (i < 2)
 			assert_int_equal(engine_reserve(&rq, &f->copy, &f->e), 0);
+		assert_true(str_starts(f->copy.plan.decision.text, STR("again")) == (i == 1));
 		assert_int_equal(f->copy.plan.decision.verdict, i == 2 ? TAILOR_DROP : TAILOR_SEND);
 		tailor_message_free(&f->message);
 	}
