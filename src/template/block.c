@@ -11,6 +11,19 @@ render_push(struct render *r, const struct value *v)
 
 /* ---- bodies ---- */
 
+struct block_body
+render_block_of(const struct render *r, uint32_t i)
+{
+	const struct op *op = &r->program->ops[i];
+	return (struct block_body){ .program = r->program,
+				    .first = i + 1,
+				    .last = op->mid,
+				    .has_inline = op->flags & OP_HAS_INLINE,
+				    .escape = render_place(r, op),
+				    .params = r->params,
+				    .outer = r->block };
+}
+
 void
 render_define_inlines(struct render *r, uint32_t first, uint32_t last)
 {
@@ -20,13 +33,7 @@ render_define_inlines(struct render *r, uint32_t first, uint32_t last)
 			continue;
 		struct inline_def *d = temp_alloc(r->scratch->temp, sizeof *d);
 		*d = (struct inline_def){ .outer = r->inlines, .name = *op->inline_name };
-		d->body = (struct block_body){ .program = r->program,
-					       .first = i + 1,
-					       .last = op->mid,
-					       .has_inline = op->flags & OP_HAS_INLINE,
-					       .escape = render_place(r, op),
-					       .params = r->params,
-					       .outer = r->block };
+		d->body = render_block_of(r, i);
 		r->inlines = d;
 	}
 }

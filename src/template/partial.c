@@ -118,13 +118,7 @@ run_named(struct render *r, uint32_t i, const struct partial_call *call)
 	const struct inline_def *d;
 	if (find_inline(r, op->at, call->name, &d) < 0)
 		return -1;
-	struct block_body mine = { .program = r->program,
-				   .first = i + 1,
-				   .last = op->mid,
-				   .has_inline = op->flags & OP_HAS_INLINE,
-				   .escape = render_place(r, op),
-				   .params = r->params,
-				   .outer = r->block };
+	struct block_body mine = render_block_of(r, i);
 	if (!d && call->program == TPL_NO_PROGRAM) {
 		if (call->is_block)
 			return render_body(r, mine.first, mine.last, mine.has_inline);

@@ -108,6 +108,8 @@ int render_begin_line(struct render *r, bool raw);
 int render_ops(struct render *r, uint32_t first, uint32_t last);
 /* The same one level deeper, with its inline partials. */
 int render_body(struct render *r, uint32_t first, uint32_t last, bool has_inline);
+/* The body of the block that op i begins, as a partial or inline runs it later. */
+struct block_body render_block_of(const struct render *r, uint32_t i);
 /* Makes the inline partials among ops [first, last) known. */
 void render_define_inlines(struct render *r, uint32_t first, uint32_t last);
 int render_block(struct render *r, uint32_t index);
