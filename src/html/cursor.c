@@ -33,7 +33,7 @@ cursor_skip_opaque(struct html_cursor *c)
 }
 
 bool
-cursor_find(struct html_cursor *c, char ch)
+cursor_find_since(struct html_cursor *c, char ch, uint32_t *literal)
 {
 	for (;;) {
 		const char *hit = c->pos < c->limit ? memchr(c->p + c->pos, ch, c->limit - c->pos) : NULL;
@@ -45,7 +45,15 @@ cursor_find(struct html_cursor *c, char ch)
 		if (c->pos >= c->end)
 			return false;
 		cursor_skip_opaque(c);
+		*literal = c->pos;
 	}
+}
+
+bool
+cursor_find(struct html_cursor *c, char ch)
+{
+	uint32_t literal;
+	return cursor_find_since(c, ch, &literal);
 }
 
 bool

@@ -25,6 +25,8 @@ void cursor_init(struct html_cursor *c, const char *p, uint32_t from, uint32_t t
 void cursor_skip_opaque(struct html_cursor *c);
 /* To the next literal byte ch: true; or to the end: false. */
 bool cursor_find(struct html_cursor *c, char ch);
+/* The same; after an opaque range on the way *literal is where the literal bytes up to pos begin. */
+bool cursor_find_since(struct html_cursor *c, char ch, uint32_t *literal);
 
 static inline bool
 cursor_at_opaque(const struct html_cursor *c)

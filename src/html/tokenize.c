@@ -332,24 +332,6 @@ read_to_gt(struct tokenizer *t, uint32_t lt, enum html_token_type type)
 	return emit(t, &tok);
 }
 
-/* To the next literal '>'; *literal: the bytes from there to pos are literal. */
-static bool
-find_gt(struct html_cursor *c, uint32_t *literal)
-{
-	for (;;) {
-		const char *hit = c->pos < c->limit ? memchr(c->p + c->pos, '>', c->limit - c->pos) : NULL;
-		if (hit) {
-			c->pos = (uint32_t)(hit - c->p);
-			return true;
-		}
-		c->pos = c->limit;
-		if (c->pos >= c->end)
-			return false;
-		cursor_skip_opaque(c);
-		*literal = c->pos;
-	}
-}
-
 /* How many of the n bytes before q belong to the end of a comment, when a '>' or the end of the input
  * follows. */
 static uint32_t
@@ -377,7 +359,7 @@ read_comment(struct tokenizer *t, uint32_t lt)
 	if (!flush_text(t, lt, HTML_TEXT_DATA))
 		return false;
 	for (;; c->pos++) {
-		closed = find_gt(c, &literal);
+		closed = cursor_find_since(c, '>', &literal);
 		uint32_t n = c->pos - literal;
 		const char *q = c->p + c->pos;
 		cut = comment_end_length(q, n, !closed);
