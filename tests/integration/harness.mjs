@@ -28,6 +28,11 @@ const ending = []; // what must not outlive this process; run in reverse, synchr
 process.on("exit", () => {
   for (const end of ending.reverse()) end();
 });
+// An error that no test waits for: a client whose connection broke, for example.
+process.on("uncaughtException", (error) => {
+  comment(error?.stack ?? error);
+  bail("an error outside of any test");
+});
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 setTimeout(() => bail("the test took too long"), 240000 * slow).unref();
 
@@ -110,7 +115,7 @@ export class Postfix {
     }
     // Nothing is added to a message that lacks it: what arrives is then what was sent and what the milter did.
     for (const [name, value] of Object.entries({ local_header_rewrite_clients: "", ...settings })) args.push("--set", `${name}=${value}`);
-    ending.push(() => spawnSync(SCRATCH_POSTFIX, ["stop", this.dir]));
+    ending.push(() => spawnSync(SCRATCH_POSTFIX, ["stop", this.dir], { timeout: 60000 }));
     await run(SCRATCH_POSTFIX, args);
   }
 
