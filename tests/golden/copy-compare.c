@@ -87,8 +87,11 @@ field_may_change(struct str name, bool root, bool recoded)
 {
 	static const char *const ours[] = { "To", "List-Unsubscribe", "List-Unsubscribe-Post",
 					    "Feedback-ID" };
+	/* What vouched for the bytes as they came goes with them. */
+	static const char *const vouchers[] = { "DKIM-Signature", "DomainKey-Signature",
+						"X-Google-DKIM-Signature", "Content-MD5", "Content-Length" };
 	static const char *const coding[] = { "MIME-Version", "Content-Type", "Content-Transfer-Encoding" };
-	if (root && (name_in(name, ours, 4) || str_casestarts(name, STR("X-Mailtailor-"))))
+	if (root && (name_in(name, ours, 4) || name_in(name, vouchers, 5) || str_casestarts(name, STR("X-Mailtailor-"))))
 		return true;
 	return recoded && name_in(name, coding, 3);
 }
