@@ -35,7 +35,30 @@ struct walk {
 void
 mail_init(void)
 {
+	/*
+	 * What GMime makes of a message. GLib makes a class at its first use, in whatever thread that is, and
+	 * our reading of it in another is then ordered only by GLib's own futexes; made here, all are there
+	 * before any thread. The references are kept for the life of the process.
+	 */
+	static GType (*const types[])(void) = {
+		g_mime_message_get_type,
+		g_mime_message_part_get_type,
+		g_mime_message_partial_get_type,
+		g_mime_multipart_get_type,
+		g_mime_multipart_signed_get_type,
+		g_mime_multipart_encrypted_get_type,
+		g_mime_part_get_type,
+		g_mime_text_part_get_type,
+		g_mime_content_type_get_type,
+		g_mime_content_disposition_get_type,
+		g_mime_parser_get_type,
+		g_mime_stream_mem_get_type,
+		g_mime_data_wrapper_get_type,
+		g_mime_application_pkcs7_mime_get_type,
+	};
 	g_mime_init();
+	for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
+		g_type_class_ref(types[i]());
 }
 
 /* ---- lines ---- */
