@@ -141,7 +141,8 @@ function* nasty() {
   yield ["20000 parts", `${head}Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\n{{x}}\r\n".repeat(20000)}--b--\r\n`];
   yield ["a boundary of one quote", `${head}Content-Type: multipart/mixed; boundary="\\""\r\n\r\n--"\r\n\r\n{{x}}\r\n--"--\r\n`];
   yield ["comments", `${head}Content-Type: ${"(".repeat(900)}\r\n ${"(".repeat(900)}text/html${")".repeat(900)}\r\n\r\n<a href="{{x}}">\r\n`];
-  yield ["a header of 90 KB", `${head}X-Long: ${"abc {{x}}\r\n ".repeat(8000)}end\r\n\r\n{{x}}\r\n`];
+  // Postfix itself cuts a field somewhere behind 60 KB, not always at the same place.
+  yield ["a header of 50 KB", `${head}X-Long: ${"abc {{x}}\r\n ".repeat(4500)}end\r\n\r\n{{x}}\r\n`];
   yield ["4000 fields", `${head}${"X: y\r\n".repeat(4000)}\r\n{{x}}\r\n`];
   yield ["no header at all", "\r\n{{x}}\r\n"];
   yield ["a header and no body", `${head}`];
