@@ -86,6 +86,27 @@ struct conf_keys {
 	struct conf_pos pos;
 };
 
+/*
+ * inject { target = "127.0.0.1:10026" … }: where finished copies go. Without a target there is no spool: a
+ * campaign message with several recipients is refused, and so is `action = defer`.
+ */
+struct conf_inject {
+	const char *target; /* as written; NULL: none */
+	const char *host;   /* of a TCP target; NULL for a unix socket */
+	int port;
+	const char *unix_path; /* of "unix:/path"; NULL for TCP */
+	const char *helo;      /* NULL: the machine's name */
+	int64_t connections;   /* at once, 1..100. default 4 */
+	int64_t rate; /* copies a second, all connections together; 0 (default): as fast as it goes */
+	int64_t connect_timeout_ms, command_timeout_ms, data_timeout_ms; /* 10s, 5m, 10m */
+	int64_t retry_min_ms, retry_max_ms; /* 4xx: waits double from one to the other. default 1m, 1h */
+	int64_t lifetime_ms; /* from a copy's first due time; then its sender gets a report. default 5d */
+	int64_t keep_ms;     /* what became of a copy is remembered: a client's retry within it adds nothing.
+				default 7d */
+	const char *report_from; /* From: of delivery reports. default MAILER-DAEMON@ the machine's name */
+	struct conf_pos pos;
+};
+
 /* plugin NAME { path, deadline, options { any = "string" } } */
 struct conf_plugin {
 	const char *name;
@@ -97,7 +118,8 @@ struct conf_plugin {
 };
 
 enum conf_scope { CONF_SCOPE_RECIPIENT, CONF_SCOPE_DOMAIN };
-enum conf_cap_action { CONF_CAP_DISCARD, CONF_CAP_REJECT }; /* "defer" is refused until there is a spool */
+/* defer: the copy waits in the spool until the window has room, at most the campaign's max_delay */
+enum conf_cap_action { CONF_CAP_DISCARD, CONF_CAP_REJECT, CONF_CAP_DEFER };
 
 /* cap NAME { category, limit, window, scope, action } */
 struct conf_cap {
@@ -110,6 +132,19 @@ struct conf_cap {
 	struct conf_pos pos;
 };
 
+/* recipients = split: any number, a copy each; one: a second recipient is refused */
+enum conf_recipients { CONF_RECIPIENTS_ONE, CONF_RECIPIENTS_SPLIT };
+
+/* Minutes from midnight in the recipient's local time, [from, to); from > to goes over midnight. */
+struct conf_hours {
+	int from, to;
+};
+/* One entry of send_window: "mon-fri 09:00-17:30". */
+struct conf_window {
+	uint8_t days; /* bit 0 Monday … bit 6 Sunday */
+	struct conf_hours hours;
+};
+
 enum conf_missing { CONF_MISSING_FALLBACK, CONF_MISSING_HOLD };
 enum conf_consent { CONF_CONSENT_DENY, CONF_CONSENT_ALLOW };
 
@@ -117,6 +152,18 @@ enum conf_consent { CONF_CONSENT_DENY, CONF_CONSENT_ALLOW };
 struct conf_campaign {
 	const char *name;     /* [A-Za-z0-9._-], 1..64 bytes */
 	const char *category; /* "promo" …; "transactional" is never capped. default "marketing" */
+	enum conf_recipients recipients; /* default split */
+	const char *return_path; /* "bounces@shop.example": copies get bounces+TOKEN@shop.example as envelope
+				    sender; NULL: the submitter's */
+	/* When to send, all in the recipient's own time zone. */
+	bool has_quiet_hours;
+	struct conf_hours quiet_hours;	  /* quiet_hours = "22:00-08:00" */
+	struct conf_window *send_windows; /* send_window = { "mon-fri 09:00-17:30", "sat 10:00-14:00" } */
+	size_t nsend_windows;		  /* 0: any time */
+	const char *start; /* "2026-12-01T09:00:00+01:00", or without an offset: in each recipient's
+			      own time; NULL */
+	int64_t
+	    max_delay_ms; /* how much later than wanted a copy may leave; then it is dropped. default 3d */
 	/* Match rules: any non-empty one that fits makes a message from a trusted submitter campaign mail. */
 	struct conf_list match_sender;	    /* envelope senders: addr, "@domain" */
 	struct conf_list match_from_domain; /* From: domains */
@@ -158,6 +205,7 @@ struct conf {
 	struct conf_milter milter;
 	struct conf_track track;
 	struct conf_keys keys;
+	struct conf_inject inject;
 	struct conf_plugin *plugins;
 	size_t nplugins;
 	struct conf_cap *caps;

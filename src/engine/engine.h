@@ -57,6 +57,8 @@ struct engine_request {
 	const struct tailor_message *message;
 	const struct conf_campaign *campaign;
 	struct str address;	  /* the envelope recipient, with or without <> */
+	const struct value *data; /* this recipient's own merge data; map or NULL */
+	int64_t accepted_ms;	  /* when the message was accepted; 0: now */
 	const char *profile_json; /* instead of the store's */
 	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
 	int64_t now_ms;

@@ -29,7 +29,7 @@ log_plugins(const struct finish *f, const struct engine_copy *copy)
 static void
 log_decision(const struct finish *f, const struct engine_copy *copy)
 {
-	static const char *const words[] = { "sent", "dropped", "refused" };
+	static const char *const words[] = { "sent", "dropped", "later", "refused" };
 	const struct tailor_decision *d = &copy->plan.decision;
 	char hex[33];
 	recipient_key_hex(&copy->recipient->key, hex);
@@ -65,6 +65,9 @@ answer_decision(const struct finish *f, const struct engine_copy *copy)
 	case TAILOR_REFUSE:
 		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1",
 			     "%.*s", STR_ARG(d->text));
+	case TAILOR_LATER: /* the configuration check lets no campaign wait where there is no spool */
+		return reply(f->ctx, "451", "4.3.5", "campaign %s must wait and there is no inject target",
+			     f->tx->campaign->name);
 	case TAILOR_SEND:
 		break;
 	}

@@ -17,8 +17,9 @@ enum tracking_consent { TRACKING_UNKNOWN, TRACKING_GRANTED, TRACKING_DENIED };
 
 struct snapshot_cap {
 	const struct conf_cap *cap;
-	uint8_t id[16]; /* as struct cap_request */
-	int64_t used;	/* places in the window at the time of reading */
+	uint8_t id[16];	 /* as struct cap_request */
+	int64_t used;	 /* places in the window at the time of reading */
+	int64_t room_ms; /* full: when it has room again, as far as is known now; else 0 */
 };
 
 struct recipient_snapshot {

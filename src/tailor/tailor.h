@@ -54,6 +54,14 @@ void tailor_message_free(struct tailor_message **m);
 /* Merge data of X-Mailtailor-Data: a map, or NULL. */
 const struct value *tailor_message_data(const struct tailor_message *m);
 /*
+ * The part application/vnd.mailtailor.data+json (perhaps gzip or zstd) maps addresses to merge data. It is in
+ * no copy. NULL when the message has none, or none for this address (normalised).
+ */
+const struct value *tailor_message_recipient_data(const struct tailor_message *m, struct str address);
+/* The message without that part, as it is to be prepared again for a single recipient later; appended to out.
+ */
+void tailor_message_strip(const struct tailor_message *m, struct buf *out);
+/*
  * Message-ID with its brackets; absent when there is none, or when it is the MTA's work, which shows by the
  * MTA's queue id in it: that is another one when the client submits the message again.
  */
@@ -67,6 +75,8 @@ struct str tailor_message_from_domain(const struct tailor_message *m);
 enum tailor_verdict {
 	TAILOR_SEND,
 	TAILOR_DROP,   /* accepted and discarded: suppression, consent, cap with action discard, send_if */
+	TAILOR_LATER,  /* not before decision.due_ms: quiet hours, send windows, start, send_at, cap with
+			  action  defer; needs a spool */
 	TAILOR_REFUSE, /* the submitter is told: cap with action reject, missing variable under `hold` */
 };
 
@@ -77,6 +87,8 @@ struct tailor_score {
 
 struct tailor_input {
 	const struct recipient_snapshot *recipient;
+	const struct value *data;	    /* this recipient's own merge data: map or NULL */
+	int64_t accepted_ms;		    /* when the message was accepted; 0: now */
 	const struct value *plugin_vars;    /* map or NULL */
 	const struct value *plugin_sources; /* name → plugin name, for explain; map or NULL */
 	const struct tailor_score *scores;
@@ -98,7 +110,8 @@ struct tailor_edit {
 struct tailor_decision {
 	enum tailor_verdict verdict;
 	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "tracking-host"
-			       …: stable words */
+			       "quiet-hours", "send-window", "start", "send-at", "too-late" …: stable words */
+	int64_t due_ms;	    /* TAILOR_LATER: the earliest instant; else 0 */
 	struct str text;    /* for people: which cap, which variable */
 	const char *arm;    /* "" until arms exist */
 	double propensity;  /* 1.0 */
