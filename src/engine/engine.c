@@ -15,18 +15,15 @@ source_of(const struct engine_request *rq)
 	};
 }
 
-/*
- * What stands for the message in the idempotency key. Without a Message-ID of
- * its own it is the content: two different messages must not share one place
- * in a cap, and a retry of the same one must.
- */
-static struct str
-message_key(const struct engine_request *rq)
+struct str
+engine_message_id(const struct engine_request *rq)
 {
-	struct str id = tailor_message_id(rq->message, rq->queue_id), content[2];
+	struct str id = rq->message_id.n > 0 ? rq->message_id : tailor_message_id(rq->message, rq->queue_id);
+	struct str content[2];
 	uint8_t hash[16];
 	if (id.n > 0)
 		return id;
+	/* Two different messages must not share one place in a cap, and a retry of the same one must. */
 	tailor_message_content(rq->message, rq->worker->arena, content);
 	keyed_id(rq->epoch->keys, "content", content, 2, hash);
 	return arena_str(rq->worker->arena, str_make((const char *)hash, sizeof(hash)));
@@ -36,7 +33,7 @@ static int
 snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
 	struct recipient_source src = source_of(rq);
-	struct str id = message_key(rq);
+	struct str id = engine_message_id(rq);
 	if (rq->profile_json != NULL)
 		return recipient_from_json(&src, rq->address, id, str_of(rq->profile_json), rq->now_ms,
 					   rq->worker->arena, &out->recipient, e);
@@ -87,45 +84,84 @@ decision_json(const struct engine_request *rq, const struct engine_copy *c)
 	return out;
 }
 
+static struct tailor_input
+input_of(const struct engine_request *rq, const struct engine_copy *c)
+{
+	struct tailor_score *scores = ARENA_ARRAY(rq->worker->arena, struct tailor_score, c->plugins.nscores);
+	for (size_t i = 0; i < c->plugins.nscores; i++)
+		scores[i] = (struct tailor_score){ c->plugins.scores[i].name, c->plugins.scores[i].value };
+	return (struct tailor_input){
+		.recipient = c->recipient,
+		.data = rq->data,
+		.accepted_ms = rq->accepted_ms,
+		.plugin_vars = c->plugins.vars,
+		.plugin_sources = c->plugins.sources,
+		.scores = scores,
+		.nscores = c->plugins.nscores,
+		.sealer = rq->worker->sealer,
+		.now_ms = rq->now_ms,
+		.own_copy = rq->own_copy,
+		.explain = rq->explain,
+	};
+}
+
 int
 engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
-	struct arena *a = rq->worker->arena;
 	*out = (struct engine_copy){ 0 };
 	if (snapshot_read(rq, out, e) != 0)
 		return -1;
 	plugins_run(rq, out);
-	struct tailor_score *scores = ARENA_ARRAY(a, struct tailor_score, out->plugins.nscores);
-	for (size_t i = 0; i < out->plugins.nscores; i++)
-		scores[i] =
-		    (struct tailor_score){ out->plugins.scores[i].name, out->plugins.scores[i].value };
-	struct tailor_input in = {
-		.recipient = out->recipient,
-		.plugin_vars = out->plugins.vars,
-		.plugin_sources = out->plugins.sources,
-		.scores = scores,
-		.nscores = out->plugins.nscores,
-		.sealer = rq->worker->sealer,
-		.now_ms = rq->now_ms,
-		.explain = rq->explain,
-	};
-	return tailor_render(rq->message, &in, rq->worker->scratch, a, &out->plan, e);
+	const struct tailor_input in = input_of(rq, out);
+	return tailor_render(rq->message, &in, rq->worker->scratch, rq->worker->arena, &out->plan, e);
+}
+
+int
+engine_decide(const struct engine_request *rq, struct engine_copy *out, struct err *e)
+{
+	*out = (struct engine_copy){ 0 };
+	if (snapshot_read(rq, out, e) != 0)
+		return -1;
+	const struct tailor_input in = input_of(rq, out);
+	tailor_decide(rq->message, &in, rq->worker->arena, &out->plan.decision);
+	return 0;
+}
+
+/* What the reservation found instead of what was read before. */
+static void
+reserve_judge(const struct engine_request *rq, struct engine_copy *copy, const struct reserve_result *res)
+{
+	/* No cap stops it: who gives all his mail one Message-ID shall see it in the log. */
+	if (res->status == RESERVE_AGAIN && copy->plan.decision.text.n == 0)
+		copy->plan.decision.text = STR("again: counted when it was first sent");
+	if (res->status == RESERVE_CAPPED) {
+		const struct conf_cap *cap = copy->recipient->caps[res->capped].cap;
+		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &copy->plan.decision);
+	}
+}
+
+int
+engine_reserve_many(const struct engine_request *rq, struct engine_copy *const *copies, size_t n,
+		    struct err *e)
+{
+	struct recipient_source src = source_of(rq);
+	struct arena *a = rq->worker->arena;
+	const struct recipient_snapshot **r = ARENA_ARRAY(a, const struct recipient_snapshot *, n);
+	struct str *decisions = ARENA_ARRAY(a, struct str, n);
+	struct reserve_result *res = ARENA_ARRAY(a, struct reserve_result, n);
+	for (size_t i = 0; i < n; i++) {
+		r[i] = copies[i]->recipient;
+		decisions[i] = decision_json(rq, copies[i]);
+	}
+	if (recipient_reserve_many(&src, r, decisions, n, rq->now_ms, a, res, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		reserve_judge(rq, copies[i], &res[i]);
+	return 0;
 }
 
 int
 engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e)
 {
-	struct recipient_source src = source_of(rq);
-	struct reserve_result res;
-	if (recipient_reserve(&src, copy->recipient, decision_json(rq, copy), rq->now_ms, rq->worker->arena,
-			      &res, e) != 0)
-		return -1;
-	/* No cap stops it: who gives all his mail one Message-ID shall see it in the log. */
-	if (res.status == RESERVE_AGAIN && copy->plan.decision.text.n == 0)
-		copy->plan.decision.text = STR("again: counted when it was first sent");
-	if (res.status == RESERVE_CAPPED) {
-		const struct conf_cap *cap = copy->recipient->caps[res.capped].cap;
-		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &copy->plan.decision);
-	}
-	return 0;
+	return engine_reserve_many(rq, &copy, 1, e);
 }

@@ -61,6 +61,8 @@ struct engine_request {
 	int64_t accepted_ms;	  /* when the message was accepted; 0: now */
 	const char *profile_json; /* instead of the store's */
 	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
+	struct str message_id;	  /* what engine_message_id said at acceptance; absent: ask it now */
+	bool own_copy;		  /* one of several made of one message: it gets a Message-ID of its own */
 	int64_t now_ms;
 	bool explain;
 };
@@ -77,11 +79,21 @@ struct engine_copy {
  */
 int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
 /*
+ * What stands for the message in idempotency keys: its Message-ID, or when it has none of its own a hash of
+ * what stays the same when a client submits it again. Lives in the worker's arena or the message.
+ */
+struct str engine_message_id(const struct engine_request *rq);
+/* Only whether and why, before anything is rendered and without plugins: for acceptance into the spool. */
+int engine_decide(const struct engine_request *rq, struct engine_copy *out, struct err *e);
+/*
  * Takes the caps' places for a copy whose plan says SEND; it may leave when this returns 0 and the plan still
  * says so: then the reservation is on disk. When another message was faster the plan's decision becomes that
  * of the full cap. Comes last, when all else is done that can fail, so that a copy that cannot leave takes no
  * place. Needs rq->store.
  */
 int engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
+/* The same for many copies of one message, in one commit. -1: no place was taken. */
+int engine_reserve_many(const struct engine_request *rq, struct engine_copy *const *copies, size_t n,
+			struct err *e);
 
 #endif

@@ -51,6 +51,10 @@ void recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, co
 int recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
 		      struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
 		      struct err *e);
+/* The same for n copies in one commit: r[i], decisions[i] → out[i]. -1: none was placed. */
+int recipient_reserve_many(const struct recipient_source *src, const struct recipient_snapshot *const *r,
+			   const struct str *decisions, size_t n, int64_t now_ms, struct arena *a,
+			   struct reserve_result *out, struct err *e);
 int recipient_release(const struct recipient_source *src, const struct recipient_snapshot *r, struct err *e);
 
 /* ---- profile records (admin, import) ---- */

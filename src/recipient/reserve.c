@@ -14,42 +14,57 @@ decision_open(const struct recipient_source *src, const struct recipient_snapsho
 	return rc;
 }
 
-int
-recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
-		  struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
-		  struct err *e)
+static int
+request_make(const struct recipient_source *src, const struct recipient_snapshot *r, struct str decision_json,
+	     int64_t now_ms, struct arena *a, struct reserve_request *rq, struct err *e)
 {
 	struct cap_request *caps = ARENA_ARRAY(a, struct cap_request, r->ncaps);
 	struct buf sealed = { 0 };
-	struct reserve_request rq = {
+	*rq = (struct reserve_request){
 		.now_ms = now_ms,
 		.caps = caps,
 		.ncaps = r->ncaps,
 		.decision_keep_ms = RECIPIENT_DECISION_KEEP_MS,
 	};
-	int rc = -1;
-	memcpy(rq.idem, r->idem, sizeof rq.idem);
-	memcpy(rq.rk, r->key.b, sizeof rq.rk);
+	memcpy(rq->idem, r->idem, sizeof rq->idem);
+	memcpy(rq->rk, r->key.b, sizeof rq->rk);
 	for (size_t i = 0; i < r->ncaps; i++) {
 		memcpy(caps[i].id, r->caps[i].id, sizeof caps[i].id);
 		caps[i].limit = r->caps[i].cap->limit;
 		caps[i].window_ms = r->caps[i].cap->window_ms;
 	}
-	if (sealer_seal_data(src->sealer, DECISION_PURPOSE, &r->key, decision_json, &sealed) != 0) {
-		err_set(e, ERR_BUG, "a decision cannot be sealed");
-		goto out;
-	}
-	rq.decision = buf_str(&sealed);
-	rc = store_reserve(src->store, &rq, a, out, e);
-	if (rc != 0)
-		goto out;
-	if (out->status == RESERVE_AGAIN)
-		rc = decision_open(src, r, a, out, e);
-	else if (out->status == RESERVE_OK)
-		out->decision = decision_json;
-out:
+	int rc = sealer_seal_data(src->sealer, DECISION_PURPOSE, &r->key, decision_json, &sealed);
+	rq->decision = arena_str(a, buf_str(&sealed));
 	buf_free(&sealed);
-	return rc;
+	return rc == 0 ? 0 : err_set(e, ERR_BUG, "a decision cannot be sealed");
+}
+
+int
+recipient_reserve_many(const struct recipient_source *src, const struct recipient_snapshot *const *r,
+		       const struct str *decisions, size_t n, int64_t now_ms, struct arena *a,
+		       struct reserve_result *out, struct err *e)
+{
+	struct reserve_request *rq = ARENA_ARRAY(a, struct reserve_request, n);
+	for (size_t i = 0; i < n; i++)
+		if (request_make(src, r[i], decisions[i], now_ms, a, &rq[i], e) != 0)
+			return -1;
+	if (store_reserve_many(src->store, rq, n, a, out, e) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (out[i].status == RESERVE_AGAIN && decision_open(src, r[i], a, &out[i], e) != 0)
+			return -1;
+		if (out[i].status == RESERVE_OK)
+			out[i].decision = decisions[i];
+	}
+	return 0;
+}
+
+int
+recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
+		  struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
+		  struct err *e)
+{
+	return recipient_reserve_many(src, &r, &decision_json, 1, now_ms, a, out, e);
 }
 
 int

@@ -276,28 +276,77 @@ reserve_check(const struct reserve_request *rq, struct err *e)
 	return 0;
 }
 
+/* When the decision is forgotten: not before its places leave their windows. */
+static int64_t
+reserve_expiry(const struct reserve_request *rq)
+{
+	int64_t expires = add_sat(rq->now_ms, rq->decision_keep_ms);
+	for (size_t i = 0; i < rq->ncaps; i++) {
+		int64_t end = add_sat(rq->now_ms, rq->caps[i].window_ms);
+		expires = end > expires ? end : expires;
+	}
+	return expires;
+}
+
+static void
+reserve_encode(struct reserve *r, struct buf *record)
+{
+	const struct reserve_request *rq = r->rq;
+	uint8_t ids[STORE_MAX_CAPS * STORE_KEY_LEN];
+	r->expires_ms = reserve_expiry(rq);
+	for (size_t i = 0; i < rq->ncaps; i++)
+		memcpy(ids + i * STORE_KEY_LEN, rq->caps[i].id, STORE_KEY_LEN);
+	const struct decision_record d = { rq->now_ms, r->expires_ms, ids, rq->ncaps, rq->decision };
+	decision_encode(&d, record);
+	r->record = buf_str(record);
+}
+
+struct reserve_many {
+	struct reserve *v;
+	size_t n;
+};
+
+/* What the first ones wrote must not stand when a later one fails. */
+static enum op_result
+op_reserve_many(struct store_txn *t, void *arg, struct err *e)
+{
+	struct reserve_many *m = arg;
+	for (size_t i = 0; i < m->n; i++) {
+		enum op_result res = op_reserve(t, &m->v[i], e);
+		if (res == OP_FAIL && t->dirty) {
+			t->rc = MDB_CORRUPTED;
+			return OP_DB;
+		}
+		if (res != OP_OK)
+			return res;
+	}
+	return OP_OK;
+}
+
+int
+store_reserve_many(struct store *s, const struct reserve_request *rq, size_t n, struct arena *a,
+		   struct reserve_result *out, struct err *e)
+{
+	struct reserve_many m = { ARENA_ARRAY(a, struct reserve, n), n };
+	struct buf record = { 0 };
+	for (size_t i = 0; i < n; i++)
+		if (reserve_check(&rq[i], e) != 0)
+			return -1;
+	for (size_t i = 0; i < n; i++) {
+		m.v[i] = (struct reserve){ .rq = &rq[i], .out = &out[i], .arena = a };
+		buf_reset(&record);
+		reserve_encode(&m.v[i], &record);
+		m.v[i].record = arena_str(a, m.v[i].record);
+	}
+	buf_free(&record);
+	return n > 0 ? store_submit(s, &s->books, op_reserve_many, &m, e) : 0;
+}
+
 int
 store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a, struct reserve_result *out,
 	      struct err *e)
 {
-	struct reserve r = { .rq = rq, .out = out, .arena = a };
-	uint8_t ids[STORE_MAX_CAPS * STORE_KEY_LEN];
-	struct buf record = { 0 };
-	if (reserve_check(rq, e) != 0)
-		return -1;
-	r.expires_ms = add_sat(rq->now_ms, rq->decision_keep_ms);
-	for (size_t i = 0; i < rq->ncaps; i++) {
-		int64_t end = add_sat(rq->now_ms, rq->caps[i].window_ms);
-		if (end > r.expires_ms)
-			r.expires_ms = end;
-		memcpy(ids + i * STORE_KEY_LEN, rq->caps[i].id, STORE_KEY_LEN);
-	}
-	const struct decision_record d = { rq->now_ms, r.expires_ms, ids, rq->ncaps, rq->decision };
-	decision_encode(&d, &record);
-	r.record = buf_str(&record);
-	int res = store_submit(s, &s->books, op_reserve, &r, e);
-	buf_free(&record);
-	return res;
+	return store_reserve_many(s, rq, 1, a, out, e);
 }
 
 /* ---- release ---- */

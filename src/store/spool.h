@@ -39,6 +39,17 @@ struct spool_key {
 	uint8_t rk[16];	     /* recipient key */
 };
 
+/* FNV-1a, 64 bits: names come from the configuration, not from outside. */
+static inline void
+spool_campaign_id(struct str name, uint8_t id[8])
+{
+	uint64_t h = 14695981039346656037u;
+	for (size_t i = 0; i < name.n; i++)
+		h = (h ^ (uint8_t)name.p[i]) * 1099511628211u;
+	for (int i = 7; i >= 0; i--, h >>= 8)
+		id[i] = (uint8_t)h;
+}
+
 enum spool_state { SPOOL_QUEUED, SPOOL_HELD, SPOOL_SENT, SPOOL_DROPPED, SPOOL_FAILED };
 #define SPOOL_STATES 5
 const char *spool_state_name(enum spool_state s); /* "queued" … */

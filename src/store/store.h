@@ -145,6 +145,12 @@ struct reserve_result {
  */
 int store_reserve(struct store *s, const struct reserve_request *rq, struct arena *a,
 		  struct reserve_result *out, struct err *e);
+/*
+ * The same for many copies in one commit; out[i] belongs to rq[i]. A request that cannot be judged alone
+ * (a damaged record) fails all. 0: all results hold; -1: none was placed.
+ */
+int store_reserve_many(struct store *s, const struct reserve_request *rq, size_t n, struct arena *a,
+		       struct reserve_result *out, struct err *e);
 /* Gives the places and the decision of rk's copy idem back. 1 given back, 0 there was none. */
 int store_release(struct store *s, const uint8_t rk[16], const uint8_t idem[16], struct err *e);
 /* How full a cap is: places in the window ending now, and when the oldest leaves (0 when empty). */

@@ -209,6 +209,34 @@ list_headers(struct edits *l)
 	}
 }
 
+static bool
+is_host(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_isalpha(s.p[i]) && !ascii_isdigit(s.p[i]) && s.p[i] != '.' && s.p[i] != '-')
+			return false;
+	return s.n > 0 && s.n <= 255;
+}
+
+/*
+ * A Message-ID of its own (RFC 5322, 3.6.4: one message, one id), made of the idempotency key so that a
+ * second attempt has the same.
+ */
+static void
+message_id_own(struct edits *l)
+{
+	struct copy *c = l->c;
+	struct str id = c->m->message_id, host = c->m->from_domain;
+	size_t at = str_find_char(id, '@');
+	char hex[2 * sizeof(c->in->recipient->idem) + 1];
+	if (at + 2 < id.n && id.p[id.n - 1] == '>')
+		host = str_sub(id, at + 1, id.n - 1);
+	for (size_t i = 0; i < sizeof(c->in->recipient->idem); i++)
+		snprintf(hex + 2 * i, 3, "%02x", c->in->recipient->idem[i]);
+	edit_set(l, STR("Message-ID"),
+		 arena_printf(c->arena, "<%s@%.*s>", hex, STR_ARG(is_host(host) ? host : STR("localhost"))));
+}
+
 /* The root is itself the text part that was encoded anew. */
 static void
 root_recode(struct edits *l, enum mail_cte cte)
@@ -270,6 +298,8 @@ headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan
 		return rc;
 	if (recoded)
 		root_recode(&l, cte);
+	if (c->in->own_copy)
+		message_id_own(&l);
 	list_headers(&l);
 	stale_delete(&l, plan->body_changed);
 	edit_delete_all(&l, STR("X-Mailtailor-"), true);

@@ -95,7 +95,8 @@ struct tailor_input {
 	size_t nscores;
 	struct sealer *sealer; /* NULL: no tracking, no unsubscribe links */
 	int64_t now_ms;
-	bool explain; /* fill plan->explain */
+	bool own_copy; /* one of several made of one message: it gets a Message-ID of its own */
+	bool explain;  /* fill plan->explain */
 };
 
 /* One header edit, to be applied in order (see milter/apply.c and tailor_write). */
