@@ -122,16 +122,20 @@ parse_date(const char **p, const char *end, struct tm *tm)
 	return true;
 }
 
+/* short_form: the seconds may be left out. */
 static bool
-parse_time(const char **p, const char *end, struct tm *tm, int *ms)
+parse_time(const char **p, const char *end, bool short_form, struct tm *tm, int *ms)
 {
-	if (!digits(p, end, 2, &tm->tm_hour) || !expect(p, end, ":") || !digits(p, end, 2, &tm->tm_min) ||
-	    !expect(p, end, ":") || !digits(p, end, 2, &tm->tm_sec))
+	*ms = 0;
+	tm->tm_sec = 0;
+	if (!digits(p, end, 2, &tm->tm_hour) || !expect(p, end, ":") || !digits(p, end, 2, &tm->tm_min))
+		return false;
+	bool seconds = expect(p, end, ":");
+	if (seconds ? !digits(p, end, 2, &tm->tm_sec) : !short_form)
 		return false;
 	if (tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60)
 		return false;
-	*ms = 0;
-	if (*p < end && **p == '.') {
+	if (seconds && *p < end && **p == '.') {
 		(*p)++;
 		int scale = 100, n = 0;
 		for (; *p < end && ascii_isdigit(**p); (*p)++, n++, scale /= 10)
@@ -149,11 +153,29 @@ clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e)
 	struct tm tm = { 0 };
 	int frac, offset;
 	if (s.n == 0 || !parse_date(&p, end, &tm) || !expect(&p, end, "Tt ") ||
-	    !parse_time(&p, end, &tm, &frac) || !parse_offset(&p, end, &offset) || p != end)
+	    !parse_time(&p, end, false, &tm, &frac) || !parse_offset(&p, end, &offset) || p != end)
 		return err_set(
 		    e, ERR_INPUT,
 		    "\"%.*s\" is no instant; write it as 2026-03-29T09:00:00Z or with an offset like +02:00",
 		    (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
+	*ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + frac;
+	return 0;
+}
+
+int
+clock_parse_moment(struct str s, int64_t *ms, bool *local, struct err *e)
+{
+	const char *p = s.p, *end = s.p + s.n;
+	struct tm tm = { 0 };
+	int frac, offset = 0;
+	bool ok = s.n > 0 && parse_date(&p, end, &tm) && expect(&p, end, "Tt ") &&
+		  parse_time(&p, end, true, &tm, &frac);
+	*local = ok && p == end;
+	if (!ok || (!*local && (!parse_offset(&p, end, &offset) || p != end)))
+		return err_set(e, ERR_INPUT,
+			       "\"%.*s\" is no time; write it as 2026-03-29T09:00:00+02:00, or without an "
+			       "offset for each recipient's own time",
+			       (int)(s.n > 60 ? 60 : s.n), s.p ? s.p : "");
 	*ms = ((int64_t)timegm(&tm) - (int64_t)offset * 60) * 1000 + frac;
 	return 0;
 }

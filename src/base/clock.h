@@ -8,6 +8,7 @@
 #ifndef MT_BASE_CLOCK_H
 #define MT_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -32,6 +33,11 @@ void clock_date_of(int64_t seconds, struct clock_date *out);
 
 /* "2026-03-29T02:30:00Z", "…+02:00", fractions allowed (RFC 3339). */
 int clock_parse_rfc3339(struct str s, int64_t *ms, struct err *e);
+/*
+ * The same, or a local time without an offset ("2026-03-29T09:00:00", and without seconds): then *local is
+ * true and *ms counts as if it were UTC.
+ */
+int clock_parse_moment(struct str s, int64_t *ms, bool *local, struct err *e);
 /* Writes "2026-03-29T02:30:00.123Z" (no fraction when it is 0) and returns out. */
 const char *clock_format_rfc3339(int64_t ms, char out[40]);
 /* "250ms" "30s" "15m" "12h" "7d" "2w" "2y" (365 days); a bare number other than 0 is refused. */

@@ -164,10 +164,17 @@ enum key_type {
 	KEY_FEEDBACK,
 	KEY_LANGUAGE,
 	KEY_ZONE,
-	KEY_ONE,   /* recipients = one: accepted, stored nowhere */
+	KEY_TARGET,
+	KEY_HELO,
+	KEY_ADDRESS,
+	KEY_RETURN_PATH,
+	KEY_MOMENT,
+	KEY_HOURS, /* not set: from == to */
 	KEY_LISTS, /* from here on: lists */
 	KEY_NETS = KEY_LISTS,
-	KEY_SENDERS,
+	KEY_WINDOWS,
+	KEY_STRINGS, /* from here on: lists of strings */
+	KEY_SENDERS = KEY_STRINGS,
 	KEY_DOMAINS,
 	KEY_LISTENERS,
 	KEY_CATEGORIES,
@@ -237,12 +244,29 @@ const char *conf_domain(struct arena *a, struct str s);
 /* "inet:port@host" and so on out of both spellings; NULL and *why otherwise. */
 const char *conf_socket(struct arena *a, struct str s, const char **why);
 const char *conf_host_url(struct arena *a, struct str s, const char **why);
+/*
+ * Where copies go: "127.0.0.1:10026", "[::1]:10026", "host.name:10026" or "unix:/path", in its one form; NULL
+ * and *why otherwise. conf_target_split takes that form apart.
+ */
+const char *conf_target(struct arena *a, struct str s, const char **why);
+void conf_target_split(struct arena *a, struct conf_inject *inject);
 int conf_net_parse(struct arena *a, struct str s, struct conf_net *out, const char **why);
 void conf_net_print(struct buf *b, const struct conf_net *n);
 
+/* ---- hours.c ---- */
+
+/* "22:00-08:00". 0, or -1 and *why. */
+int conf_hours_parse(struct arena *a, struct str s, struct conf_hours *out, const char **why);
+/* "mon-fri 09:00-17:30", "sat,sun" (all day), "09:00-12:00" (every day). 0, or -1 and *why. */
+int conf_window_parse(struct arena *a, struct str s, struct conf_window *out, const char **why);
+void conf_hours_print(struct buf *b, const struct conf_hours *h);
+void conf_window_print(struct buf *b, const struct conf_window *w);
+/* False when quiet hours cover every send window. */
+bool conf_campaign_ever_open(const struct conf_campaign *c);
+
 /* ---- print.c ---- */
 
-/* The value as it would be written in the file. */
+/* The value as it would be written in the file; nothing for one that is not set. */
 void conf_value_print(struct buf *b, const struct conf_key *k, const void *slot);
 /* All settings, defaults included, in a fixed order: two configurations are the same when this text is. */
 void conf_print_all(const struct conf *c, struct buf *out);

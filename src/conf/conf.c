@@ -228,6 +228,12 @@ conf_track_host(const struct conf *c, const struct conf_campaign *campaign, stru
 }
 
 bool
+conf_splits(const struct conf *c, const struct conf_campaign *campaign)
+{
+	return campaign->recipients == CONF_RECIPIENTS_SPLIT && c->inject.target != NULL;
+}
+
+bool
 conf_cap_covers(const struct conf_cap *cap, const char *category)
 {
 	if (strcmp(category, "transactional") == 0)

@@ -88,7 +88,8 @@ struct conf_keys {
 
 /*
  * inject { target = "127.0.0.1:10026" … }: where finished copies go. Without a target there is no spool: a
- * campaign message with several recipients is refused, and so is `action = defer`.
+ * campaign message with several recipients is refused, and settings that make copies wait (quiet_hours,
+ * send_window, start, a cap's `action = defer`) are mistakes.
  */
 struct conf_inject {
 	const char *target; /* as written; NULL: none */
@@ -132,16 +133,19 @@ struct conf_cap {
 	struct conf_pos pos;
 };
 
-/* recipients = split: any number, a copy each; one: a second recipient is refused */
+/* A local part has 64 octets (RFC 5321 4.5.3.1.1): these, "+", and a token of 56. */
+#define CONF_RETURN_PATH_LOCAL 7
+
+/* recipients = split: any number, a copy each; one: a second recipient is refused. Ask conf_splits. */
 enum conf_recipients { CONF_RECIPIENTS_ONE, CONF_RECIPIENTS_SPLIT };
 
-/* Minutes from midnight in the recipient's local time, [from, to); from > to goes over midnight. */
+/* Minutes from midnight in local time, [from, to); from > to goes over midnight. from 0..1439, to 0..1440. */
 struct conf_hours {
 	int from, to;
 };
-/* One entry of send_window: "mon-fri 09:00-17:30". */
+/* One entry of send_window: "mon-fri 09:00-17:30"; "fri 22:00-02:00" ends on Saturday. */
 struct conf_window {
-	uint8_t days; /* bit 0 Monday … bit 6 Sunday */
+	uint8_t days; /* bit 0 Monday … bit 6 Sunday; the day on which hours.from lies */
 	struct conf_hours hours;
 };
 
@@ -154,7 +158,8 @@ struct conf_campaign {
 	const char *category; /* "promo" …; "transactional" is never capped. default "marketing" */
 	enum conf_recipients recipients; /* default split */
 	const char *return_path; /* "bounces@shop.example": copies get bounces+TOKEN@shop.example as envelope
-				    sender; NULL: the submitter's */
+				    sender; local part at most CONF_RETURN_PATH_LOCAL octets, no "+". NULL:
+				    the submitter's */
 	/* When to send, all in the recipient's own time zone. */
 	bool has_quiet_hours;
 	struct conf_hours quiet_hours;	  /* quiet_hours = "22:00-08:00" */
@@ -162,6 +167,8 @@ struct conf_campaign {
 	size_t nsend_windows;		  /* 0: any time */
 	const char *start; /* "2026-12-01T09:00:00+01:00", or without an offset: in each recipient's
 			      own time; NULL */
+	int64_t start_ms;  /* of start; start_local: as if the local time were UTC */
+	bool start_local;
 	int64_t
 	    max_delay_ms; /* how much later than wanted a copy may leave; then it is dropped. default 3d */
 	/* Match rules: any non-empty one that fits makes a message from a trusted submitter campaign mail. */
@@ -236,6 +243,14 @@ bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
  * set. */
 const char *
 conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
+/* True when a message of the campaign may have several recipients: recipients = split and an inject target.
+ */
+bool conf_splits(const struct conf *c, const struct conf_campaign *campaign);
+/*
+ * True when local time on weekday (0 Monday … 6 Sunday) at minute (0..1439) is outside the campaign's quiet
+ * hours and inside a send window, if it has any.
+ */
+bool conf_campaign_open(const struct conf_campaign *c, int weekday, int minute);
 /* True when cap applies to category (transactional: never). */
 bool conf_cap_covers(const struct conf_cap *cap, const char *category);
 /* The nearest of names[0..n) by edit distance, or NULL when none is near: for "did you mean". */

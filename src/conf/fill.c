@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 /* The statement of a parsed section: libConfuse's line is that of its closing brace. */
 static uint32_t
 section_stmt(const struct conf_work *w, const cfg_t *sec)
@@ -35,7 +37,9 @@ count_words(const char *s)
 static void
 list_room(struct conf_work *w, const struct conf_key *k, void *slot, size_t n)
 {
-	size_t size = k->type == KEY_NETS ? sizeof(struct conf_net) : sizeof(char *);
+	size_t size = k->type == KEY_NETS      ? sizeof(struct conf_net)
+		      : k->type == KEY_WINDOWS ? sizeof(struct conf_window)
+					       : sizeof(char *);
 	*(void **)slot = arena_zalloc_array(w->arena, size, n);
 	*(size_t *)((char *)slot + sizeof(void *)) = 0;
 }
@@ -83,7 +87,7 @@ fill_value(struct conf_work *w, const struct conf_key *k, const struct conf_val 
 	}
 	if (k->type == KEY_PLUGINS)
 		add_ref(w, v);
-	if (k->type > KEY_NETS) {
+	if (k->type >= KEY_STRINGS) {
 		const struct conf_list *l = slot;
 		if (list_has(l, l->v[l->n - 1]))
 			conf_wrong_tok(w, v->tok, "\"%s\" is in the list \"%s\" twice; keep one",
@@ -94,8 +98,7 @@ fill_value(struct conf_work *w, const struct conf_key *k, const struct conf_val 
 static void
 fill_key(struct conf_work *w, cfg_t *sec, const struct conf_key *k, void *base)
 {
-	int64_t nowhere;
-	void *slot = k->offset == NO_OFFSET ? (void *)&nowhere : (char *)base + k->offset;
+	void *slot = (char *)base + k->offset;
 	cfg_opt_t *opt = sec ? cfg_getopt(sec, k->name) : NULL;
 	unsigned n = opt ? cfg_opt_size(opt) : 0;
 	bool given = opt && (opt->flags & CFGF_MODIFIED);
@@ -220,6 +223,37 @@ setting_tok(const struct conf_work *w, cfg_t *sec, const char *key)
 	return at == STMT_NONE ? section_tok(w, sec) : w->stmts[at].first;
 }
 
+/* Reports what waits when nothing could: copies wait in the spool, and leave it over the inject target. */
+static void
+need_target(struct conf_work *w, cfg_t *inject, uint32_t at, const char *what)
+{
+	bool given = inject && conf_stmt_find(w, section_stmt(w, inject), "target") != STMT_NONE;
+	if (!w->conf->inject.target && !given) /* a wrong one is reported already */
+		conf_wrong_tok(
+		    w, at,
+		    "%s makes copies wait, and there is no port to send them to later; add inject { "
+		    "target = \"127.0.0.1:10026\" } (mailtailor.conf(5)), or take it out",
+		    what);
+}
+
+static void
+check_schedule(struct conf_work *w, cfg_t *inject, cfg_t *sec, struct conf_campaign *c)
+{
+	static const char *const WAITS[] = { "quiet_hours", "send_window", "start" };
+	uint32_t stmt = section_stmt(w, sec), at;
+	c->has_quiet_hours = c->quiet_hours.from != c->quiet_hours.to;
+	if (c->start)
+		clock_parse_moment(str_of(c->start), &c->start_ms, &c->start_local, &(struct err){ 0 });
+	for (size_t i = 0; i < sizeof(WAITS) / sizeof(WAITS[0]); i++)
+		if ((at = conf_stmt_find(w, stmt, WAITS[i])) != STMT_NONE)
+			need_target(w, inject, w->stmts[at].first, WAITS[i]);
+	if (!conf_campaign_ever_open(c))
+		conf_wrong_tok(w, setting_tok(w, sec, "quiet_hours"),
+			       "quiet_hours leave campaign \"%s\" no time to send%s; shorten them%s", c->name,
+			       c->nsend_windows ? " within its send_window" : "",
+			       c->nsend_windows ? ", or widen send_window" : "");
+}
+
 static void
 check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 {
@@ -241,9 +275,23 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 }
 
 static void
-check_cap(struct conf_work *w, cfg_t *sec, const struct conf_cap *c)
+check_inject(struct conf_work *w, cfg_t *sec, struct conf_inject *i)
+{
+	if (i->target)
+		conf_target_split(w->arena, i);
+	if (i->retry_min_ms > i->retry_max_ms)
+		conf_wrong_tok(
+		    w, setting_tok(w, sec, "retry_min"),
+		    "retry_min is longer than retry_max; waits grow from the one to the other: swap "
+		    "them, or set both");
+}
+
+static void
+check_cap(struct conf_work *w, cfg_t *inject, cfg_t *sec, const struct conf_cap *c)
 {
 	uint32_t stmt = section_stmt(w, sec);
+	if (c->action == CONF_CAP_DEFER)
+		need_target(w, inject, setting_tok(w, sec, "action"), "action = defer");
 	if (conf_stmt_find(w, stmt, "limit") == STMT_NONE)
 		conf_wrong_tok(w, section_tok(w, sec),
 			       "cap \"%s\" has no limit; add limit = 3 (0 switches it off)", c->name);
@@ -311,6 +359,7 @@ conf_fill(struct conf_work *w, cfg_t *root)
 {
 	struct conf *c = w->conf;
 	cfg_t *track = root && cfg_size(root, "track") > 0 ? cfg_getsec(root, "track") : NULL;
+	cfg_t *inject = root && cfg_size(root, "inject") > 0 ? cfg_getsec(root, "inject") : NULL;
 	if (!root)
 		return;
 	for (size_t i = 0; i < CONF_NSECTIONS; i++)
@@ -318,9 +367,13 @@ conf_fill(struct conf_work *w, cfg_t *root)
 	for (size_t i = 0; i < c->nplugins; i++)
 		check_plugin(w, &c->plugins[i]);
 	for (size_t i = 0; i < c->ncaps; i++)
-		check_cap(w, cfg_getnsec(root, "cap", (unsigned)i), &c->caps[i]);
-	for (size_t i = 0; i < c->ncampaigns; i++)
-		check_campaign(w, cfg_getnsec(root, "campaign", (unsigned)i), &c->campaigns[i]);
+		check_cap(w, inject, cfg_getnsec(root, "cap", (unsigned)i), &c->caps[i]);
+	for (size_t i = 0; i < c->ncampaigns; i++) {
+		cfg_t *sec = cfg_getnsec(root, "campaign", (unsigned)i);
+		check_campaign(w, sec, &c->campaigns[i]);
+		check_schedule(w, inject, sec, &c->campaigns[i]);
+	}
+	check_inject(w, inject, &c->inject);
 	if (track)
 		check_domains(w, track);
 	check_refs(w);

@@ -1,5 +1,5 @@
 /*
- * host: what names a place on the network: domains, tracking hosts, milter sockets, networks.
+ * host: what names a place on the network: domains, tracking hosts, sockets, the injection port, networks.
  */
 #include "conf/conf-private.h"
 
@@ -129,6 +129,55 @@ conf_socket(struct arena *a, struct str s, const char **why)
 	    arena_printf(a, "\"%s\" is no socket; write unix:/path, inet:port@host or inet:host:port", shown)
 		.p;
 	return NULL;
+}
+
+/* ---- host:port, unix:/path ---- */
+
+const char *
+conf_target(struct arena *a, struct str s, const char **why)
+{
+	const char *shown = arena_cstr(a, str_sub(s, 0, 200));
+	size_t colon = s.n;
+	if (str_starts(s, STR("unix:"))) {
+		if (s.n > 6 && s.p[5] == '/' && s.n <= 5 + 107)
+			return shown;
+		*why = arena_printf(
+			   a,
+			   "the target \"%s\" has no absolute path of at most 107 bytes; write one such "
+			   "as unix:/var/spool/postfix/public/inject",
+			   shown)
+			   .p;
+		return NULL;
+	}
+	while (colon > 0 && s.p[colon - 1] != ':')
+		colon--;
+	int port = colon > 0 ? port_of(str_sub(s, colon, s.n)) : 0;
+	struct str host = colon > 0 ? str_sub(s, 0, colon - 1) : s, six = bracketed(a, host);
+	const char *name = six.p ? arena_printf(a, "[%.*s]", STR_ARG(six)).p : conf_domain(a, host);
+	if (name && port > 0)
+		return arena_printf(a, "%s:%d", name, port).p;
+	*why = arena_printf(a,
+			    "\"%s\" is no target; write host:port such as 127.0.0.1:10026 or [::1]:10026, or "
+			    "unix:/path",
+			    shown)
+		   .p;
+	return NULL;
+}
+
+void
+conf_target_split(struct arena *a, struct conf_inject *inject)
+{
+	struct str s = str_of(inject->target);
+	size_t colon = s.n;
+	if (str_starts(s, STR("unix:"))) {
+		inject->unix_path = arena_cstr(a, str_sub(s, 5, s.n));
+		return;
+	}
+	while (s.p[colon - 1] != ':')
+		colon--;
+	struct str host = str_sub(s, 0, colon - 1), six = bracketed(a, host);
+	inject->host = arena_cstr(a, six.p ? six : host);
+	inject->port = port_of(str_sub(s, colon, s.n));
 }
 
 /* ---- https://host[:port] ---- */

@@ -41,6 +41,22 @@ print_size(struct buf *b, int64_t v)
 	buf_printf(b, "%lld", (long long)v);
 }
 
+/* Entry i of a list; quote stands around what is no string. */
+static void
+print_entry(struct buf *b, const struct conf_key *k, const void *slot, size_t i, struct str quote)
+{
+	if (k->type >= KEY_STRINGS) {
+		print_string(b, (*(const char **const *)slot)[i]);
+		return;
+	}
+	buf_adds(b, quote);
+	if (k->type == KEY_NETS)
+		conf_net_print(b, &(*(struct conf_net *const *)slot)[i]);
+	else
+		conf_window_print(b, &(*(struct conf_window *const *)slot)[i]);
+	buf_adds(b, quote);
+}
+
 static void
 print_list(struct buf *b, const struct conf_key *k, const void *slot)
 {
@@ -48,15 +64,19 @@ print_list(struct buf *b, const struct conf_key *k, const void *slot)
 	buf_addc(b, '{');
 	for (size_t i = 0; i < n; i++) {
 		buf_adds(b, i ? STR(", ") : STR(" "));
-		if (k->type == KEY_NETS) {
-			buf_addc(b, '"');
-			conf_net_print(b, &(*(struct conf_net *const *)slot)[i]);
-			buf_addc(b, '"');
-		} else {
-			print_string(b, (*(const char **const *)slot)[i]);
-		}
+		print_entry(b, k, slot, i, STR("\""));
 	}
 	buf_adds(b, n ? STR(" }") : STR("}"));
+}
+
+/* True for a value that has no default and is not there. */
+static bool
+is_unset(const struct conf_key *k, const void *slot)
+{
+	const struct conf_hours *h = slot;
+	if (k->type == KEY_HOURS)
+		return h->from == h->to;
+	return k->type < KEY_LISTS && k->type >= KEY_SOCKET && !*(const char *const *)slot;
 }
 
 void
@@ -87,6 +107,13 @@ conf_value_print(struct buf *b, const struct conf_key *k, const void *slot)
 	case KEY_CHOICE:
 		buf_adds(b, str_of(k->choices[*(const unsigned *)slot]));
 		break;
+	case KEY_HOURS:
+		if (is_unset(k, slot))
+			break;
+		buf_addc(b, '"');
+		conf_hours_print(b, slot);
+		buf_addc(b, '"');
+		break;
 	default:
 		if ((s = *(const char *const *)slot) != NULL)
 			print_string(b, s);
@@ -103,10 +130,10 @@ value_of(struct arena *a, const struct conf_key *k, const void *slot)
 		v = value_list(a, n);
 		for (size_t i = 0; i < n; i++) {
 			buf_reset(&b);
-			if (k->type == KEY_NETS)
-				conf_net_print(&b, &(*(struct conf_net *const *)slot)[i]);
-			else
+			if (k->type >= KEY_STRINGS)
 				buf_adds(&b, str_of((*(const char **const *)slot)[i]));
+			else
+				print_entry(&b, k, slot, i, STR_NULL);
 			v->list.items[i] = value_string(a, arena_str(a, buf_str(&b)));
 		}
 		buf_free(&b);
@@ -116,6 +143,12 @@ value_of(struct arena *a, const struct conf_key *k, const void *slot)
 		return value_bool(*(const bool *)slot);
 	if (k->type == KEY_INT)
 		return value_int(a, *(const int64_t *)slot);
+	if (k->type == KEY_HOURS) {
+		conf_hours_print(&b, slot);
+		v = value_string(a, arena_str(a, buf_str(&b)));
+		buf_free(&b);
+		return is_unset(k, slot) ? &VALUE_NULL_V : v;
+	}
 	if (k->type == KEY_SIZE || k->type == KEY_DURATION || k->type == KEY_MODE || k->type == KEY_CHOICE) {
 		conf_value_print(&b, k, slot);
 		v = value_string(a, arena_str(a, buf_str(&b)));
@@ -151,8 +184,7 @@ is_default(struct print *p, const struct conf_section *s, const struct conf_key 
 	const char *name = s->titled ? *(const char *const *)(base + s->title) : "";
 	bool same;
 	if (!p->deflt)
-		return k->type < KEY_LISTS && k->type >= KEY_SOCKET &&
-		       !*(const char *const *)(base + k->offset);
+		return is_unset(k, base + k->offset);
 	conf_value_print(&mine, k, base + k->offset);
 	if (strcmp(s->name, "plugin") == 0 && strcmp(k->name, "path") == 0)
 		buf_printf(&theirs, "\"%s.so\"", name);
@@ -215,7 +247,7 @@ put_keys(struct print *p, struct value *map, const struct conf_section *s, const
 	size_t n = 0;
 	for (size_t i = 0; i < s->nkeys; i++) {
 		const struct conf_key *k = &s->keys[i];
-		if (k->offset == NO_OFFSET || is_default(p, s, k, base))
+		if (is_default(p, s, k, base))
 			continue;
 		put_key(p, map, k, base, indent);
 		n++;

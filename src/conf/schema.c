@@ -27,7 +27,8 @@ static const char *const BOOLS[] = { "no", "yes" };
 static const char *const TARGETS[] = { "stderr", "syslog" };
 static const char *const LEVELS[] = { "error", "warning", "info", "debug" };
 static const char *const SCOPES[] = { "recipient", "domain" };
-static const char *const ACTIONS[] = { "discard", "reject" };
+static const char *const ACTIONS[] = { "discard", "reject", "defer" };
+static const char *const RECIPIENTS[] = { "one", "split" };
 static const char *const MISSING[] = { "fallback", "hold" };
 static const char *const CONSENTS[] = { "deny", "allow" };
 
@@ -61,6 +62,21 @@ static const struct conf_key TRACK[] = {
 	KEY("host", KEY_URL, AT(track.host), NULL),
 };
 
+static const struct conf_key INJECT[] = {
+	KEY("target", KEY_TARGET, AT(inject.target), NULL),
+	KEY("helo", KEY_HELO, AT(inject.helo), NULL),
+	KEY("connections", KEY_INT, AT(inject.connections), "4", RANGE(1, 100)),
+	KEY("rate", KEY_INT, AT(inject.rate), "0", RANGE(0, 1000000)),
+	KEY("connect_timeout", KEY_DURATION, AT(inject.connect_timeout_ms), "10s", RANGE(S, HOUR)),
+	KEY("command_timeout", KEY_DURATION, AT(inject.command_timeout_ms), "5m", RANGE(S, HOUR)),
+	KEY("data_timeout", KEY_DURATION, AT(inject.data_timeout_ms), "10m", RANGE(S, HOUR)),
+	KEY("retry_min", KEY_DURATION, AT(inject.retry_min_ms), "1m", RANGE(S, DAY)),
+	KEY("retry_max", KEY_DURATION, AT(inject.retry_max_ms), "1h", RANGE(S, 7 * DAY)),
+	KEY("lifetime", KEY_DURATION, AT(inject.lifetime_ms), "5d", RANGE(S, 30 * DAY)),
+	KEY("keep", KEY_DURATION, AT(inject.keep_ms), "7d", RANGE(S, YEAR)),
+	KEY("report_from", KEY_ADDRESS, AT(inject.report_from), NULL),
+};
+
 #undef AT
 #define AT(member) offsetof(struct conf_track_domain, member)
 static const struct conf_key DOMAIN[] = {
@@ -88,7 +104,12 @@ static const struct conf_key CAP[] = {
 #define AT(member) offsetof(struct conf_campaign, member)
 static const struct conf_key CAMPAIGN[] = {
 	KEY("category", KEY_NAME, AT(category), "marketing"),
-	KEY("recipients", KEY_ONE, NO_OFFSET, "one"),
+	KEY("recipients", KEY_CHOICE, AT(recipients), "split", CHOICES(RECIPIENTS)),
+	KEY("return_path", KEY_RETURN_PATH, AT(return_path), NULL),
+	KEY("quiet_hours", KEY_HOURS, AT(quiet_hours), NULL),
+	KEY("send_window", KEY_WINDOWS, AT(send_windows), NULL),
+	KEY("start", KEY_MOMENT, AT(start), NULL),
+	KEY("max_delay", KEY_DURATION, AT(max_delay_ms), "3d", RANGE(0, 30 * DAY)),
 	KEY("match_sender", KEY_SENDERS, AT(match_sender), NULL),
 	KEY("match_from_domain", KEY_DOMAINS, AT(match_from_domain), NULL),
 	KEY("match_listener", KEY_LISTENERS, AT(match_listener), NULL),
@@ -124,6 +145,7 @@ const struct conf_section CONF_SECTIONS[] = {
 	{ SECTION("state", STATE), .pos = offsetof(struct conf, state.pos) },
 	{ SECTION("milter", MILTER), .pos = NO_OFFSET },
 	{ SECTION("keys", KEYS), .pos = offsetof(struct conf, keys.pos) },
+	{ SECTION("inject", INJECT), .pos = offsetof(struct conf, inject.pos) },
 	{ SECTION("track", TRACK), .pos = NO_OFFSET },
 	{ SECTION("domain", DOMAIN), .parent = "track", .title_type = KEY_DOMAINS,
 	  TITLED(struct conf_track_domain, track.domains, track.ndomains, domain), .pos = NO_OFFSET },

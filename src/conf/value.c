@@ -38,11 +38,6 @@ read_choice(struct conf_work *w, const struct conf_key *k, const char *text, con
 			*index = i;
 			return 0;
 		}
-	if (strcmp(k->name, "action") == 0 && strcmp(text, "defer") == 0) {
-		*why = "action \"defer\" needs the spool, which this version does not have; use discard or "
-		       "reject";
-		return -1;
-	}
 	struct buf b = { 0 };
 	buf_printf(&b, "\"%s\" is not known for %s; write ", conf_quote(w, str_of(text)), k->name);
 	for (size_t i = 0; i < k->nchoices; i++)
@@ -220,6 +215,45 @@ read_mailbox(struct conf_work *w, const char *text, const char **out, const char
 	return 0;
 }
 
+/* The local part is a dot-atom of ASCII (RFC 5322 3.2.3) of at most max octets. NULL and *why otherwise. */
+static const char *
+read_address(struct conf_work *w, const char *text, size_t max, const char **why)
+{
+	struct str s = str_of(text);
+	const char *addr = address(w->arena, s, false);
+	size_t at = str_find_char(s, '@');
+	bool ok = addr && s.p[0] != '.' && s.p[at - 1] != '.' && !strstr(text, "..");
+	for (size_t i = 0; ok && i < at; i++)
+		ok = ascii_isalpha(s.p[i]) || ascii_isdigit(s.p[i]) || strchr("!#$%&'*+-/=?^_`{|}~.", s.p[i]);
+	if (!ok)
+		fail(w, why, "\"%s\" is no mail address; write one such as bounces@example.com", text);
+	else if (max < 64 && (at > max || memchr(s.p, '+', at)))
+		ok = fail(w, why,
+			  "the local part of \"%s\" is longer than 7 characters or holds a +; write one such "
+			  "as "
+			  "bounces@example.com, which leaves room for +TOKEN",
+			  text) == 0;
+	return ok ? addr : NULL;
+}
+
+/* What the injector says in EHLO: a domain or an address literal (RFC 5321 4.1.3). */
+static const char *
+read_helo(struct conf_work *w, const char *text, const char **why)
+{
+	struct str s = str_of(text);
+	struct conf_net net;
+	const char *ignored, *name = conf_domain(w->arena, s);
+	if (!name && s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']') {
+		struct str in = str_sub(s, 1, s.n - 1), v6 = STR("IPv6:");
+		in = str_casestarts(in, v6) ? str_sub(in, v6.n, in.n) : in;
+		if (str_find_char(in, '/') == in.n && conf_net_parse(w->scratch, in, &net, &ignored) == 0)
+			name = arena_cstr(w->arena, s);
+	}
+	if (!name)
+		fail(w, why, "\"%s\" is no host name; write one such as mail.example.com", text);
+	return name;
+}
+
 static int
 read_path(struct conf_work *w, const char *text, const char **out, const char **why)
 {
@@ -231,66 +265,93 @@ read_path(struct conf_work *w, const char *text, const char **out, const char **
 	return 0;
 }
 
+/* What stays as it was written: 0 when it will do for its key. */
+static int
+check_string(struct conf_work *w, const struct conf_key *k, const char *text, const char **why)
+{
+	struct str s = str_of(text);
+	struct err e = { 0 };
+	bool local;
+	int64_t ms;
+	switch (k->type) {
+	case KEY_MOMENT:
+		if (clock_parse_moment(s, &ms, &local, &e) == 0)
+			return 0;
+		*why = arena_cstr(w->scratch, str_of(e.text));
+		return -1;
+	case KEY_NAME:
+		return conf_name_ok(s)
+			   ? 0
+			   : fail(w, why, "\"%s\" is no name; use 1 to 64 letters, digits, '.', '_' and '-'",
+				  text);
+	case KEY_GROUP:
+		return conf_name_ok(s)
+			   ? 0
+			   : fail(w, why, "\"%s\" is no group; write the name of a group of this machine",
+				  text);
+	case KEY_FEEDBACK:
+		return alnum_ok(s, 5, 15)
+			   ? 0
+			   : fail(w, why, "\"%s\" does not do as feedback_id; use 5 to 15 letters and digits",
+				  text);
+	case KEY_LANGUAGE:
+		return language_ok(s)
+			   ? 0
+			   : fail(w, why, "\"%s\" is no language tag; write one such as en, de or pt-BR",
+				  text);
+	case KEY_ZONE:
+		return zone_ok(text)
+			   ? 0
+			   : fail(w, why,
+				  "time zone \"%s\" is not known here; write one such as Europe/Berlin",
+				  text);
+	case KEY_RULE:
+		return s.n > 0 && s.n <= 1024 ? 0
+					      : fail(w, why,
+						     "the rule \"%s\" is empty or longer than 1024 bytes; "
+						     "write one such as \"click >= 0.02\"",
+						     text);
+	default:
+		return s.n > 0
+			   ? 0
+			   : fail(w, why, "the value \"%s\" is empty; write one, or take the line out", text);
+	}
+}
+
 static int
 read_string(struct conf_work *w, const struct conf_key *k, const char *text, const char **out,
 	    const char **why)
 {
 	struct str s = str_of(text);
-	const char *v = text;
 	switch (k->type) {
 	case KEY_PATH:
 		return read_path(w, text, out, why);
 	case KEY_MAILBOX:
 		return read_mailbox(w, text, out, why);
 	case KEY_SOCKET:
-		v = conf_socket(w->arena, s, why);
+		*out = conf_socket(w->arena, s, why);
 		break;
 	case KEY_URL:
-		v = conf_host_url(w->arena, s, why);
+		*out = conf_host_url(w->arena, s, why);
 		break;
-	case KEY_NAME:
-		if (!conf_name_ok(s))
-			return fail(w, why,
-				    "\"%s\" is no name; use 1 to 64 letters, digits, '.', '_' and '-'", text);
+	case KEY_TARGET:
+		*out = conf_target(w->arena, s, why);
 		break;
-	case KEY_GROUP:
-		if (!conf_name_ok(s))
-			return fail(w, why, "\"%s\" is no group; write the name of a group of this machine",
-				    text);
+	case KEY_HELO:
+		*out = read_helo(w, text, why);
 		break;
-	case KEY_FEEDBACK:
-		if (!alnum_ok(s, 5, 15))
-			return fail(w, why,
-				    "\"%s\" does not do as feedback_id; use 5 to 15 letters and digits",
-				    text);
+	case KEY_ADDRESS:
+		*out = read_address(w, text, 64, why);
 		break;
-	case KEY_LANGUAGE:
-		if (!language_ok(s))
-			return fail(w, why, "\"%s\" is no language tag; write one such as en, de or pt-BR",
-				    text);
-		break;
-	case KEY_ZONE:
-		if (!zone_ok(text))
-			return fail(w, why,
-				    "time zone \"%s\" is not known here; write one such as Europe/Berlin",
-				    text);
-		break;
-	case KEY_RULE:
-		if (s.n == 0 || s.n > 1024)
-			return fail(w, why,
-				    "the rule \"%s\" is empty or longer than 1024 bytes; "
-				    "write one such as \"click >= 0.02\"",
-				    text);
+	case KEY_RETURN_PATH:
+		*out = read_address(w, text, CONF_RETURN_PATH_LOCAL, why);
 		break;
 	default:
-		if (s.n == 0)
-			return fail(w, why, "the value \"%s\" is empty; write one, or take the line out",
-				    text);
+		if (check_string(w, k, text, why) != 0)
+			return -1;
+		*out = arena_cstr(w->arena, s);
 	}
-	if (!v)
-		return -1;
-	*out = v == text ? arena_cstr(w->arena, s) : v;
-	return 0;
+	return *out ? 0 : -1;
 }
 
 /* ---- list entries ---- */
@@ -356,6 +417,17 @@ read_net(struct conf_work *w, const char *text, void *slot, const char **why)
 	return 0;
 }
 
+static int
+read_window(struct conf_work *w, const char *text, void *slot, const char **why)
+{
+	struct conf_window window, **v = slot;
+	size_t *n = (size_t *)((char *)slot + sizeof(*v));
+	if (conf_window_parse(w->scratch, str_of(text), &window, why) != 0)
+		return -1;
+	(*v)[(*n)++] = window;
+	return 0;
+}
+
 /* Ordinary settings are one line of text; what a browser or an MTA may choke on stays out. */
 static int
 check_bytes(struct conf_work *w, const char *text, const char **why)
@@ -391,16 +463,12 @@ conf_value(struct conf_work *w, const struct conf_key *k, const char *text, void
 			return -1;
 		*(unsigned *)slot = (unsigned)index; /* gcc's and clang's enums without negative values */
 		return 0;
-	case KEY_ONE:
-		if (strcmp(text, "one") == 0)
-			return 0;
-		return fail(
-		    w, why,
-		    "recipients = \"%s\" needs the spool, which this version does not have; write one, and "
-		    "let the submitter send one message for each recipient",
-		    text);
+	case KEY_HOURS:
+		return conf_hours_parse(w->scratch, str_of(text), slot, why);
 	case KEY_NETS:
 		return read_net(w, text, slot, why);
+	case KEY_WINDOWS:
+		return read_window(w, text, slot, why);
 	default:
 		break;
 	}

@@ -549,6 +549,54 @@ test_log(void **state)
 	assert_true(n < 2200 && out[n - 1] == '\n');
 }
 
+static void
+test_moment(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+		bool local;
+	} good[] = {
+		{ "2026-12-01T09:00:00+01:00", 1796112000000, false },
+		{ "2026-12-01T08:00:00Z", 1796112000000, false },
+		{ "2026-12-01T09:00+01:00", 1796112000000, false },
+		{ "2026-12-01T08:00:00", 1796112000000, true },
+		{ "2026-12-01 08:00", 1796112000000, true },
+		{ "2026-12-01t08:00:00.25", 1796112000250, true },
+	};
+	static const char *const bad[] = { "",
+					   "2026-12-01",
+					   "2026-12-01T",
+					   "2026-12-01T08",
+					   "2026-12-01T8:00",
+					   "2026-12-01T08:00:",
+					   "2026-12-01T08:00.5",
+					   "2026-12-01T24:00",
+					   "2026-13-01T08:00",
+					   "2026-02-29T08:00",
+					   "2026-12-01T08:00 ",
+					   "2026-12-01T08:00+1:00",
+					   "2026-12-01T08:00:00+",
+					   "2026-12-01T08:00:00ZZ",
+					   "20261201T080000",
+					   "tomorrow" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		int64_t ms = 0;
+		bool local = false;
+		if (clock_parse_moment(str_of(good[i].text), &ms, &local, NULL) != 0 || ms != good[i].ms ||
+		    local != good[i].local)
+			fail_msg("%s → %lld", good[i].text, (long long)ms);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err e = { 0 };
+		int64_t ms;
+		bool local;
+		if (clock_parse_moment(str_of(bad[i]), &ms, &local, &e) == 0 || e.kind != ERR_INPUT)
+			fail_msg("accepted: %s", bad[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -559,8 +607,9 @@ main(void)
 		cmocka_unit_test(test_print),	   cmocka_unit_test(test_number),
 		cmocka_unit_test(test_copy),	   cmocka_unit_test(test_json_errors),
 		cmocka_unit_test(test_json_print), cmocka_unit_test(test_rfc3339),
-		cmocka_unit_test(test_durations),  cmocka_unit_test(test_clock),
-		cmocka_unit_test(test_err),	   cmocka_unit_test(test_log),
+		cmocka_unit_test(test_moment),	   cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_clock),	   cmocka_unit_test(test_err),
+		cmocka_unit_test(test_log),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

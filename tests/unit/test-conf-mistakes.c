@@ -205,9 +205,8 @@ test_values(void **state)
 		{ "cap c {\n\tlimit = 1\n\twindow = \"-1d\"\n}\n", "t.conf:3: \"-1d\" is negative" },
 		{ "cap c {\n\twindow = 1d\n}\n", "t.conf:1: cap \"c\" has no limit; add limit" },
 		{ "\ncap c {\n\tlimit = 3\n}\n", "t.conf:2: cap \"c\" has no window; add window" },
-		{ "cap c {\n\tlimit = 0\n\taction = defer\n}\n",
-		  "t.conf:3: action \"defer\" needs the spool, which this version "
-		  "does not have; use discard or reject" },
+		{ "cap c {\n\tlimit = 0\n\taction = wait\n}\n",
+		  "t.conf:3: \"wait\" is not known for action; write discard, reject or defer" },
 		{ "cap c {\n\tlimit = 0\n\tscope = host\n}\n",
 		  "t.conf:3: \"host\" is not known for scope; write recipient or domain" },
 		{ "cap c {\n\tlimit = 0\n\tcategory = { a, transactional }\n}\n",
@@ -223,7 +222,7 @@ test_campaign_values(void **state)
 {
 	static const struct mistake V[] = {
 		{ "campaign c {\n\trecipients = many\n}\n",
-		  "t.conf:2: recipients = \"many\" needs the spool" },
+		  "t.conf:2: \"many\" is not known for recipients; write one or split" },
 		{ "campaign c {\n\tcategory = \"a b\"\n}\n", "t.conf:2: \"a b\" is no name" },
 		{ "campaign c {\n\tmatch_sender = { \"shop.example\" }\n}\n",
 		  "t.conf:2: \"shop.example\" is no sender" },
@@ -277,6 +276,82 @@ test_campaign_values(void **state)
 	CHECK(V);
 }
 
+static void
+test_inject(void **state)
+{
+	static const struct mistake V[] = {
+		{ "inject {\n\ttarget = 10026\n}\n",
+		  "t.conf:2: \"10026\" is no target; write host:port such as 127.0.0.1:10026" },
+		{ "inject {\n\ttarget = \"unix:inject\"\n}\n",
+		  "t.conf:2: the target \"unix:inject\" has no absolute path" },
+		{ "inject {\n\thelo = \"a b\"\n}\n", "t.conf:2: \"a b\" is no host name" },
+		{ "inject {\n\thelo = \"[127.0.0.1/8]\"\n}\n",
+		  "t.conf:2: \"[127.0.0.1/8]\" is no host name" },
+		{ "inject {\n\tconnections = 0\n}\n", "t.conf:2: " },
+		{ "inject {\n\tconnections = 101\n}\n",
+		  "t.conf:2: 101 is out of range for connections; write 1 to 100" },
+		{ "inject {\n\trate = -1\n}\n", "t.conf:2: \"-1\" is negative; write 0 to switch it off" },
+		{ "inject {\n\tdata_timeout = 0s\n}\n",
+		  "t.conf:2: 0s is out of range for data_timeout; write 1s to 1h" },
+		{ "inject {\n\tretry_min = 2h\n}\n", "t.conf:2: retry_min is longer than retry_max" },
+		{ "inject {\n\tretry_max = 1s\n}\n", "t.conf:1: retry_min is longer than retry_max" },
+		{ "inject {\n\treport_from = postmaster\n}\n",
+		  "t.conf:2: \"postmaster\" is no mail address" },
+		{ "inject {\n\treport_from = \"a..b@c\"\n}\n", "t.conf:2: \"a..b@c\" is no mail address" },
+		{ "inject {\n\tretries = 3\n}\n", "t.conf:2: unknown key \"retries\" in section \"inject\"" },
+		{ "campaign c {\n\treturn_path = \"news@\"\n}\n", "t.conf:2: \"news@\" is no mail address" },
+		{ "campaign c {\n\treturn_path = \"returns1@a\"\n}\n",
+		  "t.conf:2: the local part of \"returns1@a\" is longer than 7" },
+		{ "campaign c {\n\treturn_path = \"a+b@a\"\n}\n",
+		  "t.conf:2: the local part of \"a+b@a\" is longer than 7 characters or holds a +" },
+		{ "campaign c {\n\treturn_path = \".a@b\"\n}\n", "t.conf:2: \".a@b\" is no mail address" },
+		{ "campaign c {\n\treturn_path = \"ü@b\"\n}\n", "t.conf:2: \"ü@b\" is no mail address" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
+#define TARGET "inject { target = \"localhost:25\" }\n"
+static void
+test_schedule(void **state)
+{
+	static const struct mistake V[] = {
+		{ "campaign c {\n\tquiet_hours = \"22:00-08:00\"\n}\n",
+		  "t.conf:2: quiet_hours makes copies wait, and there is no port to send them to later; add "
+		  "inject" },
+		{ "campaign c {\n\tsend_window = { mon }\n}\n", "t.conf:2: send_window makes copies wait" },
+		{ "campaign c {\n\n\tstart = \"2026-12-01T09:00\"\n}\n",
+		  "t.conf:3: start makes copies wait" },
+		{ "inject {\n}\ncap c {\n\tlimit = 1\n\twindow = 1d\n\taction = defer\n}\n",
+		  "t.conf:6: action = defer makes copies wait" },
+		/* a wrong target is one mistake */
+		{ "inject {\n\ttarget = x\n}\ncampaign c {\n\tsend_window = { mon }\n}\n",
+		  "t.conf:2: \"x\" is no target" },
+		{ TARGET "campaign c {\n\tquiet_hours = \"22-8\"\n}\n",
+		  "t.conf:3: \"22-8\" is no time of day; write one such as" },
+		{ TARGET "campaign c {\n\tquiet_hours = \"22:00-22:00\"\n}\n",
+		  "t.conf:3: \"22:00-22:00\" begins when it ends" },
+		{ TARGET "campaign c {\n\tquiet_hours = \"00:00-24:00\"\n}\n",
+		  "t.conf:3: quiet_hours leave campaign \"c\" no time to send; shorten them" },
+		{ TARGET "campaign c {\n\tquiet_hours = \"20:00-09:00\"\n"
+			 "\tsend_window = { \"mon 22:00-07:00\", \"tue 08:00-09:00\" }\n}\n",
+		  "t.conf:3: quiet_hours leave campaign \"c\" no time to send within its send_window; "
+		  "shorten them, or widen" },
+		{ TARGET "campaign c {\n\tsend_window = {\n\t\tmon,\n\t\t\"tuesday 09:00-10:00\"\n\t}\n}\n",
+		  "t.conf:5: \"tuesday 09:00-10:00\" names no days of the week" },
+		{ TARGET "campaign c {\n\tsend_window = { \"mon 10:00\" }\n}\n",
+		  "t.conf:3: \"10:00\" is no time of day" },
+		{ TARGET "campaign c {\n\tstart = tomorrow\n}\n",
+		  "t.conf:3: \"tomorrow\" is no time; write it as 2026-03-29T09:00:00+02:00, or without" },
+		{ TARGET "campaign c {\n\tstart = \"2026-02-29 09:00\"\n}\n",
+		  "t.conf:3: \"2026-02-29 09:00\" is no time" },
+		{ "campaign c {\n\tmax_delay = 1y\n}\n",
+		  "t.conf:2: 1y is out of range for max_delay; write 0ms to 30d" },
+	};
+	(void)state;
+	CHECK(V);
+}
+
 /* Many at once: all are reported, in the order of the file. */
 static void
 test_all_mistakes(void **state)
@@ -308,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_syntax),	     cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_schema),	     cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_values),	     cmocka_unit_test(test_campaign_values),
+		cmocka_unit_test(test_inject),	     cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_all_mistakes),
 	};
 	return cmocka_run_group_tests_name("conf-mistakes", tests, NULL, NULL);
