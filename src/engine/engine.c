@@ -94,6 +94,7 @@ input_of(const struct engine_request *rq, const struct engine_copy *c)
 		.recipient = c->recipient,
 		.data = rq->data,
 		.accepted_ms = rq->accepted_ms,
+		.attempted = rq->attempted,
 		.plugin_vars = c->plugins.vars,
 		.plugin_sources = c->plugins.sources,
 		.scores = scores,
@@ -136,7 +137,9 @@ reserve_judge(const struct engine_request *rq, struct engine_copy *copy, const s
 		copy->plan.decision.text = STR("again: counted when it was first sent");
 	if (res->status == RESERVE_CAPPED) {
 		const struct conf_cap *cap = copy->recipient->caps[res->capped].cap;
-		tailor_decide_cap(cap, cap->limit, rq->worker->arena, &copy->plan.decision);
+		const struct tailor_input in = input_of(rq, copy);
+		tailor_decide_cap(rq->message, &in, cap, cap->limit, res->capped_until_ms, rq->worker->arena,
+				  &copy->plan.decision);
 	}
 }
 

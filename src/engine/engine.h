@@ -59,6 +59,7 @@ struct engine_request {
 	struct str address;	  /* the envelope recipient, with or without <> */
 	const struct value *data; /* this recipient's own merge data; map or NULL */
 	int64_t accepted_ms;	  /* when the message was accepted; 0: now */
+	bool attempted;		  /* see struct tailor_input */
 	const char *profile_json; /* instead of the store's */
 	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
 	struct str message_id;	  /* what engine_message_id said at acceptance; absent: ask it now */

@@ -19,8 +19,8 @@ static const char usage[] =
     "usage: mailtailor render [-c FILE] --recipient ADDR [options] [MESSAGE]\n"
     "\n"
     "Prints exactly the copy of MESSAGE (a file, or standard input) that ADDR would\n"
-    "get; or says why there would be none, and exits 1. Takes no cap's place and\n"
-    "writes nothing to the database.\n"
+    "get; or says why there would be none, or when, and exits 1. Takes no cap's\n"
+    "place and writes nothing to the database.\n"
     "\n"
     "  -r, --recipient ADDR   whom the copy is for\n"
     "  -k, --campaign NAME    instead of X-Mailtailor-Campaign or the From rule\n"
@@ -171,6 +171,11 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 			  STR_ARG(copy->plugins.notes[i].text));
 	if (explain_write(r, copy, &e) != 0)
 		return admin_fail(&e);
+	if (copy->plan.decision.verdict == TAILOR_LATER) {
+		admin_say("copy for %s later: %s: %.*s", r->recipient, copy->plan.decision.reason,
+			  STR_ARG(copy->plan.decision.text));
+		return 1;
+	}
 	if (copy->plan.decision.verdict != TAILOR_SEND) {
 		admin_say("no copy for %s: %s: %.*s", r->recipient, copy->plan.decision.reason,
 			  STR_ARG(copy->plan.decision.text));

@@ -36,7 +36,7 @@ take_suppressed(const struct value *v, struct arena *a, struct recipient_snapsho
 }
 
 static int
-take_caps(const struct value *map, struct recipient_snapshot *r, struct err *e)
+take_caps(const struct value *map, int64_t now_ms, struct recipient_snapshot *r, struct err *e)
 {
 	if (map->type != VALUE_MAP)
 		return err_set(e, ERR_INPUT, "\"_caps\" is not an object of cap names");
@@ -48,6 +48,8 @@ take_caps(const struct value *map, struct recipient_snapshot *r, struct err *e)
 			return err_set(e, ERR_INPUT, "\"_caps\", \"%s\": write the number of places used",
 				       r->caps[i].cap->name);
 		r->caps[i].used = v->i;
+		if (v->i >= r->caps[i].cap->limit) /* nobody said since when: since now */
+			r->caps[i].room_ms = now_ms + r->caps[i].cap->window_ms;
 	}
 	return 0;
 }
@@ -61,7 +63,6 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 	struct recipient_snapshot *r;
 	const struct value *all;
 	struct value *profile = value_map_new(a);
-	(void)now_ms;
 	if (snapshot_begin(src, address, message_id, a, &r, e) != 0)
 		return -1;
 	if (json_parse(a, json, &limits, &all, e) != 0)
@@ -78,7 +79,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 		else if (str_eq(key, STR("_suppressed")))
 			rc = take_suppressed(v, a, r, e);
 		else if (str_eq(key, STR("_caps")))
-			rc = take_caps(v, r, e);
+			rc = take_caps(v, now_ms, r, e);
 		else
 			value_map_set(a, profile, key, v);
 		if (rc != 0)

@@ -27,8 +27,12 @@ snapshot_fill(const struct recipient_source *src, const struct store_view *v, st
 			r->suppressed = true;
 			r->suppressed_reason = suppression_reason_name(v->suppressions[i].reason);
 		}
-	for (size_t i = 0; i < r->ncaps; i++)
+	for (size_t i = 0; i < r->ncaps; i++) {
+		const struct conf_cap *cap = r->caps[i].cap;
 		r->caps[i].used = v->cap_used[i];
+		if (v->cap_used[i] >= cap->limit)
+			r->caps[i].room_ms = v->cap_oldest_ms[i] + cap->window_ms;
+	}
 	return 0;
 }
 

@@ -35,7 +35,8 @@ int recipient_read(const struct recipient_source *src, struct str address, struc
 		   int64_t now_ms, struct arena *a, struct recipient_snapshot **out, struct err *e);
 /* The same without a store: profile given as JSON text (render --profile). Consent and suppression fields as
  * documented in mailtailor-render(1): "_consent": {"tracking": "denied", "mail": …}, "_suppressed": "reason"
- * (or true), "_caps": {"NAME": places used}. These three are not part of the profile that templates see. */
+ * (or true), "_caps": {"NAME": places used}; a full cap counts as filled at now_ms. These three are not part
+ * of the profile that templates see. */
 int recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
 			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
 			struct err *e);

@@ -172,8 +172,9 @@ struct store_view {
 	size_t nconsents;
 	struct suppression_record *suppressions; /* the recipient's, then the domain's */
 	size_t nsuppressions, nsuppressions_own;
-	int64_t *cap_used; /* ncaps */
-	bool reserved;	   /* idem has its place: caps do not stop it */
+	int64_t *cap_used;	/* ncaps */
+	int64_t *cap_oldest_ms; /* ncaps: the oldest place in the window; 0: none */
+	bool reserved;		/* idem has its place: caps do not stop it */
 };
 int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	       struct err *e);

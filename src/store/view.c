@@ -120,11 +120,13 @@ view_caps(struct store *s, MDB_txn *txn, const struct store_view_request *rq, st
 	  struct store_view *out, struct err *e)
 {
 	out->cap_used = ARENA_ARRAY(a, int64_t, rq->ncaps);
+	out->cap_oldest_ms = ARENA_ARRAY(a, int64_t, rq->ncaps);
 	for (size_t i = 0; i < rq->ncaps; i++) {
 		struct cap_fill f;
 		if (cap_look(s, txn, &rq->caps[i], rq->now_ms, 0, &f, e) != 0)
 			return -1;
 		out->cap_used[i] = f.stored - f.expired;
+		out->cap_oldest_ms[i] = f.oldest_ms;
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
  * explain: what `mailtailor render --explain` shows: every variable with its
  * source, scores, caps, links, and the size of what would leave.
  */
+#include "base/clock.h"
 #include "tailor/private.h"
 
 #define GMAIL_CLIP_BYTES (102 * 1024)
@@ -83,11 +84,16 @@ explain_caps(struct copy *c)
 	const struct recipient_snapshot *r = c->in->recipient;
 	struct arena *a = c->arena;
 	struct value *list = value_list(a, r->ncaps);
+	char room[40];
 	for (size_t i = 0; i < r->ncaps; i++) {
 		struct value *one = value_map_new(a);
 		value_map_set(a, one, STR("cap"), value_string(a, str_of(r->caps[i].cap->name)));
 		value_map_set(a, one, STR("used"), value_int(a, r->caps[i].used));
 		value_map_set(a, one, STR("limit"), value_int(a, r->caps[i].cap->limit));
+		if (r->caps[i].room_ms > 0)
+			value_map_set(a, one, STR("room"),
+				      value_string(a, arena_str(a, str_of(clock_format_rfc3339(
+								       r->caps[i].room_ms, room)))));
 		list->list.items[i] = one;
 	}
 	return list;
@@ -106,8 +112,9 @@ explain_scores(struct copy *c)
 void
 explain_end(struct copy *c, struct tailor_plan *plan)
 {
-	static const char *const verdicts[] = { "send", "drop", "refuse" };
+	static const char *const verdicts[] = { "send", "drop", "later", "refuse" };
 	struct arena *a = c->arena;
+	char due[40];
 	if (c->explain_vars == NULL)
 		return;
 	struct value *x = value_map_new(a);
@@ -115,6 +122,10 @@ explain_end(struct copy *c, struct tailor_plan *plan)
 	value_map_set(a, x, STR("verdict"), value_string(a, str_of(verdicts[plan->decision.verdict])));
 	value_map_set(a, x, STR("reason"), value_string(a, reason));
 	value_map_set(a, x, STR("text"), value_string(a, plan->decision.text));
+	if (plan->decision.verdict == TAILOR_LATER)
+		value_map_set(
+		    a, x, STR("due"),
+		    value_string(a, arena_str(a, str_of(clock_format_rfc3339(plan->decision.due_ms, due)))));
 	value_map_set(a, x, STR("campaign"), value_string(a, str_of(c->m->campaign->name)));
 	value_map_set(a, x, STR("recipient_known"), value_bool(c->in->recipient->known));
 	value_map_set(a, x, STR("track_opens"), value_bool(c->track_opens));

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 
 /* Fields whose text is the sender's to template. Everything else in a header is machinery. */
@@ -77,6 +78,29 @@ data_read(struct tailor_message *m, struct err *e)
 	if (m->data->type != VALUE_MAP)
 		return err_set(e, ERR_INPUT,
 			       "X-Mailtailor-Data: must be a JSON object like {\"first_name\": \"Ann\"}");
+	return 0;
+}
+
+/* X-Mailtailor-Send-At → m->send_at_ms. */
+static int
+send_at_read(struct tailor_message *m, struct err *e)
+{
+	const struct mail_fields *f = &m->mail.root->fields;
+	for (size_t i = 0; i < f->n; i++) {
+		if (!str_caseeq(f->v[i].name, STR("X-Mailtailor-Send-At")))
+			continue;
+		if (m->has_send_at)
+			return err_set(e, ERR_INPUT, "X-Mailtailor-Send-At: there are two; keep one");
+		m->has_send_at = true;
+		struct str text = str_trim(mail_header_decode(m->arena, f->v[i].value));
+		if (clock_parse_moment(text, &m->send_at_ms, &m->send_at_local, e) != 0)
+			return err_prefix(e, "X-Mailtailor-Send-At");
+	}
+	if (m->has_send_at && m->conf->inject.target == NULL)
+		return err_set(
+		    e, ERR_CONFIG,
+		    "X-Mailtailor-Send-At makes a copy wait, and there is no port to send it to later; "
+		    "set target in inject {}");
 	return 0;
 }
 
@@ -278,7 +302,8 @@ tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct
 	if (mail_parse(a, bytes, NULL, &m->mail, e) != 0)
 		goto fail;
 	ids_read(m);
-	if (data_read(m, e) != 0 || headers_prepare(m, e) != 0 || parts_prepare(m, e) != 0)
+	if (data_read(m, e) != 0 || send_at_read(m, e) != 0 || headers_prepare(m, e) != 0 ||
+	    parts_prepare(m, e) != 0)
 		goto fail;
 	return 0;
 fail:
@@ -332,7 +357,9 @@ tailor_message_id(const struct tailor_message *m, struct str queue_id)
 void
 tailor_message_content(const struct tailor_message *m, struct arena *a, struct str parts[2])
 {
-	static const char *const own[] = { "date", "from", "to", "subject", "x-mailtailor-data" };
+	static const char *const own[] = {
+		"date", "from", "to", "subject", "x-mailtailor-data", "x-mailtailor-send-at"
+	};
 	const struct mail_fields *f = &m->mail.root->fields;
 	const struct mail_field *id = mail_fields_find(f, STR("Message-ID"));
 	struct buf b = { 0 };

@@ -126,7 +126,9 @@ struct tailor_message {
 	size_t nheaders;
 	const struct value *data;
 	struct str message_id, from_domain;
-	int64_t date_ms;	/* of the Date field; 0: none */
+	int64_t date_ms; /* of the Date field; 0: none */
+	bool has_send_at, send_at_local;
+	int64_t send_at_ms;	/* X-Mailtailor-Send-At, as clock_parse_moment gives it */
 	const char *track_host; /* NULL: none configured */
 	bool uses_preferences;
 };

@@ -19,7 +19,7 @@ struct snapshot_cap {
 	const struct conf_cap *cap;
 	uint8_t id[16];	 /* as struct cap_request */
 	int64_t used;	 /* places in the window at the time of reading */
-	int64_t room_ms; /* full: when it has room again, as far as is known now; else 0 */
+	int64_t room_ms; /* full: when its oldest place leaves the window, so not before; else 0 */
 };
 
 struct recipient_snapshot {

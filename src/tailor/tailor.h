@@ -45,8 +45,9 @@ struct tailor_message;
 /*
  * Locates parts and compiles what the campaign lets be edited. bytes: the whole message as submitted,
  * X-Mailtailor-* fields included; it must outlive *out. *out holds references into the cache:
- * tailor_message_free. -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors and bad
- * X-Mailtailor-Data (550 5.6.0), ERR_LIMIT for structure beyond bounds (552 5.3.4).
+ * tailor_message_free. -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors, bad
+ * X-Mailtailor-Data or X-Mailtailor-Send-At (550 5.6.0), ERR_LIMIT for structure beyond bounds (552 5.3.4),
+ * ERR_CONFIG for a send time where there is no inject target (451 4.3.5).
  */
 int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
 		   struct str bytes, struct tailor_message **out, struct err *e);
@@ -74,9 +75,10 @@ struct str tailor_message_from_domain(const struct tailor_message *m);
 
 enum tailor_verdict {
 	TAILOR_SEND,
-	TAILOR_DROP,   /* accepted and discarded: suppression, consent, cap with action discard, send_if */
-	TAILOR_LATER,  /* not before decision.due_ms: quiet hours, send windows, start, send_at, cap with
-			  action  defer; needs a spool */
+	TAILOR_DROP,   /* accepted and discarded: suppression, consent, too late, cap with action discard,
+			  send_if */
+	TAILOR_LATER,  /* not before decision.due_ms: quiet hours, send windows, start, X-Mailtailor-Send-At,
+			  cap  with action defer; needs a spool. At due_ms it is decided anew */
 	TAILOR_REFUSE, /* the submitter is told: cap with action reject, missing variable under `hold` */
 };
 
@@ -87,8 +89,10 @@ struct tailor_score {
 
 struct tailor_input {
 	const struct recipient_snapshot *recipient;
-	const struct value *data;	    /* this recipient's own merge data: map or NULL */
-	int64_t accepted_ms;		    /* when the message was accepted; 0: now */
+	const struct value *data; /* this recipient's own merge data: map or NULL */
+	int64_t accepted_ms;	  /* when the message was accepted; 0: now */
+	bool attempted; /* the MTA was offered this copy before: how long it may still wait is the injector's
+			   to say (inject.lifetime), not max_delay's */
 	const struct value *plugin_vars;    /* map or NULL */
 	const struct value *plugin_sources; /* name → plugin name, for explain; map or NULL */
 	const struct tailor_score *scores;
@@ -110,8 +114,8 @@ struct tailor_edit {
 
 struct tailor_decision {
 	enum tailor_verdict verdict;
-	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "tracking-host"
-			       "quiet-hours", "send-window", "start", "send-at", "too-late" …: stable words */
+	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "quiet-hours",
+			       "send-window", "start", "send-at", "too-late": stable words */
 	int64_t due_ms;	    /* TAILOR_LATER: the earliest instant; else 0 */
 	struct str text;    /* for people: which cap, which variable */
 	const char *arm;    /* "" until arms exist */
@@ -136,9 +140,15 @@ void tailor_scratch_free(struct tailor_scratch **s);
 /* Only whether and why: no rendering. */
 void tailor_decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
 		   struct tailor_decision *out);
-/* The decision when the reservation finds cap full after all (another message was faster). */
+/*
+ * The decision when cap is full, as far as is known until room_ms; also when the reservation finds that after
+ * all (another message was faster). A copy that waits asks again at room_ms, and when it has waited long not
+ * before a sixteenth of that time has passed: a thousand copies that wait for one place do not all ask at
+ * each.
+ */
 void
-tailor_decide_cap(const struct conf_cap *cap, int64_t used, struct arena *a, struct tailor_decision *out);
+tailor_decide_cap(const struct tailor_message *m, const struct tailor_input *in, const struct conf_cap *cap,
+		  int64_t used, int64_t room_ms, struct arena *a, struct tailor_decision *out);
 /*
  * Decides and, when it is to be sent, renders. 0 with *plan filled; -1 when the copy cannot be made (limits,
  * OpenSSL): the message is refused for now, nothing half-rendered leaves.

@@ -133,6 +133,7 @@ test_make(void **state)
 	assert_string_equal(f->copy.plan.decision.reason, "suppressed");
 	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_caps\":{\"week\":2}}"), 0);
 	assert_string_equal(f->copy.plan.decision.reason, "cap");
+	assert_int_equal(f->copy.recipient->caps[0].room_ms, NOW + 7 * 86400000LL);
 	assert_int_equal(make(f, "ann@x.test", "{\"name\":\"A\",\"_caps\":{\"week\":1}}"), 0);
 	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_SEND);
 	assert_int_equal(make(f, "not an address", "{}"), -1);
@@ -198,6 +199,62 @@ test_reserve(void **state)
 	assert_int_equal(engine_reserve(&rq, &late, &f->e), 0);
 	assert_int_equal(late.plan.decision.verdict, TAILOR_DROP);
 	assert_string_equal(late.plan.decision.reason, "cap");
+	store_close(&store);
+	state_remove(dir);
+}
+
+/* A full cap with action = defer: the copy waits until the place that filled it leaves the window. */
+static void
+test_reserve_defer(void **state)
+{
+	static const char *const messages[] = { "From: a@x.test\nMessage-ID: <1@x>\n\nHi\n",
+						"From: a@x.test\nMessage-ID: <2@x>\n\nHi\n" };
+	struct fixture *f = *state;
+	struct tailor_message *m[2];
+	struct engine_copy copies[2];
+	char dir[] = "/tmp/test-engine-state.XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	struct store_options o = { .directory = dir, .create = true, .map_size = 64 << 20 };
+	struct store *store = store_open(&o, &f->e);
+	assert_non_null(store);
+	f->epoch = load(f,
+			"track {\n host = \"https://t.test\"\n}\ninject {\n target = \"localhost:25\"\n}\n"
+			"cap day {\n limit = 1\n window = 1d\n action = defer\n}\ncampaign c {\n}\n",
+			true);
+	const struct conf_campaign *c = &f->epoch->conf->campaigns[0];
+	f->worker = engine_worker_get(f->epoch);
+	struct engine_request rq = {
+		f->epoch, f->worker, store, .campaign = c, .address = STR("ann@x.test"), .now_ms = NOW
+	};
+	for (size_t i = 0; i < 2; i++) { /* both made before either has its place */
+		assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, c, str_of(messages[i]), &m[i],
+						&f->e),
+				 0);
+		rq.message = m[i];
+		assert_int_equal(engine_make(&rq, &copies[i], &f->e), 0);
+		assert_int_equal(copies[i].plan.decision.verdict, TAILOR_SEND);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		rq.message = m[i];
+		rq.now_ms = NOW + 1000 * (int64_t)i;
+		assert_int_equal(engine_reserve(&rq, &copies[i], &f->e), 0);
+	}
+	assert_int_equal(copies[0].plan.decision.verdict, TAILOR_SEND);
+	assert_int_equal(copies[1].plan.decision.verdict, TAILOR_LATER);
+	assert_int_equal(copies[1].plan.decision.due_ms, NOW + 86400000);
+	/* the same by what is read before */
+	assert_int_equal(engine_decide(&rq, &copies[1], &f->e), 0);
+	assert_int_equal(copies[1].plan.decision.verdict, TAILOR_LATER);
+	assert_string_equal(copies[1].plan.decision.reason, "cap");
+	assert_int_equal(copies[1].plan.decision.due_ms, NOW + 86400000);
+	rq.now_ms = NOW + 86400000;
+	rq.accepted_ms = NOW;
+	assert_int_equal(engine_decide(&rq, &copies[1], &f->e), 0);
+	assert_int_equal(copies[1].plan.decision.verdict, TAILOR_SEND);
+	assert_int_equal(engine_reserve(&rq, &copies[1], &f->e), 0);
+	assert_int_equal(copies[1].plan.decision.verdict, TAILOR_SEND);
+	tailor_message_free(&m[0]);
+	tailor_message_free(&m[1]);
 	store_close(&store);
 	state_remove(dir);
 }
@@ -282,6 +339,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_make, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reserve_defer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),
 	};

@@ -460,7 +460,8 @@ test_view_and_forget(void **state)
 	key_make(idem, "idem", 1);
 	struct store_view_request rq = { rk, dk, idem, &c, 1, NOW };
 	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
-	assert_false(v.known || v.reserved || v.nconsents || v.nsuppressions || v.cap_used[0]);
+	assert_false(v.known || v.reserved || v.nconsents || v.nsuppressions || v.cap_used[0] ||
+		     v.cap_oldest_ms[0]);
 
 	struct consent_record t = { STR("tracking"), CONSENT_DENIED, NOW, STR("import") };
 	struct consent_record mail = { STR("mail:promo"), CONSENT_GRANTED, NOW, STR("admin") };
@@ -484,6 +485,12 @@ test_view_and_forget(void **state)
 	assert_true(str_eq(v.suppressions[0].category, STR("promo")));
 	assert_string_equal(suppression_reason_name(v.suppressions[0].reason), "unsubscribe");
 	assert_int_equal(v.cap_used[0], 3);
+	assert_int_equal(v.cap_oldest_ms[0], NOW + 1);
+	rq.now_ms = NOW + 1 + DAY; /* the first has left */
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.cap_used[0], 2);
+	assert_int_equal(v.cap_oldest_ms[0], NOW + 2);
+	rq.now_ms = NOW + 10;
 
 	struct seen w = { 0 };
 	assert_int_equal(store_decision_each(f->s, rk, count_decision, &w, &f->e), 0);
