@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "token/hex.h"
 
 #define HEADER "mailtailor-keys 1"
 /* "key ID STATE SECRET created TIME retired TIME" */
@@ -87,6 +88,8 @@ keyring_derive(struct keyring *k, struct err *e)
 		/* A retired key opens no token, but what is stored under it must stay readable. */
 		if (r->info.state != KEY_RETIRED)
 			rc = derive(r->secret, KEYRING_LABEL_LINK, r->link, sizeof(r->link));
+		if (rc == 0 && r->info.state != KEY_RETIRED)
+			rc = derive(r->secret, KEYRING_LABEL_VERP, r->verp, sizeof(r->verp));
 		if (rc == 0)
 			rc = derive(r->secret, KEYRING_LABEL_DATA, r->data, sizeof(r->data));
 	}
@@ -150,28 +153,12 @@ struct parser {
 	(err_set((p)->e, ERR_CONFIG, __VA_ARGS__), err_prefix((p)->e, "%s:%u", (p)->name, (p)->line))
 
 static int
-hex_value(char c)
-{
-	if (ascii_isdigit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int
 parse_secret(struct parser *p, struct str w, uint8_t out[KEYRING_SECRET_LEN])
 {
-	bool ok = w.n == 2 * KEYRING_SECRET_LEN;
-
-	for (size_t i = 0; ok && i < KEYRING_SECRET_LEN; i++) {
-		int hi = hex_value(w.p[2 * i]), lo = hex_value(w.p[2 * i + 1]);
-
-		ok = hi >= 0 && lo >= 0;
-		if (ok)
-			out[i] = (uint8_t)(hi << 4 | lo);
-	}
+	if (hex_parse(w, out, KEYRING_SECRET_LEN) == 0)
+		return 0;
 	/* The word itself is a secret: never in the message. */
-	return ok ? 0 : FAIL(p, "a secret is 64 hex digits; restore the file from its backup");
+	return FAIL(p, "a secret is 64 hex digits; restore the file from its backup");
 }
 
 static int
@@ -306,17 +293,6 @@ keyring_parse(struct str text, const char *name, struct err *e)
 	return p.k;
 }
 
-static void
-print_secret(struct buf *out, const uint8_t secret[KEYRING_SECRET_LEN])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < KEYRING_SECRET_LEN; i++) {
-		buf_addc(out, digits[secret[i] >> 4]);
-		buf_addc(out, digits[secret[i] & 15]);
-	}
-}
-
 void
 keyring_print(const struct keyring *k, struct buf *out)
 {
@@ -332,13 +308,13 @@ keyring_print(const struct keyring *k, struct buf *out)
 		"# Keep a backup: without it no link already mailed and no stored profile opens again.\n"
 		"# Written by `mailtailor key`; other comments are not kept.\n"
 		"site "));
-	print_secret(out, k->site);
+	hex_print(out, k->site, KEYRING_SECRET_LEN);
 	buf_printf(out, " created %s\n", clock_format_rfc3339(k->site_created_ms, when));
 	for (size_t i = 0; i < k->nkeys; i++) {
 		const struct key_info *in = &k->keys[i].info;
 
 		buf_printf(out, "key %u %s ", in->id, key_state_name(in->state));
-		print_secret(out, k->keys[i].secret);
+		hex_print(out, k->keys[i].secret, KEYRING_SECRET_LEN);
 		buf_printf(out, " created %s", clock_format_rfc3339(in->created_ms, when));
 		if (in->state == KEY_RETIRED)
 			buf_printf(out, " retired %s", clock_format_rfc3339(in->retired_ms, when));

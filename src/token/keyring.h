@@ -26,12 +26,14 @@
 
 #define KEYRING_LABEL_ID "mailtailor 1 recipient id"   /* from the site secret, 32 bytes */
 #define KEYRING_LABEL_LINK "mailtailor 1 link token"   /* from a key's secret, 64 bytes */
+#define KEYRING_LABEL_VERP "mailtailor 1 verp token"   /* from a key's secret, 64 bytes */
 #define KEYRING_LABEL_DATA "mailtailor 1 data at rest" /* from a key's secret, 64 bytes */
 
 struct ring_key {
 	struct key_info info;
 	uint8_t secret[KEYRING_SECRET_LEN];
 	uint8_t link[KEYRING_SIV_KEY_LEN]; /* derived; zero for a retired key */
+	uint8_t verp[KEYRING_SIV_KEY_LEN]; /* the same */
 	uint8_t data[KEYRING_SIV_KEY_LEN];
 };
 

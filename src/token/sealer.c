@@ -36,6 +36,7 @@ sealer_free(struct sealer **s)
 		return;
 	for (size_t i = 0; i < (*s)->nkeys; i++) {
 		siv_clear(&(*s)->keys[i].link);
+		siv_clear(&(*s)->keys[i].verp);
 		siv_clear(&(*s)->keys[i].data);
 	}
 	buf_wipe(&(*s)->plain);
@@ -94,6 +95,23 @@ sealer_key_link(struct sealer_key *k)
 	}
 	k->link_ready = true;
 	return 0;
+}
+
+int
+sealer_key_verp(struct sealer_key *k)
+{
+	/* The whole key id, of which the token itself shows one byte. */
+	uint32_t id = k->ring->info.id;
+	char text[] = { 'v',	 'e', 'r', 'p', ' ', '1', (char)(id >> 24), (char)(id >> 16), (char)(id >> 8),
+			(char)id };
+	struct str ad = str_make(text, sizeof(text));
+
+	if (k->verp_ready && !k->verp.broken)
+		return 0;
+	siv_clear(&k->verp);
+	k->verp_ready = siv_init(&k->verp, k->ring->verp, sizeof(k->ring->verp)) == 0 &&
+			siv_absorb(&k->verp, &ad, 1, &k->verp_ad) == 0;
+	return k->verp_ready ? 0 : -1;
 }
 
 /* ---- data at rest ---- */

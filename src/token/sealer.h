@@ -1,4 +1,4 @@
-/* sealer: the keyed contexts of one thread, for sealer.c and token.c. */
+/* sealer: the keyed contexts of one thread, for sealer.c, token.c and verp.c. */
 #ifndef MT_TOKEN_SEALER_H
 #define MT_TOKEN_SEALER_H
 
@@ -15,9 +15,10 @@ enum { LINK_CLICK, LINK_OPEN, LINK_UNSUBSCRIBE, LINK_PREFERENCES, LINK_PURPOSES 
 
 struct sealer_key {
 	const struct ring_key *ring;
-	bool link_ready, data_ready; /* contexts are made when first needed: old keys seldom are */
-	struct siv link, data;
-	struct siv_ad link_ad[LINK_PURPOSES];
+	bool link_ready, verp_ready,
+	    data_ready; /* contexts are made when first needed: old keys seldom are */
+	struct siv link, verp, data;
+	struct siv_ad link_ad[LINK_PURPOSES], verp_ad;
 };
 
 struct sealer {
@@ -36,5 +37,6 @@ void sealed_header(uint8_t out[SEALED_HEADER_LEN], uint32_t key_id);
 struct sealer_key *sealer_key_of(struct sealer *s, struct str sealed);
 /* Keys the contexts on first use. -1: OpenSSL refused; tried afresh next time. */
 int sealer_key_link(struct sealer_key *k);
+int sealer_key_verp(struct sealer_key *k);
 
 #endif
