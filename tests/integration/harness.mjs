@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import nodemailer from "nodemailer";
 import { read } from "./mail.mjs";
+import { Signer } from "./signer.mjs";
 import { Sink } from "./sink.mjs";
 import { bail, comment, explainFailures, failures } from "./tap.mjs";
 
@@ -46,13 +47,17 @@ export async function until(what, condition, seconds = 20) {
   }
 }
 
+/** A port that nobody listens on, below those the kernel gives to clients: it may be connected to before it is opened. */
 async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = 20000 + Math.floor(Math.random() * 12000);
+    const server = net.createServer().listen(port, "127.0.0.1");
+    const free = await new Promise((done) => server.on("listening", () => done(true)).on("error", () => done(false)));
+    if (!free) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 function connects(path) {
@@ -67,6 +72,12 @@ export class Daemon {
   constructor(conf, socket, log) {
     Object.assign(this, { conf, socket, logFile: log });
     ending.push(() => this.child && this.child.exitCode === null && this.child.signalCode === null && this.child.kill("SIGKILL"));
+  }
+
+  /** The process id of its injector, or undefined. */
+  injector() {
+    const { stdout } = spawnSync("pgrep", ["-P", String(this.child.pid)], { encoding: "utf8" });
+    return Number(stdout) || undefined;
   }
 
   async start() {
@@ -104,13 +115,18 @@ export class Daemon {
 export class Postfix {
   constructor(dir) {
     this.dir = dir;
+    this.ports = {};
+  }
+
+  /** The number of a port that start() will open. */
+  async reserve(name) {
+    return (this.ports[name] = await freePort());
   }
 
   async start(relayPort, ports, settings = {}) {
     const args = ["start", this.dir, "--sink", String(relayPort)];
-    this.ports = {};
     for (const [name, sockets] of Object.entries(ports)) {
-      this.ports[name] = await freePort();
+      this.ports[name] ??= await freePort();
       args.push("--listen", `${this.ports[name]}${sockets.length > 0 ? `=${sockets.map((s) => `unix:${s}`).join(",")}` : ""}`);
     }
     // Nothing is added to a message that lacks it: what arrives is then what was sent and what the milter did.
@@ -134,7 +150,7 @@ export class Postfix {
 }
 
 /** The configuration of a test: what all have in common, and more. */
-export function configuration(dir, { milter = "", more = "", socket = "milter.sock", state = "state" } = {}) {
+export function configuration(dir, { milter = "", inject = "", more = "", socket = "milter.sock", state = "state" } = {}) {
   return `
 state { directory = "${dir}/${state}" map_size = 256M }
 keys { file = "${dir}/keys" }
@@ -145,14 +161,17 @@ milter {
 	socket_group = postfix
 	${milter}
 }
+${inject && `inject {\n${inject}\n}`}
 ${more}
 `;
 }
 
 export class World {
   /**
-   * conf: text behind the common part; milter: lines of its section; ports: of Postfix, name → milters' sockets in run/;
-   * postfix: false for none; profiles: address → object; settings: more of main.cf.
+   * conf: text behind the common part; milter, inject: lines of these sections; ports: of Postfix, name → milters' sockets
+   * in run/; postfix: false for none; profiles: address → object; settings: more of main.cf. signer: true for one, as
+   * world.signer, on run/signer.sock. With inject, the target is Postfix's port "inject", with the signer if there is one,
+   * unless injectTo gives the number of another port.
    */
   static async start(options) {
     if (process.getuid() !== 0) {
@@ -171,12 +190,15 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", ports, postfix = true, profiles = {}, settings = {} }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, postfix = true, profiles = {}, settings = {}, signer = false }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
     mkdirSync(join(this.dir, "run"));
     this.conf = join(this.dir, "mailtailor.conf");
+    this.postfix = postfix ? new Postfix(join(this.dir, "postfix")) : undefined;
+    if (signer) await this.#sign();
+    if (inject !== undefined) this.inject = `target = "127.0.0.1:${injectTo ?? (await this.postfix.reserve("inject"))}" ${inject}`;
     this.configure({ milter, more: conf });
     process.env.MAILTAILOR_CONF = this.conf;
     this.mt("key", "generate");
@@ -188,20 +210,32 @@ export class World {
     if (!postfix) return;
     this.sink = new Sink();
     await this.sink.start();
-    this.postfix = new Postfix(join(this.dir, "postfix"));
     ports ??= { campaign: ["milter.sock"], plain: [] };
+    if (this.postfix.ports.inject) {
+      ports = { inject: signer ? ["signer.sock"] : [], ...ports };
+      settings = { smtp_header_checks: "regexp:{{/^X-Mailtailor-Job:/ IGNORE}}", ...settings };
+    }
     const inRun = ([name, sockets]) => [name, sockets.map((socket) => join(this.dir, "run", socket))];
     await this.postfix.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings);
   }
 
-  /** Writes the configuration anew. */
+  async #sign() {
+    const socket = join(this.dir, "run/signer.sock");
+    this.signer = new Signer(root, this.dir, socket);
+    ending.push(() => this.signer.kill());
+    this.signer.start();
+    await until("the signer's socket", () => connects(socket));
+  }
+
+  /** Writes the configuration anew; the inject section stays as it was at the start unless it is given. */
   configure(parts) {
-    writeFileSync(this.conf, configuration(this.dir, parts));
+    writeFileSync(this.conf, configuration(this.dir, { inject: this.inject, ...parts }));
   }
 
   /** Runs the admin tool; returns what it prints. */
   mt(...args) {
-    return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"] });
+    const env = { ...process.env, MAILTAILOR_CONF: this.conf };
+    return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"], env });
   }
 
   /** address → profile object */
@@ -245,7 +279,7 @@ export class World {
   #explain() {
     if (this.dir === undefined) return;
     comment(`--- mailtailord\n${this.daemon?.log().split("\n").slice(-6).join("\n") ?? ""}`);
-    if (this.postfix) comment(`--- Postfix\n${this.postfix.log().split("\n").slice(-5).join("\n")}`);
+    if (this.postfix?.log()) comment(`--- Postfix\n${this.postfix.log().split("\n").slice(-5).join("\n")}`);
   }
 
   /** Stops all; the daemon must end well (under a sanitizer: without a finding). */
@@ -255,6 +289,7 @@ export class World {
       this.postfix?.stop(),
       this.sink?.stop(),
     ]);
+    this.signer?.kill();
     assert.deepEqual(ended[0].code, 0, `mailtailord ended with ${JSON.stringify(ended[0])}`);
     if (failures() > 0) this.#explain();
   }

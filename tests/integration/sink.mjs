@@ -2,45 +2,17 @@
 import { once } from "node:events";
 import { SMTPServer } from "smtp-server";
 
-export class Sink {
+/** What has arrived. */
+export class Mailbox {
   constructor() {
     /** { from, to: [address], raw: Buffer } in the order of arrival. */
     this.mails = [];
     this.waiters = new Set();
-    this.server = new SMTPServer({
-      name: "sink.example",
-      disabledCommands: ["AUTH", "STARTTLS"],
-      authOptional: true,
-      disableReverseLookup: true,
-      maxClients: 500,
-      logger: false,
-      onData: (stream, session, done) => this.#keep(stream, session, done),
-    });
-    this.server.on("error", () => {});
   }
 
-  async start() {
-    this.server.listen(0, "127.0.0.1");
-    await once(this.server.server, "listening");
-    this.port = this.server.server.address().port;
-  }
-
-  stop() {
-    return new Promise((resolve) => this.server.close(resolve));
-  }
-
-  #keep(stream, session, done) {
-    const chunks = [];
-    stream.on("data", (chunk) => chunks.push(chunk));
-    stream.on("end", () => {
-      this.mails.push({
-        from: session.envelope.mailFrom.address,
-        to: session.envelope.rcptTo.map((rcpt) => rcpt.address),
-        raw: Buffer.concat(chunks),
-      });
-      for (const waiter of this.waiters) waiter();
-      done();
-    });
+  keep(mail) {
+    this.mails.push(mail);
+    for (const waiter of this.waiters) waiter();
   }
 
   /** All mail to an address so far. */
@@ -66,5 +38,44 @@ export class Sink {
       });
     }
     return this.of(address);
+  }
+}
+
+export class Sink extends Mailbox {
+  constructor() {
+    super();
+    this.server = new SMTPServer({
+      name: "sink.example",
+      disabledCommands: ["AUTH", "STARTTLS"],
+      authOptional: true,
+      disableReverseLookup: true,
+      maxClients: 500,
+      logger: false,
+      onData: (stream, session, done) => this.#receive(stream, session, done),
+    });
+    this.server.on("error", () => {});
+  }
+
+  async start() {
+    this.server.listen(0, "127.0.0.1");
+    await once(this.server.server, "listening");
+    this.port = this.server.server.address().port;
+  }
+
+  stop() {
+    return new Promise((resolve) => this.server.close(resolve));
+  }
+
+  #receive(stream, session, done) {
+    const chunks = [];
+    stream.on("data", (chunk) => chunks.push(chunk));
+    stream.on("end", () => {
+      this.keep({
+        from: session.envelope.mailFrom.address,
+        to: session.envelope.rcptTo.map((rcpt) => rcpt.address),
+        raw: Buffer.concat(chunks),
+      });
+      done();
+    });
   }
 }
