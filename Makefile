@@ -19,7 +19,7 @@ CORPUS    ?= ../shared/data
 export CORPUS
 
 VERSION := 0.1.0
-PKGS    := gmime-3.0 glib-2.0 libconfuse jansson libcrypto libidn2 libutf8proc libsystemd smartcols
+PKGS    := gmime-3.0 glib-2.0 libconfuse jansson libcrypto libidn2 libutf8proc libsystemd smartcols zlib libzstd
 
 # Queried lazily, so that `make demo` on a bare machine can install them first.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)

@@ -66,6 +66,17 @@ convert(struct convert *c, const json_t *j, int depth)
 	return &VALUE_NULL_V;
 }
 
+static int
+json_wrong(const struct json_limits *lim, const json_error_t *je, struct err *e)
+{
+	int line = je->line, column = je->column;
+	if (lim && lim->column > 1 && line == 1)
+		column += lim->column - 1;
+	if (lim && lim->line > 1)
+		line += lim->line - 1;
+	return err_set(e, ERR_INPUT, "JSON, line %d, column %d: %s", line, column, je->text);
+}
+
 int
 json_parse(struct arena *a, struct str text, const struct json_limits *lim, const struct value **out,
 	   struct err *e)
@@ -80,7 +91,7 @@ json_parse(struct arena *a, struct str text, const struct json_limits *lim, cons
 		return 0;
 	json_t *j = json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
 	if (j == NULL)
-		return err_set(e, ERR_INPUT, "JSON, line %d, column %d: %s", je.line, je.column, je.text);
+		return json_wrong(lim, &je, e);
 	*out = convert(&c, j, 1);
 	json_decref(j);
 	if (c.too_deep)

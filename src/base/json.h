@@ -13,6 +13,7 @@
 struct json_limits {
 	size_t max_bytes; /* 0: 16 MiB */
 	int max_depth;	  /* 0: 32 */
+	int line, column; /* of the text's first byte in what it was cut from, for errors; 0: 1, 1 */
 };
 
 /* Any JSON value at top level. The text is copied; *out lives in a. */

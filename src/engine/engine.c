@@ -40,6 +40,38 @@ snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct e
 	return recipient_read(&src, rq->address, id, rq->now_ms, rq->worker->arena, &out->recipient, e);
 }
 
+/* This recipient's own merge data: the caller's, else what the message's data part says. */
+static const struct value *
+recipient_data(const struct engine_request *rq, const struct engine_copy *out)
+{
+	return rq->data
+		   ? rq->data
+		   : tailor_message_recipient_data(rq->message, out->recipient->address, rq->worker->arena);
+}
+
+/* What plugins see as the message's: both layers as one, of each field the one that templates would see. */
+static const struct value *
+message_data(const struct engine_request *rq, const struct engine_copy *out)
+{
+	const struct value *under = tailor_message_data(rq->message), *over = out->data, *v;
+	struct arena *a = rq->worker->arena;
+	struct str key;
+	if (under == NULL || over == NULL)
+		return over ? over : under;
+	struct value *both = value_map_new(a);
+	for (size_t i = 0; i < value_map_count(under); i++) {
+		value_map_entry(under, i, &key, &v);
+		value_map_set(a, both, key, v);
+	}
+	for (size_t i = 0; i < value_map_count(over); i++) {
+		value_map_entry(over, i, &key, &v);
+		bool empty = v->type == VALUE_NULL || (v->type == VALUE_STRING && v->s.n == 0);
+		if (!empty || value_map_get(both, key) == NULL)
+			value_map_set(a, both, key, v);
+	}
+	return both;
+}
+
 /* Plugins run only for copies that may leave: a suppressed recipient costs no work. */
 static void
 plugins_run(const struct engine_request *rq, struct engine_copy *out)
@@ -48,7 +80,6 @@ plugins_run(const struct engine_request *rq, struct engine_copy *out)
 	struct plugin_request p = {
 		.campaign = rq->campaign,
 		.profile = r->profile,
-		.message = tailor_message_data(rq->message),
 		.defaults = rq->campaign->defaults,
 		.language = r->language,
 		.time_zone = r->time_zone,
@@ -59,6 +90,7 @@ plugins_run(const struct engine_request *rq, struct engine_copy *out)
 	if (r->suppressed || r->mail_denied ||
 	    (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0))
 		return;
+	p.message = message_data(rq, out);
 	plugin_run(rq->epoch->plugins, &p, rq->worker->arena, &out->plugins);
 }
 
@@ -92,7 +124,7 @@ input_of(const struct engine_request *rq, const struct engine_copy *c)
 		scores[i] = (struct tailor_score){ c->plugins.scores[i].name, c->plugins.scores[i].value };
 	return (struct tailor_input){
 		.recipient = c->recipient,
-		.data = rq->data,
+		.data = c->data,
 		.accepted_ms = rq->accepted_ms,
 		.attempted = rq->attempted,
 		.plugin_vars = c->plugins.vars,
@@ -112,6 +144,7 @@ engine_make(const struct engine_request *rq, struct engine_copy *out, struct err
 	*out = (struct engine_copy){ 0 };
 	if (snapshot_read(rq, out, e) != 0)
 		return -1;
+	out->data = recipient_data(rq, out);
 	plugins_run(rq, out);
 	const struct tailor_input in = input_of(rq, out);
 	return tailor_render(rq->message, &in, rq->worker->scratch, rq->worker->arena, &out->plan, e);

@@ -56,10 +56,11 @@ struct engine_request {
 	struct store *store; /* NULL: profile_json must be given */
 	const struct tailor_message *message;
 	const struct conf_campaign *campaign;
-	struct str address;	  /* the envelope recipient, with or without <> */
-	const struct value *data; /* this recipient's own merge data; map or NULL */
-	int64_t accepted_ms;	  /* when the message was accepted; 0: now */
-	bool attempted;		  /* see struct tailor_input */
+	struct str address; /* the envelope recipient, with or without <> */
+	const struct value
+	    *data;	     /* this recipient's own merge data; NULL: what the message's data part says */
+	int64_t accepted_ms; /* when the message was accepted; 0: now */
+	bool attempted;	     /* see struct tailor_input */
 	const char *profile_json; /* instead of the store's */
 	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
 	struct str message_id;	  /* what engine_message_id said at acceptance; absent: ask it now */
@@ -70,6 +71,7 @@ struct engine_request {
 
 struct engine_copy {
 	struct recipient_snapshot *recipient;
+	const struct value *data; /* this recipient's own merge data, or NULL */
 	struct plugin_result plugins;
 	struct tailor_plan plan; /* valid until the worker makes its next copy */
 };

@@ -176,6 +176,21 @@ bool mail_part_delimits(const struct mail *m, const struct mail_part *p, struct 
 void mail_part_header_recode(struct buf *out, struct str head, const char *charset, enum mail_cte cte,
 			     const char *eol);
 
+/* ---- content that is no text ---- */
+
+/*
+ * A body with its transfer encoding undone, appended to out; like all readers it overlooks characters that
+ * have no place in base64. -1: ERR_INPUT with "its base64 …; what to do".
+ */
+int mail_body_decode(const struct mail_part *p, struct str raw_body, struct buf *out, struct err *e);
+/* True when s begins as gzip or zstd does; no text does. */
+bool mail_is_packed(struct str s);
+/*
+ * Unpacks such bytes, all members or frames, appended to out. -1: ERR_INPUT (damaged, cut, or a zstd window
+ * over 64 MB), ERR_LIMIT (over max bytes come out), ERR_TEMP (no memory). Out may hold a part of it then.
+ */
+int mail_unpack(struct str packed, size_t max, struct buf *out, struct err *e);
+
 /* ---- header values ---- */
 
 /*

@@ -72,6 +72,13 @@ param_next(struct str v, size_t *at, struct str *param)
 	return true;
 }
 
+/* White space, and the other control characters, which become spaces on the way. */
+static bool
+is_blank(char c)
+{
+	return (unsigned char)c <= ' ';
+}
+
 /* charset=, charset*=, charset*0=, charset*1*= (RFC 2231): the parameter begins with its ';'. */
 static bool
 param_is_charset(struct str param)
@@ -79,12 +86,12 @@ param_is_charset(struct str param)
 	struct str s = str_make(param.p + 1, param.n - 1);
 	size_t i = 0;
 
-	while (i < s.n && ascii_isspace(s.p[i]))
+	while (i < s.n && is_blank(s.p[i]))
 		i++;
 	s = str_sub(s, i, s.n);
 	if (!str_casestarts(s, STR("charset")))
 		return false;
-	for (i = 7; i < s.n && (s.p[i] == '*' || ascii_isdigit(s.p[i]) || ascii_isspace(s.p[i])); i++)
+	for (i = 7; i < s.n && (s.p[i] == '*' || ascii_isdigit(s.p[i]) || is_blank(s.p[i])); i++)
 		;
 	return i < s.n && s.p[i] == '=';
 }
@@ -95,7 +102,7 @@ param_lead(struct str param)
 {
 	size_t i = 1;
 
-	while (i < param.n && ascii_isspace(param.p[i]))
+	while (i < param.n && is_blank(param.p[i]))
 		i++;
 	return str_make(param.p, i);
 }

@@ -132,8 +132,8 @@ role_of(const struct mail_part *p, struct str bytes)
 		return MAIL_ROLE_DATA;
 	if (is(p->type, "multipart"))
 		return MAIL_ROLE_MULTIPART;
-	/* no empty line between header and content: adding a field there would not be read */
-	if (!is(p->type, "text") || (p->head_end == p->body_start && p->body_end > p->body_start))
+	/* no empty line behind the header: what is added there would not be read */
+	if (!is(p->type, "text") || p->head_end == p->body_start)
 		return MAIL_ROLE_DATA;
 	if ((is(p->subtype, "plain") || is(p->subtype, "html")) &&
 	    is_pgp_text(str_sub(bytes, p->body_start, p->body_end), p->cte))

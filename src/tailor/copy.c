@@ -3,7 +3,8 @@
  * tracking this recipient allows.
  *
  * Precedence, highest first: what mailtailor itself says (unsubscribe_url …),
- * plugins, this message's data, the profile, the campaign's defaults.
+ * plugins, this recipient's data of this message, the message's own data, the
+ * profile, the campaign's defaults.
  */
 #include "tailor/private.h"
 
@@ -121,6 +122,7 @@ copy_begin(struct copy *c, struct err *e)
 		return -1;
 	layer_add(c, own_layer(c));
 	layer_add(c, c->in->plugin_vars);
+	layer_add(c, c->in->data);
 	layer_add(c, c->m->data);
 	layer_add(c, c->in->recipient->profile);
 	layer_add(c, k->defaults);

@@ -41,7 +41,8 @@ variable_source(struct copy *c, struct str path, const struct value *v)
 			continue;
 		if (layer == c->in->plugin_vars)
 			return plugin_source(c, path);
-		return layer == c->m->data		    ? STR("message data")
+		return layer == c->in->data		    ? STR("recipient data")
+		       : layer == c->m->data		    ? STR("message data")
 		       : layer == c->in->recipient->profile ? STR("profile")
 		       : layer == c->m->campaign->defaults  ? STR("campaign defaults")
 							    : STR("mailtailor");

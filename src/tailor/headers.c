@@ -120,11 +120,19 @@ family_name_first(const char *language)
 	return str_caseeq(l, STR("zh")) || str_caseeq(l, STR("ja")) || str_caseeq(l, STR("ko"));
 }
 
-/* A name for To: from the profile: "name", or first and last name. */
-static struct str
-profile_name(struct copy *c)
+static bool
+has_name(const struct value *v)
 {
-	const struct value *p = c->in->recipient->profile;
+	return value_map_get(v, STR("name")) || value_map_get(v, STR("first_name")) ||
+	       value_map_get(v, STR("last_name"));
+}
+
+/* A name for To: "name", or first and last name, of what the message says of this recipient, else the
+ * profile. */
+static struct str
+recipient_name(struct copy *c)
+{
+	const struct value *p = has_name(c->in->data) ? c->in->data : c->in->recipient->profile;
 	const struct value *name = value_map_get(p, STR("name"));
 	const struct value *first = value_map_get(p, STR("first_name")),
 			   *last = value_map_get(p, STR("last_name"));
@@ -171,7 +179,7 @@ to_rewrite(struct edits *l, struct tpl_error *te, struct err *e)
 	    str_find(own[0].display, STR("{{")) == own[0].display.n)
 		return RENDER_OK;
 	if (name.n == 0)
-		name = profile_name(c);
+		name = recipient_name(c);
 	buf_reset(b);
 	mail_address_format(b, name_usable(name) ? name : STR_NULL, c->in->recipient->address, 4);
 	edit_set(l, STR("To"), buf_str(b));
@@ -264,17 +272,26 @@ root_recode(struct edits *l, enum mail_cte cte)
  * that the mail was forged (RFC 6376, 3.5), a digest or a length that it was damaged (RFC 1864). The MTA's
  * signer signs anew.
  */
+static const char *const stale[] = { "DKIM-Signature", "DomainKey-Signature", "X-Google-DKIM-Signature",
+				     "Content-MD5", "Content-Length" };
+#define STALE (sizeof(stale) / sizeof(stale[0]))
+#define STALE_SIGNATURES 3 /* of them, from the first on */
+
+bool
+header_is_stale(struct str name, bool body_changed)
+{
+	for (size_t i = 0; i < (body_changed ? STALE : STALE_SIGNATURES); i++)
+		if (str_caseeq(name, str_of(stale[i])))
+			return true;
+	return false;
+}
+
 static void
 stale_delete(struct edits *l, bool body_changed)
 {
-	static const char *const signatures[] = { "DKIM-Signature", "DomainKey-Signature",
-						  "X-Google-DKIM-Signature" };
-	for (size_t i = 0; (body_changed || l->n > 0) && i < sizeof(signatures) / sizeof(signatures[0]); i++)
-		edit_delete_all(l, str_of(signatures[i]), false);
-	if (body_changed) {
-		edit_delete_all(l, STR("Content-MD5"), false);
-		edit_delete_all(l, STR("Content-Length"), false);
-	}
+	size_t n = body_changed ? STALE : l->n > 0 ? STALE_SIGNATURES : 0;
+	for (size_t i = 0; i < n; i++)
+		edit_delete_all(l, str_of(stale[i]), false);
 }
 
 enum render_status

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 
 /* Fields whose text is the sender's to template. Everything else in a header is machinery. */
 static const char *const machinery[] = {
@@ -53,32 +52,6 @@ static bool
 has_template(struct str s)
 {
 	return str_find(s, STR("{{")) < s.n;
-}
-
-/* X-Mailtailor-Data → m->data. Several fields are an error: which would win? */
-static int
-data_read(struct tailor_message *m, struct err *e)
-{
-	const struct mail_fields *f = &m->mail.root->fields;
-	const struct mail_field *data = NULL;
-	for (size_t i = 0; i < f->n; i++) {
-		if (!str_caseeq(f->v[i].name, STR("X-Mailtailor-Data")))
-			continue;
-		if (data != NULL)
-			return err_set(e, ERR_INPUT,
-				       "X-Mailtailor-Data: there are two; put all merge data in one");
-		data = &f->v[i];
-	}
-	if (data == NULL)
-		return 0;
-	/* Folding puts line ends between JSON tokens or behind encoded words; both undo alike. */
-	struct str text = mail_header_decode(m->arena, data->value);
-	if (json_parse(m->arena, text, NULL, &m->data, e) != 0)
-		return err_prefix(e, "X-Mailtailor-Data");
-	if (m->data->type != VALUE_MAP)
-		return err_set(e, ERR_INPUT,
-			       "X-Mailtailor-Data: must be a JSON object like {\"first_name\": \"Ann\"}");
-	return 0;
 }
 
 /* X-Mailtailor-Send-At → m->send_at_ms. */
@@ -193,8 +166,7 @@ headers_prepare(struct tailor_message *m, struct err *e)
 	return 0;
 }
 
-/* Next part in document order. */
-static const struct mail_part *
+const struct mail_part *
 part_next(const struct mail_part *p)
 {
 	if (p->child != NULL)
@@ -302,7 +274,7 @@ tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct
 	if (mail_parse(a, bytes, NULL, &m->mail, e) != 0)
 		goto fail;
 	ids_read(m);
-	if (data_read(m, e) != 0 || send_at_read(m, e) != 0 || headers_prepare(m, e) != 0 ||
+	if (data_prepare(m, e) != 0 || send_at_read(m, e) != 0 || headers_prepare(m, e) != 0 ||
 	    parts_prepare(m, e) != 0)
 		goto fail;
 	return 0;
@@ -324,15 +296,10 @@ tailor_message_free(struct tailor_message **mp)
 		for (size_t k = 0; k < m->headers[i].naddresses; k++)
 			cache_release(m->cache, &m->headers[i].displays[k]);
 	}
+	data_free(m);
 	struct arena *a = m->arena;
 	*mp = NULL;
 	arena_free(&a);
-}
-
-const struct value *
-tailor_message_data(const struct tailor_message *m)
-{
-	return m->data;
 }
 
 /*

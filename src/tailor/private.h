@@ -114,6 +114,8 @@ struct message_header {
 	size_t naddresses;
 };
 
+struct message_data; /* data.c */
+
 struct tailor_message {
 	struct arena *arena;
 	struct tailor_cache *cache;
@@ -124,7 +126,8 @@ struct tailor_message {
 	size_t nparts;
 	struct message_header *headers;
 	size_t nheaders;
-	const struct value *data;
+	const struct value *data;	 /* X-Mailtailor-Data, or NULL */
+	struct message_data *recipients; /* the data part, or NULL */
 	struct str message_id, from_domain;
 	int64_t date_ms; /* of the Date field; 0: none */
 	bool has_send_at, send_at_local;
@@ -132,6 +135,21 @@ struct tailor_message {
 	const char *track_host; /* NULL: none configured */
 	bool uses_preferences;
 };
+
+/* Next part in document order, or NULL. */
+const struct mail_part *part_next(const struct mail_part *p);
+/* Reads the merge data of the message and of its recipients. 0, or -1 as tailor_prepare says. */
+int data_prepare(struct tailor_message *m, struct err *e);
+void data_free(struct tailor_message *m);
+/* True when there is a data part: then source_add does not give all bytes. */
+bool data_is_cut(const struct tailor_message *m);
+/* Appends bytes [from, to) of the message as submitted, without the data part. */
+void source_add(struct buf *out, const struct tailor_message *m, size_t from, size_t to);
+/*
+ * True for fields that vouch for the bytes as they came: signatures, and when the body changes digest and
+ * length.
+ */
+bool header_is_stale(struct str name, bool body_changed);
 
 /* ---- rendering ---- */
 

@@ -40,7 +40,7 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 		c->link_base = (uint16_t)((i < 7 ? i : 7) << 12);
 		bool root = w == m->mail.root;
 		size_t head_at = out->n;
-		buf_adds(out, str_sub(m->mail.bytes, at, w->body_start));
+		source_add(out, m, at, w->body_start);
 		size_t body_at = out->n;
 		enum render_status rc = render_part(c, mp, out, &recode, &cte, te, e);
 		if (rc != RENDER_OK) {
@@ -64,7 +64,7 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 			struct str body = arena_str(c->arena, str_sub(buf_str(out), body_at, out->n));
 			struct str head = str_sub(m->mail.bytes, w->head_start, w->head_end);
 			out->n = head_at;
-			buf_adds(out, str_sub(m->mail.bytes, at, w->head_start));
+			source_add(out, m, at, w->head_start);
 			mail_part_header_recode(out, head, "utf-8", cte, p->text.eol);
 			buf_adds(out, str_sub(m->mail.bytes, w->head_end, w->body_start));
 			buf_adds(out, body);
@@ -72,8 +72,9 @@ body_render(struct copy *c, struct body_state *st, struct tpl_error *te, struct 
 		at = w->body_end;
 		st->changed = true;
 	}
+	st->changed |= data_is_cut(m);
 	if (st->changed)
-		buf_adds(out, str_sub(m->mail.bytes, at, m->mail.bytes.n));
+		source_add(out, m, at, m->mail.bytes.n);
 	return RENDER_OK;
 }
 

@@ -46,8 +46,8 @@ struct tailor_message;
  * Locates parts and compiles what the campaign lets be edited. bytes: the whole message as submitted,
  * X-Mailtailor-* fields included; it must outlive *out. *out holds references into the cache:
  * tailor_message_free. -1: ERR_INPUT with "part 1.2, line 3, column 4: …" for template errors, bad
- * X-Mailtailor-Data or X-Mailtailor-Send-At (550 5.6.0), ERR_LIMIT for structure beyond bounds (552 5.3.4),
- * ERR_CONFIG for a send time where there is no inject target (451 4.3.5).
+ * X-Mailtailor-Data, X-Mailtailor-Send-At or data part (550 5.6.0), ERR_LIMIT for what is beyond bounds (552
+ * 5.3.4),  * ERR_CONFIG for a send time where there is no inject target (451 4.3.5).
  */
 int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
 		   struct str bytes, struct tailor_message **out, struct err *e);
@@ -55,11 +55,18 @@ void tailor_message_free(struct tailor_message **m);
 /* Merge data of X-Mailtailor-Data: a map, or NULL. */
 const struct value *tailor_message_data(const struct tailor_message *m);
 /*
- * The part application/vnd.mailtailor.data+json (perhaps gzip or zstd) maps addresses to merge data. It is in
- * no copy. NULL when the message has none, or none for this address (normalised).
+ * The part application/vnd.mailtailor.data+json (as it is, or gzip or zstd; at most 64 MB of text) maps
+ * addresses to merge data. It is in no copy. json: the object's text as it was written, in the message's
+ * memory; absent when the message has no such part or it nothing for this address (normalised). data: the
+ * same as a map in a, or NULL. Entries of addresses that are no recipients are of no account.
  */
-const struct value *tailor_message_recipient_data(const struct tailor_message *m, struct str address);
-/* The message without that part, as it is to be prepared again for a single recipient later; appended to out.
+struct str tailor_message_recipient_json(const struct tailor_message *m, struct str address);
+const struct value *
+tailor_message_recipient_data(const struct tailor_message *m, struct str address, struct arena *a);
+/*
+ * The message without that part, as it is to be prepared again for a single recipient later; appended to out.
+ * With the part go the header fields that vouched for it (DKIM-Signature, Content-MD5 and the like). Prepared
+ * again, and given the recipient's data, it makes the same copy.
  */
 void tailor_message_strip(const struct tailor_message *m, struct buf *out);
 /*

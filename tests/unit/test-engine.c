@@ -142,6 +142,70 @@ test_make(void **state)
 	buf_free(&out);
 }
 
+#define DATA_MESSAGE                                                                                         \
+	"From: a@x.test\nMessage-ID: <1@x>\nX-Mailtailor-Data: {\"a\":\"message\",\"b\":\"message\"}\n"      \
+	"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n{{a}} {{b}} "         \
+	"{{content.hero.text}}\n--b\nContent-Type: application/vnd.mailtailor.data+json\n\n{\"ann@x.test\":" \
+	"{\"a\":\"own\",\"b\":\"\"},\"bob@x.test\":{\"c\":\"secret\"}}\n--b--\n"
+
+static void
+check_text(struct fixture *f, const struct value *data, const char *want)
+{
+	struct buf out = { 0 };
+	struct engine_request rq = { .epoch = f->epoch,
+				     .worker = f->worker,
+				     .message = f->message,
+				     .campaign = &f->epoch->conf->campaigns[0],
+				     .address = STR("<ann@X.test>"),
+				     .data = data,
+				     .profile_json = "{\"b\":\"profile\"}",
+				     .now_ms = NOW };
+	assert_int_equal(engine_make(&rq, &f->copy, &f->e), 0);
+	assert_int_equal(f->copy.plan.decision.verdict, TAILOR_SEND);
+	tailor_write(f->message, &f->copy.plan, &out);
+	if (strstr(out.p, want) == NULL || strstr(out.p, "secret") != NULL)
+		fail_msg("want %s in\n%s", want, out.p);
+	buf_free(&out);
+}
+
+/* The recipient's entry of the data part, or what the caller has of it; plugins see it with the message's. */
+static void
+test_data(void **state)
+{
+	struct fixture *f = *state;
+	char slots[80], conf[1024], build[512]; /* BUILD/tests/test-engine runs here */
+	ssize_t n = readlink("/proc/self/exe", build, sizeof(build) - 1);
+	assert_true(n > 0);
+	build[n] = '\0';
+	for (int up = 0; up < 2; up++)
+		*strrchr(build, '/') = '\0';
+	snprintf(slots, sizeof(slots), "%s.json", f->file);
+	FILE *out = fopen(slots, "w");
+	assert_non_null(out);
+	fputs("{\"slots\":{\"hero\":[{\"when\":\"a == \\\"own\\\" and b == "
+	      "\\\"message\\\"\",\"text\":\"both\"},"
+	      "{\"when\":\"a == \\\"message\\\"\",\"text\":\"one\"}]}}",
+	      out);
+	fclose(out);
+	snprintf(
+	    conf, sizeof(conf),
+	    "track {\n host = \"https://t.test\"\n}\nplugin content {\n path = \"%s/plugins/content.so\"\n "
+	    "options {\n file = \"%s\"\n }\n deadline = 10s\n}\ncampaign c {\n personalizers = { content "
+	    "}\n}\n",
+	    build, slots);
+	f->epoch = load(f, conf, true);
+	unlink(slots);
+	if (f->epoch == NULL)
+		fail_msg("%s", f->reports);
+	f->worker = engine_worker_get(f->epoch);
+	const struct conf_campaign *c = &f->epoch->conf->campaigns[0];
+	assert_int_equal(
+	    tailor_prepare(f->epoch->cache, f->epoch->conf, c, STR(DATA_MESSAGE), &f->message, &f->e), 0);
+	check_text(f, NULL, "\nown message both\n");
+	struct value *none = value_map_new(f->worker->arena);
+	check_text(f, none, "\nmessage message one\n");
+}
+
 static void
 state_remove(const char *dir)
 {
@@ -227,9 +291,8 @@ test_reserve_defer(void **state)
 		f->epoch, f->worker, store, .campaign = c, .address = STR("ann@x.test"), .now_ms = NOW
 	};
 	for (size_t i = 0; i < 2; i++) { /* both made before either has its place */
-		assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, c, str_of(messages[i]), &m[i],
-						&f->e),
-				 0);
+		assert_int_equal(
+		    tailor_prepare(f->epoch->cache, f->epoch->conf, c, str_of(messages[i]), &m[i], &f->e), 0);
 		rq.message = m[i];
 		assert_int_equal(engine_make(&rq, &copies[i], &f->e), 0);
 		assert_int_equal(copies[i].plan.decision.verdict, TAILOR_SEND);
@@ -339,6 +402,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_make, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserve, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reserve_defer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_message_key, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_workers, setup, teardown),

@@ -184,6 +184,9 @@ test_data(void **state)
 		assert_body(&m, p, "x");
 		assert_int_equal(p->next->role, MAIL_ROLE_AMP);
 		assert_true(m.root->child->attachment && m.root->child->next->attachment);
+		/* nothing behind its header, not even the empty line: nothing can be added */
+		m = parse("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\n");
+		assert_int_equal(m.root->child->role, MAIL_ROLE_DATA);
 	}
 	buf_free(&b);
 }
