@@ -135,6 +135,8 @@ struct conf_cap {
 
 /* A local part has 64 octets (RFC 5321 4.5.3.1.1): these, "+", and a token of 56. */
 #define CONF_RETURN_PATH_LOCAL 7
+/* And of the 254 of a path (RFC 5321 4.5.3.1.3) these are left. */
+#define CONF_RETURN_PATH_MAX 197
 
 /* recipients = split: any number, a copy each; one: a second recipient is refused. Ask conf_splits. */
 enum conf_recipients { CONF_RECIPIENTS_ONE, CONF_RECIPIENTS_SPLIT };

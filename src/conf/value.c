@@ -233,6 +233,11 @@ read_address(struct conf_work *w, const char *text, size_t max, const char **why
 			  "as "
 			  "bounces@example.com, which leaves room for +TOKEN",
 			  text) == 0;
+	else if (max < 64 && s.n > CONF_RETURN_PATH_MAX)
+		ok = fail(w, why,
+			  "\"%s\" is longer than 197 characters, which leaves no room for +TOKEN; use a "
+			  "shorter domain",
+			  text) == 0;
 	return ok ? addr : NULL;
 }
 

@@ -1,4 +1,4 @@
-/* mailtailor token: what a token says, for the admin who holds the key ring. */
+/* mailtailor token: what a token or return path says, for the admin who holds the key ring. */
 #include <getopt.h>
 #include <string.h>
 
@@ -6,14 +6,17 @@
 #include "base/json.h"
 #include "main/admin.h"
 #include "token/token.h"
+#include "token/verp.h"
 
 static const char usage[] =
-    "usage: mailtailor token show TOKEN|URL [-c CONF | --file FILE] [--json]\n"
+    "usage: mailtailor token show TOKEN|URL|ADDRESS [-c CONF | --file FILE] [--json]\n"
     "\n"
     "Opens a token with the key ring and prints what it says: purpose, campaign, category, arm,\n"
     "recipient hash, copy, link number and target, when it was made and when it expires.\n"
     "In a URL the token is what follows /c/ (click), /o/ (open), /u/ (unsubscribe) or /p/ (preferences);\n"
-    "a bare token is tried as each of them. Exit code 65 when it does not open.\n"
+    "a bare token is tried as each of them. An ADDRESS is the return path of a copy, such as\n"
+    "bounces+TOKEN@shop.example; it, or its bare token, says whose copy it was.\n"
+    "Exit code 65 when it does not open.\n"
     "\n"
     "  -c, --config CONF   configuration whose keys { file } is meant\n"
     "  -f, --file FILE     the key ring itself\n"
@@ -33,7 +36,8 @@ read_options(struct request *r, int argc, char **argv)
 	if (rc != EX_OK || r->ring.help)
 		return rc;
 	if (argc - optind != 1)
-		return admin_misuse("token show takes one TOKEN or URL; see: mailtailor token --help");
+		return admin_misuse(
+		    "token show takes one TOKEN, URL or ADDRESS; see: mailtailor token --help");
 	r->text = argv[optind];
 	return EX_OK;
 }
@@ -89,32 +93,47 @@ find_in_url(struct str url, enum token_purpose *purpose, struct str *token)
 	return found;
 }
 
+/* What was found: a return path, or a token of a link. */
+struct opened {
+	bool is_verp;
+	struct verp verp;
+	struct token token;
+};
+
 static int
-open_any(const struct keyring *k, const struct request *r, struct arena *a, struct token *t, struct err *e)
+open_link(struct sealer *s, struct str text, struct arena *a, struct token *t, struct err *e)
 {
-	struct str text = str_trim(str_of(r->text)), token;
-	struct sealer *s;
+	struct str token;
 	enum token_purpose purpose = TOKEN_CLICK;
-	int rc = -1;
 
 	if (memchr(text.p, '/', text.n)) {
 		if (!find_in_url(text, &purpose, &token))
 			return err_set(e, ERR_INPUT,
 				       "there is no token in this URL: it has no /c/, /o/, /u/ or /p/");
-		s = sealer_new(k);
-		rc = token_open(s, purpose, token, a, t, e);
+		if (token_open(s, purpose, token, a, t, e) == 0)
+			return 0;
 	} else {
-		s = sealer_new(k);
-		for (size_t i = 0; i < 4 && rc < 0; i++)
-			rc = token_open(s, purposes[i], text, a, t, e);
+		for (size_t i = 0; i < 4; i++)
+			if (token_open(s, purposes[i], text, a, t, e) == 0)
+				return 0;
 	}
+	return err_set(e, ERR_INPUT,
+		       "the token does not open: it is cut short or altered, or was sealed under a key that "
+		       "this key ring does not have or has retired");
+}
+
+static int
+open_any(const struct keyring *k, const struct request *r, struct arena *a, struct opened *o, struct err *e)
+{
+	struct str text = str_trim(str_of(r->text));
+	struct sealer *s = sealer_new(k);
+	int rc = 0;
+
+	o->is_verp = verp_find(s, text, &o->verp, NULL) == 0 || verp_open(s, text, &o->verp, NULL) == 0;
+	if (!o->is_verp)
+		rc = open_link(s, text, a, &o->token, e);
 	sealer_free(&s);
-	if (rc < 0)
-		return err_set(
-		    e, ERR_INPUT,
-		    "the token does not open: it is cut short or altered, or was sealed under a key that "
-		    "this key ring does not have or has retired");
-	return 0;
+	return rc;
 }
 
 /* ---- printing ---- */
@@ -212,6 +231,25 @@ print_json(const struct token *t)
 	buf_free(&b);
 }
 
+static void
+print_verp(const struct verp *v, bool json)
+{
+	char recipient[33], copy[2 * VERP_COPY_LEN + 1];
+
+	hex(v->recipient.b, sizeof(v->recipient.b), recipient);
+	hex(v->copy, sizeof(v->copy), copy);
+	if (json) {
+		printf("{\"purpose\":\"bounce\",\"recipient\":\"%.16s\",\"recipient_key\":\"%s\","
+		       "\"copy_prefix\":\"%s\",\"key\":%u}\n",
+		       recipient, recipient, copy, v->key_id);
+		return;
+	}
+	print_line("purpose", STR("bounce"));
+	print_line("recipient", str_make(recipient, 16));
+	printf("%-12s%s...\n", "copy", copy);
+	printf("%-12s%u\n", "key", v->key_id);
+}
+
 /* ---- the verb ---- */
 
 /* The ring of --file, or of the configuration. NULL: said why; *rc is the exit code. */
@@ -242,7 +280,7 @@ static int
 show(const struct request *r)
 {
 	struct err e = { 0 };
-	struct token t;
+	struct opened o = { 0 };
 	struct arena *a;
 	int rc = EX_SOFTWARE;
 	struct keyring *k = load_ring(r, &rc);
@@ -250,14 +288,16 @@ show(const struct request *r)
 	if (!k)
 		return rc;
 	a = arena_new(4096);
-	if (open_any(k, r, a, &t, &e) < 0) {
+	if (open_any(k, r, a, &o, &e) < 0) {
 		rc = admin_fail(&e);
 	} else {
 		rc = EX_OK;
-		if (r->ring.json)
-			print_json(&t);
+		if (o.is_verp)
+			print_verp(&o.verp, r->ring.json);
+		else if (r->ring.json)
+			print_json(&o.token);
 		else
-			print_text(&t);
+			print_text(&o.token);
 	}
 	arena_free(&a);
 	keyring_free(&k);
@@ -283,4 +323,4 @@ run(int argc, char **argv)
 	return r.ring.help ? admin_usage(stdout, usage) : show(&r);
 }
 
-const struct admin_verb admin_token_verb = { "token", "show what a tracking or unsubscribe token says", run };
+const struct admin_verb admin_token_verb = { "token", "show what a token or return path says", run };

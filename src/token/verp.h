@@ -50,8 +50,7 @@ int verp_address(struct sealer *s, const char *return_path, const struct recipie
 		 const uint8_t copy[8], struct buf *out, struct err *e);
 /*
  * address: "ANYTHING+TOKEN@DOMAIN", with or without <> and white space around; what stands around the
- * token is not looked at.
- * -1 as verp_open, with the same text.
+ * token is not looked at. -1 as verp_open, with the same text.
  */
 int verp_find(struct sealer *s, struct str address, struct verp *out, struct err *e);
 

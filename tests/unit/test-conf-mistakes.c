@@ -276,6 +276,7 @@ test_campaign_values(void **state)
 	CHECK(V);
 }
 
+#define LABEL "abcdefghijklmnopqrstuvwxyz012345678901234567890."
 static void
 test_inject(void **state)
 {
@@ -304,6 +305,9 @@ test_inject(void **state)
 		  "t.conf:2: the local part of \"returns1@a\" is longer than 7" },
 		{ "campaign c {\n\treturn_path = \"a+b@a\"\n}\n",
 		  "t.conf:2: the local part of \"a+b@a\" is longer than 7 characters or holds a +" },
+		{ "campaign c {\n\treturn_path = \"bounces@" LABEL LABEL LABEL LABEL "abcde\"\n}\n",
+		  "t.conf:2: \"bounces@abcdefghijklmnopqrstuvwxyz012345678901234567890.abcd…\" is longer "
+		  "than 197" },
 		{ "campaign c {\n\treturn_path = \".a@b\"\n}\n", "t.conf:2: \".a@b\" is no mail address" },
 		{ "campaign c {\n\treturn_path = \"ü@b\"\n}\n", "t.conf:2: \"ü@b\" is no mail address" },
 	};
