@@ -1,5 +1,5 @@
-// A world for one test: scratch directory, key ring, profiles, mailtailord, a real Postfix in front of it, and a sink
-// behind. Everything that was started is stopped at exit, by process id, also after a failure.
+// A world for one test: scratch directory, key ring, profiles, mailtailord, a real Postfix or Sendmail in front of it, and
+// a sink behind. Everything that was started is stopped at exit, by process id, also after a failure.
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -23,7 +23,6 @@ export const slow = Number(process.env.MT_SLOW) || { tsan: 4, asan: 2 }[basename
 export const TRACK = "https://t.shop.example";
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-const SCRATCH_POSTFIX = join(root, "tests/scratch-postfix");
 const ending = []; // what must not outlive this process; run in reverse, synchronously
 
 process.on("exit", () => {
@@ -111,10 +110,11 @@ export class Daemon {
   }
 }
 
-/** One Postfix: ports maps a name to its milters' sockets ([] for none). */
-export class Postfix {
-  constructor(dir) {
+/** One MTA: a Postfix or a Sendmail. */
+class Mta {
+  constructor(dir, script) {
     this.dir = dir;
+    this.script = join(root, "tests", script);
     this.ports = {};
   }
 
@@ -123,20 +123,25 @@ export class Postfix {
     return (this.ports[name] = await freePort());
   }
 
+  /** ports maps a name to its milters' sockets ([] for none). */
   async start(relayPort, ports, settings = {}) {
     const args = ["start", this.dir, "--sink", String(relayPort)];
     for (const [name, sockets] of Object.entries(ports)) {
       this.ports[name] ??= await freePort();
       args.push("--listen", `${this.ports[name]}${sockets.length > 0 ? `=${sockets.map((s) => `unix:${s}`).join(",")}` : ""}`);
     }
-    // Nothing is added to a message that lacks it: what arrives is then what was sent and what the milter did.
-    for (const [name, value] of Object.entries({ local_header_rewrite_clients: "", ...settings })) args.push("--set", `${name}=${value}`);
-    ending.push(() => spawnSync(SCRATCH_POSTFIX, ["stop", this.dir], { timeout: 60000 }));
-    await run(SCRATCH_POSTFIX, args);
+    for (const [name, value] of Object.entries({ ...this.settings(), ...settings })) args.push("--set", `${name}=${value}`);
+    ending.push(() => spawnSync(this.script, ["stop", this.dir], { timeout: 60000 }));
+    await run(this.script, args);
+  }
+
+  /** Of each instance, unless a test says otherwise. */
+  settings() {
+    return {};
   }
 
   drained(seconds = 60) {
-    return run(SCRATCH_POSTFIX, ["drained", this.dir, String(seconds * slow)]);
+    return run(this.script, ["drained", this.dir, String(seconds * slow)]);
   }
 
   log() {
@@ -145,7 +150,34 @@ export class Postfix {
   }
 
   stop() {
-    return run(SCRATCH_POSTFIX, ["stop", this.dir]);
+    return run(this.script, ["stop", this.dir]);
+  }
+}
+
+export class Postfix extends Mta {
+  constructor(dir) {
+    super(dir, "scratch-postfix");
+  }
+
+  settings() {
+    // Nothing is added to a message that lacks it: what arrives is then what was sent and what the milter did.
+    return { local_header_rewrite_clients: "" };
+  }
+
+  /** What takes the mark of a job off a copy that leaves. */
+  unmark() {
+    return { smtp_header_checks: "regexp:{{/^X-Mailtailor-Job:/ IGNORE}}" };
+  }
+}
+
+/** Its log is what went over the wire. The signer takes the mark of a job off. */
+export class Sendmail extends Mta {
+  constructor(dir) {
+    super(dir, "scratch-sendmail");
+  }
+
+  unmark() {
+    return {};
   }
 }
 
@@ -168,14 +200,15 @@ ${more}
 
 export class World {
   /**
-   * conf: text behind the common part; milter, inject: lines of these sections; ports: of Postfix, name → milters' sockets
-   * in run/; postfix: false for none; profiles: address → object; settings: more of main.cf. signer: true for one, as
-   * world.signer, on run/signer.sock. With inject, the target is Postfix's port "inject", with the signer if there is one,
-   * unless injectTo gives the number of another port.
+   * conf: text behind the common part; milter, inject: lines of these sections; ports: of the MTA, name → milters' sockets
+   * in run/; mta: Sendmail instead of Postfix; postfix: false for neither; profiles: address → object; settings: more of
+   * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. With inject, the target is the MTA's
+   * port "inject", with the signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta,
+   * and world.postfix, too.
    */
   static async start(options) {
     if (process.getuid() !== 0) {
-      console.log(`ok 1 - ${basename(process.argv[1], ".mjs")} # SKIP Postfix can only be started by root`);
+      console.log(`ok 1 - ${basename(process.argv[1], ".mjs")} # SKIP an MTA can only be started by root`);
       console.log("1..1");
       process.exit(0);
     }
@@ -190,15 +223,16 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, postfix = true, profiles = {}, settings = {}, signer = false }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
     mkdirSync(join(this.dir, "run"));
     this.conf = join(this.dir, "mailtailor.conf");
-    this.postfix = postfix ? new Postfix(join(this.dir, "postfix")) : undefined;
-    if (signer) await this.#sign();
-    if (inject !== undefined) this.inject = `target = "127.0.0.1:${injectTo ?? (await this.postfix.reserve("inject"))}" ${inject}`;
+    this.mta = postfix ? new mta(join(this.dir, mta.name.toLowerCase())) : undefined;
+    this.postfix = this.mta;
+    if (signer) await this.#sign(mta.name.toLowerCase());
+    if (inject !== undefined) this.inject = `target = "127.0.0.1:${injectTo ?? (await this.mta.reserve("inject"))}" ${inject}`;
     this.configure({ milter, more: conf });
     process.env.MAILTAILOR_CONF = this.conf;
     this.mt("key", "generate");
@@ -211,17 +245,17 @@ export class World {
     this.sink = new Sink();
     await this.sink.start();
     ports ??= { campaign: ["milter.sock"], plain: [] };
-    if (this.postfix.ports.inject) {
+    if (this.mta.ports.inject) {
       ports = { inject: signer ? ["signer.sock"] : [], ...ports };
-      settings = { smtp_header_checks: "regexp:{{/^X-Mailtailor-Job:/ IGNORE}}", ...settings };
+      settings = { ...this.mta.unmark(), ...settings };
     }
     const inRun = ([name, sockets]) => [name, sockets.map((socket) => join(this.dir, "run", socket))];
-    await this.postfix.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings);
+    await this.mta.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings);
   }
 
-  async #sign() {
+  async #sign(mta) {
     const socket = join(this.dir, "run/signer.sock");
-    this.signer = new Signer(root, this.dir, socket);
+    this.signer = new Signer(join(root, "contrib", mta), this.dir, socket);
     ending.push(() => this.signer.kill());
     this.signer.start();
     await until("the signer's socket", () => connects(socket));
@@ -249,9 +283,9 @@ export class World {
     return JSON.parse(this.mt("token", "show", "--json", url));
   }
 
-  /** A nodemailer transport to one of Postfix's ports; options as nodemailer's. */
+  /** A nodemailer transport to one of the MTA's ports; options as nodemailer's. */
   transport(port = "campaign", options = {}) {
-    return nodemailer.createTransport({ host: "127.0.0.1", port: this.postfix.ports[port], secure: false, ignoreTLS: true, name: "client.example", ...options });
+    return nodemailer.createTransport({ host: "127.0.0.1", port: this.mta.ports[port], secure: false, ignoreTLS: true, name: "client.example", ...options });
   }
 
   /** Sends by nodemailer: { to, from, raw | subject, text, html, headers, …, port }. What goes wrong is returned, not thrown. */
@@ -279,14 +313,14 @@ export class World {
   #explain() {
     if (this.dir === undefined) return;
     comment(`--- mailtailord\n${this.daemon?.log().split("\n").slice(-6).join("\n") ?? ""}`);
-    if (this.postfix?.log()) comment(`--- Postfix\n${this.postfix.log().split("\n").slice(-5).join("\n")}`);
+    if (this.mta?.log()) comment(`--- ${this.mta.constructor.name}\n${this.mta.log().split("\n").slice(-5).join("\n")}`);
   }
 
   /** Stops all; the daemon must end well (under a sanitizer: without a finding). */
   async stop() {
     const ended = await Promise.all([
       this.daemon.child.exitCode === null && this.daemon.child.signalCode === null ? this.daemon.stop() : { code: 0 },
-      this.postfix?.stop(),
+      this.mta?.stop(),
       this.sink?.stop(),
     ]);
     this.signer?.kill();

@@ -1,4 +1,4 @@
-// A DKIM signer: OpenDKIM with a key of its own and the settings of contrib/postfix/opendkim.conf.
+// A DKIM signer: OpenDKIM with a key of its own and the settings of contrib/postfix or contrib/sendmail.
 import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,9 +9,9 @@ const DOMAIN = "shop.example";
 const SELECTOR = "test";
 
 export class Signer {
-  /** root: of the project; dir: a scratch directory that Postfix's user can read. */
-  constructor(root, dir, socket) {
-    Object.assign(this, { dir, socket, settings: readFileSync(join(root, "contrib/postfix/opendkim.conf"), "utf8") });
+  /** contrib: the directory of the documented opendkim.conf; dir: a scratch directory that Postfix's user can read. */
+  constructor(contrib, dir, socket) {
+    Object.assign(this, { contrib, dir, socket, settings: readFileSync(join(contrib, "opendkim.conf"), "utf8") });
   }
 
   start() {
@@ -20,7 +20,8 @@ export class Signer {
     const conf = join(this.dir, "opendkim.conf");
     this.record = `v=DKIM1; k=rsa; p=${publicKey.export({ type: "spki", format: "der" }).toString("base64")}`;
     writeFileSync(key, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
-    const settings = this.settings.replace(/^Socket.*$/m, `Socket local:${this.socket}`).replace(/^UMask.*$/m, "UMask 000");
+    const settings = this.settings.replace(/^Socket.*$/m, `Socket local:${this.socket}`).replace(/^UMask.*$/m, "UMask 000")
+      .replace(/^FinalPolicyScript.*$/m, `FinalPolicyScript ${join(this.contrib, "opendkim.lua")}`);
     // /tmp is everybody's, so a key below it is not safe in OpenDKIM's eyes.
     writeFileSync(conf, `Syslog no\nMode s\nDomain ${DOMAIN}\nSelector ${SELECTOR}\nKeyFile ${key}\nRequireSafeKeys no\n${settings}`);
     this.child = spawn("/usr/sbin/opendkim", ["-f", "-x", conf], { stdio: ["ignore", "ignore", "inherit"] });
