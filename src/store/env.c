@@ -18,7 +18,7 @@
 
 #define DEFAULT_MAP_SIZE ((int64_t)16 << 30)
 #define DEFAULT_MAX_READERS 1024
-#define MAX_TABLES 4
+#define MAX_TABLES 7
 
 int
 store_err(const struct store *s, struct err *e, int rc, const char *what)
@@ -164,12 +164,11 @@ schema_check(struct store *s, struct lane *lane, MDB_txn *txn, bool create, bool
 		store_corrupt(s, e, "schema");
 		return OP_FAIL;
 	}
-	if (version != STORE_SCHEMA_VERSION) {
+	if (version != lane->schema) {
 		err_set(e, ERR_CONFIG,
-			"state %s: its schema has version %lld, this program speaks version %d; run the "
-			"mailtailor version "
-			"that wrote it, or begin with an empty directory",
-			s->directory, (long long)version, STORE_SCHEMA_VERSION);
+			"state %s: the schema of %s has version %lld, this program speaks version %d; run "
+			"the mailtailor version that wrote it, or begin with an empty directory",
+			s->directory, lane->file, (long long)version, lane->schema);
 		return OP_FAIL;
 	}
 	return OP_OK;
@@ -178,12 +177,28 @@ schema_check(struct store *s, struct lane *lane, MDB_txn *txn, bool create, bool
 static int
 tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 {
-	if (lane == &s->books)
-		return mdb_dbi_open(txn, "ledger", flags, &s->ledger);
-	int rc = mdb_dbi_open(txn, "profile", flags, &s->profile);
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "consent", flags, &s->consent);
-	return rc != 0 ? rc : mdb_dbi_open(txn, "suppression", flags, &s->suppression);
+	const struct {
+		struct lane *lane;
+		const char *name;
+		MDB_dbi *dbi;
+	} tables[] = {
+		{ &s->records, "profile", &s->profile },
+		{ &s->records, "consent", &s->consent },
+		{ &s->records, "suppression", &s->suppression },
+		{ &s->books, "ledger", &s->ledger },
+		{ &s->spool, "message", &s->sp.message },
+		{ &s->spool, "refs", &s->sp.refs },
+		{ &s->spool, "job", &s->sp.job },
+		{ &s->spool, "key", &s->sp.key },
+		{ &s->spool, "due", &s->sp.due },
+		{ &s->spool, "campaign", &s->sp.campaign },
+		{ &s->spool, "bad", &s->sp.bad },
+	};
+	int rc = 0;
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
+		if (tables[i].lane == lane)
+			rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
+	return rc;
 }
 
 /* A new file survives a power cut only when its name does too. */
@@ -232,7 +247,7 @@ schema_open(struct store *s, struct lane *lane, const struct store_options *o, s
 	}
 	rc = tables_open(s, lane, txn, write ? MDB_CREATE : 0);
 	if (rc == 0 && fresh) {
-		count_encode(STORE_SCHEMA_VERSION, rec);
+		count_encode(lane->schema, rec);
 		MDB_val k = val_of(STR("schema")), v = { sizeof rec, rec };
 		rc = mdb_put(txn, lane->main, &k, &v, 0);
 	}
@@ -250,6 +265,47 @@ failed:
 	if (rc == MDB_NOTFOUND)
 		return store_corrupt(s, e, "schema");
 	return store_err(s, e, rc, "cannot open the tables");
+}
+
+static void
+lane_close(struct lane *lane)
+{
+	if (!lane->tail)
+		return; /* not reached while opening */
+	if (lane->env)
+		mdb_env_close(lane->env);
+	lane->env = NULL;
+	pthread_mutex_destroy(&lane->lock);
+}
+
+static int
+lane_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
+{
+	return env_open(s, lane, o, e) != 0 ? -1 : schema_open(s, lane, o, e);
+}
+
+/* A directory of a version without a spool, or of a site that never had a job: who must not create goes on
+ * without. */
+static int
+spool_open(struct store *s, const struct store_options *o, struct err *e)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	struct err own = { 0 };
+	bool make = o->create && !o->read_only;
+	snprintf(path, sizeof path, "%s/%s", o->directory, s->spool.file);
+	if (!make && stat(path, &st) != 0 && errno == ENOENT)
+		return 0;
+	if (lane_open(s, &s->spool, o, &own) == 0)
+		return 0;
+	if (own.kind == ERR_MISSING) { /* killed while it was made */
+		lane_close(&s->spool);
+		s->spool.tail = NULL;
+		return 0;
+	}
+	if (e)
+		*e = own;
+	return -1;
 }
 
 struct store *
@@ -274,23 +330,17 @@ store_open(const struct store_options *o, struct err *e)
 	s->read_only = o->read_only;
 	s->records.file = "records.mdb";
 	s->books.file = "ledger.mdb";
+	s->spool.file = "spool.mdb";
+	s->records.schema = s->books.schema = STORE_SCHEMA_VERSION;
+	s->spool.schema = SPOOL_SCHEMA_VERSION;
+	pthread_mutex_init(&s->turn_lock, NULL);
 	/* Anywhere, so that restarts do not always sweep the same stretch first. */
 	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)
 		memset(s->sweep_at, 0, sizeof s->sweep_at);
-	if (env_open(s, &s->records, o, e) != 0 || schema_open(s, &s->records, o, e) != 0 ||
-	    env_open(s, &s->books, o, e) != 0 || schema_open(s, &s->books, o, e) != 0)
+	if (lane_open(s, &s->records, o, e) != 0 || lane_open(s, &s->books, o, e) != 0 ||
+	    spool_open(s, o, e) != 0)
 		store_close(&s);
 	return s;
-}
-
-static void
-lane_close(struct lane *lane)
-{
-	if (!lane->tail)
-		return; /* not reached while opening */
-	if (lane->env)
-		mdb_env_close(lane->env);
-	pthread_mutex_destroy(&lane->lock);
 }
 
 void
@@ -303,6 +353,8 @@ store_close(struct store **sp)
 		store_batch_end(s, false, NULL);
 	lane_close(&s->records);
 	lane_close(&s->books);
+	lane_close(&s->spool);
+	pthread_mutex_destroy(&s->turn_lock);
 	free(s->directory);
 	free(s);
 	*sp = NULL;
@@ -330,10 +382,12 @@ lane_stats(struct lane *lane, struct store_stats *out)
 {
 	MDB_envinfo info;
 	MDB_stat st;
+	if (!lane->env)
+		return;
 	mdb_env_info(lane->env, &info);
 	mdb_env_stat(lane->env, &st);
 	int64_t used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
-	/* Of the two files, the one that is nearer to its bound. */
+	/* Of the three files, the one that is nearer to its bound. */
 	if (used > out->map_used)
 		out->map_used = used;
 	out->map_size = (int64_t)info.me_mapsize;
@@ -361,5 +415,6 @@ store_stats(struct store *s, struct store_stats *out, struct err *e)
 	read_end(s, &s->books, txn);
 	lane_stats(&s->records, out);
 	lane_stats(&s->books, out);
+	lane_stats(&s->spool, out);
 	return 0;
 }

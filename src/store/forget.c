@@ -6,7 +6,7 @@
  * writes. What was personal in them is sealed, and the places and times left
  * behind name nobody without the site key.
  */
-#include "store/store-private.h"
+#include "store/spool-private.h"
 
 struct forget {
 	const uint8_t *rk;
@@ -106,13 +106,16 @@ int
 store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e)
 {
 	struct forget records = { .rk = rk }, books = { .rk = rk };
+	size_t jobs;
 	if (removed)
 		*removed = 0;
-	/* Two commits. Whoever is interrupted between them forgets again, and finds the rest. */
-	if (store_submit(s, &s->books, op_forget_books, &books, e) != 0 ||
+	/* Several commits. Whoever is interrupted between them forgets again, and finds the rest. The spool
+	 * is first: nothing is to be made of its jobs with half a profile. */
+	if (spool_forget(s, rk, &jobs, e) != 0 ||
+	    store_submit(s, &s->books, op_forget_books, &books, e) != 0 ||
 	    store_submit(s, &s->records, op_forget_records, &records, e) != 0)
 		return -1;
 	if (removed)
-		*removed = books.removed + records.removed;
+		*removed = jobs + books.removed + records.removed;
 	return 0;
 }

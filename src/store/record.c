@@ -1,76 +1,8 @@
 /*
  * record: encoders and decoders of what lies on disk.
  */
+#include "store/reader.h"
 #include "store/record.h"
-
-/* A reader of fixed fields that never leaves its bytes: after a short read every further read fails too. */
-struct reader {
-	const uint8_t *p;
-	size_t left;
-	bool bad;
-};
-
-static const uint8_t *
-reader_take(struct reader *r, size_t n)
-{
-	const uint8_t *p = r->p;
-	if (r->bad || n > r->left) {
-		r->bad = true;
-		return NULL;
-	}
-	r->p += n;
-	r->left -= n;
-	return p;
-}
-
-static uint8_t
-reader_u8(struct reader *r)
-{
-	const uint8_t *p = reader_take(r, 1);
-	return p ? *p : 0;
-}
-
-/* Times and counts are never negative: a set top bit is corruption. */
-static int64_t
-reader_i64(struct reader *r)
-{
-	const uint8_t *p = reader_take(r, 8);
-	uint64_t v = p ? be64_get(p) : 0;
-	if (v > INT64_MAX) {
-		r->bad = true;
-		return 0;
-	}
-	return (int64_t)v;
-}
-
-static struct reader
-reader_open(struct str bytes)
-{
-	struct reader r = { (const uint8_t *)bytes.p, bytes.n, false };
-	if (reader_u8(&r) != RECORD_VERSION)
-		r.bad = true;
-	return r;
-}
-
-static struct str
-reader_rest(const struct reader *r)
-{
-	return r->bad ? STR_NULL : (struct str){ (const char *)r->p, r->left };
-}
-
-static void
-add_u8(struct buf *out, uint8_t v)
-{
-	buf_add(out, &v, 1);
-}
-
-static void
-add_i64(struct buf *out, int64_t v)
-{
-	uint8_t b[8];
-	be64_put(b, (uint64_t)v);
-	buf_add(out, b, sizeof b);
-}
 
 void
 profile_encode(struct str sealed, struct buf *out)

@@ -2,7 +2,7 @@
  * store-private: what the files of src/store share. Nothing outside includes it
  * but the store's own tests and fuzz target.
  *
- * Two LMDB environments, so that an import of a million profiles never keeps a
+ * Three LMDB environments, so that an import of a million profiles never keeps a
  * reservation waiting, and so that the pages it frees do not lengthen the list
  * of free pages that every reservation rewrites a part of:
  *
@@ -12,6 +12,7 @@
  *   ledger.mdb    ledger       rk idem             → decision record (see record.h)
  *                              cap id              → number of places below, kept exact
  *                              cap id, time, idem  → nothing: a place
+ *   spool.mdb     see spool.h and spool-private.h
  *
  * and in each unnamed database, whose one leaf every commit rewrites anyway:
  * "schema" → version; in the ledger's "places", "decisions" → how many there are.
@@ -53,7 +54,8 @@ struct store_txn {
 /* One environment with its queue of writers. */
 struct lane {
 	const char *file; /* within the directory */
-	MDB_env *env;
+	int schema;	  /* the version this program speaks */
+	MDB_env *env;	  /* NULL: a spool that is not there */
 	MDB_dbi main;
 	pthread_mutex_t lock; /* guards what follows */
 	bool leading;
@@ -62,10 +64,15 @@ struct lane {
 	struct store_txn batch; /* txn NULL: nothing written in this batch yet */
 };
 
+struct spool_tables {
+	MDB_dbi message, refs, job, key, due, campaign, bad;
+};
+
 struct store {
-	struct lane records, books;
+	struct lane records, books, spool;
 	MDB_dbi profile, consent, suppression; /* of records */
 	MDB_dbi ledger;			       /* of books */
+	struct spool_tables sp;		       /* of spool */
 	char *directory;
 	int64_t map_size;
 	bool read_only;
@@ -75,6 +82,10 @@ struct store {
 	 * lock. */
 	uint8_t sweep_at[STORE_LEDGER_DECISION_KEY];
 	int sweep_wait;
+
+	/* spool-due.c: the campaign that was served last. */
+	pthread_mutex_t turn_lock;
+	uint8_t turn[8];
 
 	/* The admin's batch; used by the thread that began it only. */
 	atomic_bool in_batch;
@@ -93,6 +104,9 @@ typedef enum op_result store_op(struct store_txn *t, void *arg, struct err *e);
 
 /* Runs op and returns when its commit is on disk; 0 or -1. */
 int store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, struct err *e);
+/* The same for a request as large as `weight` ordinary ones: a group holds fewer of them. */
+int
+store_submit_heavy(struct store *s, struct lane *lane, store_op *op, void *arg, size_t weight, struct err *e);
 
 enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct str val);
 /* A missing key is no error; *found may be NULL. */

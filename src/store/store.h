@@ -1,6 +1,6 @@
 /*
- * store: two LMDB environments in one directory, one for what is known of
- * recipients and one for decisions and caps. Each table has its own file (profile.c,
+ * store: three LMDB environments in one directory, one for what is known of
+ * recipients, one for decisions and caps, and the spool (spool.h). Each table has its own file (profile.c,
  * suppression.c, consent.c, cap.c, decision.c …) and speaks in the terms below; no
  * MDB_txn leaves src/store. State at rest holds no plain address: keys are
  * recipient keys; what is personal is sealed by the caller before it comes here.
@@ -29,7 +29,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 1 /* of records and decisions */
+#define SPOOL_SCHEMA_VERSION 1
 #define STORE_KEY_LEN 16 /* recipient key, domain key, idempotency key */
 /* Bounds of what is stored; beyond them ERR_LIMIT. */
 #define STORE_MAX_PROFILE ((size_t)2 << 20)
@@ -42,10 +43,14 @@ struct store;
 
 struct store_options {
 	const char *directory;
-	int64_t map_size;    /* bytes that each of the two files may have, 0: 16 GiB */
+	int64_t map_size;    /* bytes that each of the three files may have, 0: 16 GiB */
 	int64_t max_readers; /* 0: 1024 */
 	bool read_only;	     /* refuses to create */
-	bool create;	     /* make directory (0700) and schema when absent */
+	/*
+	 * Make directory (0700) and schema when absent. A directory that lacks only spool.mdb (an earlier
+	 * version's) is opened without create too: its spool is empty, and writes to it give ERR_MISSING.
+	 */
+	bool create;
 };
 
 struct store *store_open(const struct store_options *o, struct err *e);
@@ -179,8 +184,9 @@ struct store_view {
 int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	       struct err *e);
 
-/* Erases all that is held under rk (profile, consent, caps' places, decisions), but keeps suppressions: they
- * are what keeps mail from starting again. *removed counts records. */
+/* Erases all that is held under rk (profile, consent, caps' places, decisions, jobs in the spool whether they
+ * wait or have ended), but keeps suppressions: they are what keeps mail from starting again. *removed counts
+ * records. Looks through the whole spool: for administrators. */
 int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
 /* The decisions stored for rk, newest first. */
 int store_decision_each(struct store *s, const uint8_t rk[16],
@@ -189,7 +195,7 @@ int store_decision_each(struct store *s, const uint8_t rk[16],
 
 struct store_stats {
 	int64_t profiles, suppressions, consents, places, decisions, map_used,
-	    map_size;		   /* of the fuller of the two files */
+	    map_size;		   /* of the fullest of the three files */
 	int64_t commits, requests; /* of this process: transactions on disk, and the calls they served */
 };
 int store_stats(struct store *s, struct store_stats *out, struct err *e);

@@ -39,6 +39,7 @@ struct request {
 	struct err *e;
 	int result;
 	bool lead; /* woken to lead, not because it is done */
+	size_t weight;
 	sem_t wake;
 	struct request *next;
 };
@@ -192,13 +193,15 @@ run_group(struct store *s, struct lane *lane, struct request *list, int64_t n)
 
 /* ---- the queue ---- */
 
-/* Takes up to GROUP_MAX requests off the queue. Called with the lock held. */
+/* Takes requests of up to GROUP_MAX in weight off the queue, but at least one. Called with the lock held. */
 static struct request *
 queue_take(struct lane *lane, int64_t *n)
 {
 	struct request *first = lane->head, *last = NULL;
+	size_t room = GROUP_MAX;
 	*n = 0;
-	for (struct request *r = first; r && *n < GROUP_MAX; r = r->next) {
+	for (struct request *r = first; r && (!last || r->weight <= room); r = r->next) {
+		room -= r->weight < room ? r->weight : room;
 		last = r;
 		++*n;
 	}
@@ -296,17 +299,27 @@ submit_batched(struct store *s, struct lane *lane, struct request *r)
 }
 
 int
-store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, struct err *e)
+store_submit_heavy(struct store *s, struct lane *lane, store_op *op, void *arg, size_t weight, struct err *e)
 {
-	struct request r = { .op = op, .arg = arg, .e = e };
+	struct request r = { .op = op, .arg = arg, .e = e, .weight = weight };
 	if (s->read_only)
 		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
+	if (!lane->env)
+		return err_set(e, ERR_MISSING,
+			       "state %s: holds no %s yet; the daemon makes it when it starts", s->directory,
+			       lane->file);
 	if (in_my_batch(s))
 		return submit_batched(s, lane, &r);
 	if (s->grouping)
 		return submit_grouped(s, lane, &r);
 	run_alone(s, lane, &r);
 	return r.result;
+}
+
+int
+store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, struct err *e)
+{
+	return store_submit_heavy(s, lane, op, arg, 1, e);
 }
 
 int
@@ -327,7 +340,7 @@ store_batch_begin(struct store *s, struct err *e)
 		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
 	if (s->in_batch)
 		return err_set(e, ERR_BUG, "state %s: a batch is open already", s->directory);
-	s->records.batch = s->books.batch = (struct store_txn){ 0 };
+	s->records.batch = s->books.batch = s->spool.batch = (struct store_txn){ 0 };
 	s->batch_owner = pthread_self();
 	s->in_batch = true;
 	return 0;
@@ -354,12 +367,17 @@ store_batch_end(struct store *s, bool commit, struct err *e)
 	if (!in_my_batch(s))
 		return err_set(e, ERR_BUG, "state %s: no batch is open", s->directory);
 	s->in_batch = false;
-	/* Neither lane of a failed batch is kept. */
-	bool sound = s->records.batch.rc == 0 && s->books.batch.rc == 0;
-	int rc = batch_close(&s->records, commit && sound);
-	int rc2 = batch_close(&s->books, commit && sound && rc == 0);
-	if (commit && (rc != 0 || rc2 != 0))
-		return store_err(s, e, rc != 0 ? rc : rc2, "the batch was not kept");
+	/* No lane of a failed batch is kept. */
+	struct lane *const lanes[] = { &s->records, &s->books, &s->spool };
+	int rc = 0;
+	for (int i = 0; i < 3; i++)
+		rc = rc != 0 ? rc : lanes[i]->batch.rc;
+	for (int i = 0; i < 3; i++) {
+		int end = batch_close(lanes[i], commit && rc == 0);
+		rc = rc != 0 ? rc : end;
+	}
+	if (commit && rc != 0)
+		return store_err(s, e, rc, "the batch was not kept");
 	return 0;
 }
 

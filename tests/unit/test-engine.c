@@ -209,8 +209,8 @@ test_data(void **state)
 static void
 state_remove(const char *dir)
 {
-	static const char *const files[] = { "ledger.mdb", "ledger.mdb-lock", "records.mdb",
-					     "records.mdb-lock" };
+	static const char *const files[] = { "ledger.mdb",	      "ledger.mdb-lock", "records.mdb",
+					     "records.mdb-lock", "spool.mdb",	     "spool.mdb-lock" };
 	char path[128];
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		snprintf(path, sizeof path, "%s/%s", dir, files[i]);

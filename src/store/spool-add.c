@@ -1,0 +1,162 @@
+/*
+ * spool-add: a message and its jobs come in, in one commit.
+ */
+#include "store/spool-private.h"
+
+#include <stdlib.h>
+
+/* So much of message and payloads counts as one ordinary request. */
+#define WEIGHT_BYTES ((size_t)64 << 10)
+
+struct adding {
+	const struct spool_add *rq;
+	size_t *order; /* of the jobs, by key */
+};
+
+/* Is that key here already, as a job or among the bad ones? */
+static int
+key_known(struct store_txn *t, const struct spool_key *key, bool *known)
+{
+	struct spool_found f;
+	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
+	int rc = spool_find(t->s, t->txn, key, &f);
+	*known = rc == 0 && f.found;
+	if (rc != 0 || *known)
+		return rc;
+	rc = mdb_get(t->txn, t->s->sp.bad, &k, &v);
+	*known = rc == 0;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int
+job_add(struct tally *tl, const struct spool_add *rq, const struct spool_job *given, uint64_t number)
+{
+	struct spool_job j = *given;
+	bool live = spool_live(j.state);
+	int64_t index_ms = live ? j.due_ms : spool_time_add(j.due_ms, rq->keep_ms);
+	memcpy(j.content, rq->content, sizeof j.content);
+	j.note = spool_cut(j.note, SPOOL_MAX_NOTE);
+	if (!live)
+		j.payload = STR("");
+	buf_reset(&tl->job);
+	spool_job_encode(&j, index_ms, &tl->job);
+	int rc = tally_count(tl, j.campaign_id, j.campaign, j.state, 1);
+	if (rc == 0 && live)
+		rc = tally_refs(tl, j.content, 1);
+	if (rc == 0)
+		rc = spool_job_put(tl->t, number, buf_str(&tl->job), true);
+	if (rc == 0)
+		rc = spool_key_put(tl->t, &j.key, number);
+	return rc != 0 ? rc : spool_due_put(tl->t, number, &j, index_ms);
+}
+
+/* Also when it should be there and is not. */
+static int
+message_add(struct store_txn *t, const struct spool_add *rq)
+{
+	MDB_val k = { sizeof((struct spool_job *)0)->content, (void *)(uintptr_t)rq->content }, v;
+	int rc = mdb_get(t->txn, t->s->sp.message, &k, &v);
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	v = val_of(rq->message);
+	t->dirty = true;
+	return mdb_put(t->txn, t->s->sp.message, &k, &v, 0);
+}
+
+/* Which jobs are new; *n: how many. */
+static int
+new_find(struct store_txn *t, const struct adding *a, size_t *n, bool *live)
+{
+	const struct spool_job *before = NULL;
+	int rc = 0;
+	*n = 0;
+	*live = false;
+	for (size_t i = 0; i < a->rq->njobs && rc == 0; i++) {
+		const struct spool_job *j = &a->rq->jobs[a->order[i]];
+		bool known = before && memcmp(&before->key, &j->key, SPOOL_KEY_LEN) == 0;
+		if (!known)
+			rc = key_known(t, &j->key, &known);
+		a->rq->added[a->order[i]] = !known;
+		*n += !known;
+		*live = *live || (!known && spool_live(j->state));
+		before = j;
+	}
+	return rc;
+}
+
+static enum op_result
+op_add(struct store_txn *t, void *arg, struct err *e)
+{
+	const struct adding *a = arg;
+	const struct spool_add *rq = a->rq;
+	struct tally tl = { .t = t };
+	uint64_t number;
+	size_t n;
+	bool live;
+	(void)e;
+	int rc = new_find(t, a, &n, &live);
+	if (rc != 0 || n == 0)
+		return spool_end(t, rc);
+	rc = spool_number_take(t, n, &number);
+	for (size_t i = 0; i < rq->njobs && rc == 0; i++)
+		if (rq->added[a->order[i]])
+			rc = job_add(&tl, rq, &rq->jobs[a->order[i]], number++);
+	if (rc == 0 && live)
+		rc = message_add(t, rq);
+	return spool_end(t, tally_end(&tl, rc));
+}
+
+static int
+job_check(const struct spool_job *j, struct err *e)
+{
+	if (j->payload.n > SPOOL_MAX_PAYLOAD)
+		return err_set(e, ERR_LIMIT, "spool: %zu bytes for one recipient, more than the %zu allowed",
+			       j->payload.n, SPOOL_MAX_PAYLOAD);
+	if (j->campaign.n == 0 || j->campaign.n > SPOOL_MAX_NAME || j->reason.n > SPOOL_MAX_REASON)
+		return err_set(e, ERR_BUG, "spool: campaign and reason have at most %d and %d bytes",
+			       SPOOL_MAX_NAME, SPOOL_MAX_REASON);
+	if (j->state < SPOOL_QUEUED || j->state > SPOOL_FAILED || j->accepted_ms < 0 || j->first_due_ms < 0 ||
+	    j->due_ms < 0)
+		return err_set(e, ERR_BUG, "spool: no such state or time");
+	return 0;
+}
+
+static int
+by_key(const void *pa, const void *pb, void *jobs)
+{
+	const struct spool_job *j = jobs;
+	size_t a = *(const size_t *)pa, b = *(const size_t *)pb;
+	int c = memcmp(&j[a].key, &j[b].key, SPOOL_KEY_LEN);
+	return c != 0 ? c : a < b ? -1 : a > b; /* twice in one call: the first is added */
+}
+
+int
+spool_add(struct store *s, const struct spool_add *rq, struct err *e)
+{
+	struct adding a = { .rq = rq };
+	size_t bytes = rq->message.n;
+	if (rq->njobs > SPOOL_MAX_BATCH)
+		return err_set(e, ERR_LIMIT,
+			       "spool: %zu recipients, more than the %d that one message may have", rq->njobs,
+			       SPOOL_MAX_BATCH);
+	if (rq->keep_ms < 0)
+		return err_set(e, ERR_BUG, "spool: negative time");
+	for (size_t i = 0; i < rq->njobs; i++) {
+		if (job_check(&rq->jobs[i], e) != 0)
+			return -1;
+		bytes += rq->jobs[i].payload.n;
+	}
+	if (rq->njobs == 0)
+		return 0;
+	a.order = malloc(rq->njobs * sizeof *a.order);
+	if (!a.order)
+		return err_set(e, ERR_TEMP, "spool: out of memory");
+	/* So that neighbours in the index of keys are written one after the other. */
+	for (size_t i = 0; i < rq->njobs; i++)
+		a.order[i] = i;
+	qsort_r(a.order, rq->njobs, sizeof *a.order, by_key, rq->jobs);
+	size_t weight = 1 + rq->njobs / SPOOL_WEIGHT_JOBS + bytes / WEIGHT_BYTES;
+	int r = store_submit_heavy(s, &s->spool, op_add, &a, weight, e);
+	free(a.order);
+	return r;
+}

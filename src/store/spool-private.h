@@ -1,0 +1,180 @@
+/*
+ * spool-private: what the files of the spool share.
+ *
+ * Tables of spool.mdb, and in its unnamed database "schema" and "next" (the number of the next job):
+ *
+ *   message    content                             → sealed bytes, as the caller gave them
+ *   refs       content                             → number of its live and bad jobs
+ *   job        number                              → job record
+ *   key        message key, recipient key          → number
+ *   due        class, campaign id, time, number    → state, key, content
+ *   campaign   campaign id                         → paused, counts by state, name
+ *   bad        message key, recipient key          → reason, when, and the job record as it was
+ *
+ * Numbers rise, so that jobs of one submission lie together in `job` and in `due` whatever their keys are:
+ * they are appended, read and rewritten page by page. Only `key` is ordered by hashes.
+ *
+ * `due` says all that keeps counts and references exact, so that a job whose record is damaged can still be
+ * taken out. Every job stands in it exactly once.
+ *
+ * Functions below that return int give 0 or LMDB's code: spool_end makes an operation's result of it. Strings
+ * that they give out point into the map and hold until the next write.
+ */
+#ifndef MT_STORE_SPOOL_PRIVATE_H
+#define MT_STORE_SPOOL_PRIVATE_H
+
+#include "store/spool.h"
+#include "store/store-private.h"
+
+/* spool-forget.c: all jobs of a recipient, in whatever state. */
+int spool_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
+
+#define SPOOL_NUMBER_LEN 8
+#define SPOOL_DUE_KEY_LEN 25
+
+enum spool_class { SPOOL_CLASS_ENDED = 'e', SPOOL_CLASS_HELD = 'h', SPOOL_CLASS_QUEUED = 'q' };
+
+/* ---- spool-record.c: 0, or -1 when the bytes are no such record ---- */
+
+/* index_ms: the time under which the job stands in `due`: when it is due, or when it is forgotten. */
+void spool_job_encode(const struct spool_job *j, int64_t index_ms, struct buf *out);
+int spool_job_decode(struct str bytes, struct spool_job *j, int64_t *index_ms);
+
+struct spool_due_key {
+	enum spool_class class;
+	uint8_t campaign[8];
+	int64_t at_ms;
+	uint64_t number;
+};
+void spool_due_key_encode(const struct spool_due_key *k, uint8_t out[SPOOL_DUE_KEY_LEN]);
+int spool_due_key_decode(struct str bytes, struct spool_due_key *k);
+
+struct spool_due_value {
+	enum spool_state state;
+	struct spool_key key;
+	uint8_t content[16];
+};
+#define SPOOL_DUE_VALUE_LEN 50
+void spool_due_value_encode(const struct spool_due_value *v, uint8_t out[SPOOL_DUE_VALUE_LEN]);
+int spool_due_value_decode(struct str bytes, struct spool_due_value *v);
+
+struct spool_campaign_record {
+	bool paused;
+	int64_t paused_ms; /* when that was last changed */
+	int64_t count[SPOOL_STATES];
+	struct str name;
+};
+void spool_campaign_encode(const struct spool_campaign_record *c, struct buf *out);
+int spool_campaign_decode(struct str bytes, struct spool_campaign_record *c);
+
+struct spool_bad_record {
+	int64_t at_ms;
+	uint8_t content[16];
+	struct str reason;
+	struct str record;
+};
+void spool_bad_encode(const struct spool_bad_record *b, struct buf *out);
+int spool_bad_decode(struct str bytes, struct spool_bad_record *b);
+
+/* Where a job of that state stands. */
+enum spool_class spool_class_of(enum spool_state s);
+/* s cut to at most max bytes, not within a UTF-8 character. */
+struct str spool_cut(struct str s, size_t max);
+int64_t spool_time_add(int64_t a, int64_t b);
+
+/* ---- spool-key.c ---- */
+
+/* MDB_NOTFOUND when there is none. */
+int spool_key_get(struct store *s, MDB_txn *txn, const struct spool_key *key, uint64_t *number);
+int spool_key_put(struct store_txn *t, const struct spool_key *key, uint64_t number);
+/* Only when it stands for that number. */
+int spool_key_del(struct store_txn *t, const struct spool_key *key, uint64_t number);
+
+/* ---- spool-table.c ---- */
+
+struct spool_found {
+	bool found;
+	bool damaged; /* there, but cannot be read: only number holds */
+	uint64_t number;
+	struct spool_job job;
+	int64_t index_ms;
+};
+int spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struct spool_found *out);
+int spool_find_number(struct store *s, MDB_txn *txn, uint64_t number, struct spool_found *out);
+/* With its strings in a. */
+void spool_job_copy(struct arena *a, const struct spool_job *from, struct spool_job *to);
+/* n numbers from *number on, higher than that of any job. */
+int spool_number_take(struct store_txn *t, size_t n, uint64_t *number);
+int spool_job_put(struct store_txn *t, uint64_t number, struct str record, bool append);
+int spool_due_put(struct store_txn *t, uint64_t number, const struct spool_job *j, int64_t index_ms);
+int spool_due_del(struct store_txn *t, const struct spool_due_key *k);
+/* 0 with an absent value when nothing stands there. */
+int spool_due_get(struct store *s, MDB_txn *txn, const struct spool_due_key *due, struct str *value);
+#define SPOOL_WEIGHT_JOBS 16 /* so many count as one ordinary request */
+
+/* Where the walk of a table stands: a cursor and the entry it is on. */
+struct spool_walk {
+	MDB_cursor *c;
+	struct str key, val;
+};
+/* Both: MDB_NOTFOUND behind the last key that begins with prefix. */
+int spool_walk_from(struct spool_walk *w, MDB_txn *txn, MDB_dbi dbi, struct str from, struct str prefix);
+int spool_walk_next(struct spool_walk *w, struct str prefix);
+void spool_walk_end(struct spool_walk *w);
+/* From campaign to campaign: the first job in a class of the first campaign from id on; MDB_NOTFOUND behind
+ * the last. */
+int spool_campaign_seek(struct store *s, MDB_txn *txn, struct spool_walk *w, enum spool_class class,
+			const uint8_t id[8], struct spool_due_key *k);
+/* The next id in the order of bytes; false behind the last. */
+bool spool_campaign_after(uint8_t id[8]);
+
+/* ---- spool-tally.c: counts and references of one operation, written at its end ---- */
+
+#define TALLY_CAMPAIGNS 8
+#define TALLY_REFS 32
+struct tally_campaign {
+	uint8_t id[8];
+	char name[SPOOL_MAX_NAME];
+	size_t nname;
+	int64_t delta[SPOOL_STATES];
+	bool recount;
+};
+struct tally_refs {
+	uint8_t content[16];
+	int64_t delta;
+};
+struct tally {
+	struct store_txn *t;
+	struct tally_campaign c[TALLY_CAMPAIGNS];
+	size_t nc;
+	struct tally_refs r[TALLY_REFS];
+	size_t nr;
+	struct buf scratch, record; /* of spool-tally.c */
+	struct buf job;		    /* of the others */
+};
+/* To be called before the change itself is written: what is counted afresh meanwhile must not see it. name
+ * may be absent. */
+int tally_count(struct tally *tl, const uint8_t campaign[8], struct str name, enum spool_state s, int delta);
+/* When it is not known which count is wrong. */
+int tally_recount(struct tally *tl, const uint8_t campaign[8]);
+int tally_refs(struct tally *tl, const uint8_t content[16], int delta);
+/* Writes what was counted; a message goes with its last reference, a campaign with its last job unless it is
+ * paused. Frees. rc: of the operation so far; returns it, or what failed here. */
+int tally_end(struct tally *tl, int rc);
+
+/* ---- spool-change.c: a job from one state to another ---- */
+
+/* What happens to the job f: the record becomes *to (same key, campaign and content). */
+int spool_change(struct tally *tl, const struct spool_found *f, const struct spool_job *to, int64_t keep_ms);
+/* Removes job and key. due is where it stands. */
+int spool_remove(struct tally *tl, const struct spool_due_key *due, struct str due_value);
+/* Moves a live job to `bad`. due: where it stands, or NULL when that is to be found out. */
+int spool_move_bad(struct tally *tl, uint64_t number, const struct spool_due_key *due, const char *reason);
+
+/* spool-steer.c: takes a job out of `bad`, with its reference. */
+int spool_bad_drop(struct tally *tl, const struct spool_key *key, bool *removed);
+
+/* LMDB's code as the result of an operation. */
+enum op_result spool_end(struct store_txn *t, int rc);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * spool-update: what became of jobs; and the end of those that ended long ago.
+ */
+#include "store/spool-private.h"
+
+#include <stdlib.h>
+
+/* ---- update ---- */
+
+struct updating {
+	struct spool_update *v;
+	size_t n;
+	int64_t keep_ms;
+};
+
+static int
+update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms)
+{
+	struct spool_found f;
+	int rc = spool_find(tl->t->s, tl->t->txn, &u->key, &f);
+	u->found = false;
+	if (rc != 0 || !f.found)
+		return rc;
+	if (f.damaged)
+		return spool_move_bad(tl, f.number, NULL, "damaged");
+	u->found = spool_live(f.job.state);
+	/* A copy that left while somebody dropped its job did leave. */
+	if (!u->found && !(f.job.state == SPOOL_DROPPED && u->state == SPOOL_SENT))
+		return 0;
+	struct spool_job to = f.job;
+	to.state = u->state;
+	to.due_ms = u->due_ms;
+	to.attempts += u->attempted && to.attempts < UINT32_MAX;
+	to.reason = str_of(u->reason);
+	to.note = spool_cut(u->note, SPOOL_MAX_NOTE);
+	if (!spool_live(to.state))
+		to.payload = STR("");
+	return spool_change(tl, &f, &to, keep_ms);
+}
+
+static enum op_result
+op_update(struct store_txn *t, void *arg, struct err *e)
+{
+	const struct updating *u = arg;
+	struct tally tl = { .t = t };
+	int rc = 0;
+	(void)e;
+	for (size_t i = 0; i < u->n && rc == 0; i++)
+		rc = update_one(&tl, &u->v[i], u->keep_ms);
+	return spool_end(t, tally_end(&tl, rc));
+}
+
+int
+spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms, struct err *e)
+{
+	struct updating u = { v, n, keep_ms };
+	if (n > SPOOL_MAX_BATCH)
+		return err_set(e, ERR_BUG, "spool: %zu updates in one call", n);
+	for (size_t i = 0; i < n; i++)
+		if (v[i].state < SPOOL_QUEUED || v[i].state > SPOOL_FAILED || v[i].due_ms < 0 ||
+		    keep_ms < 0 || str_of(v[i].reason).n > SPOOL_MAX_REASON)
+			return err_set(e, ERR_BUG, "spool: no such state, time or reason");
+	return n > 0 ? store_submit_heavy(s, &s->spool, op_update, &u, 1 + n / SPOOL_WEIGHT_JOBS, e) : 0;
+}
+
+/* ---- bad ---- */
+
+struct set_bad {
+	const struct spool_key *key;
+	const char *reason;
+};
+
+static enum op_result
+op_set_bad(struct store_txn *t, void *arg, struct err *e)
+{
+	const struct set_bad *b = arg;
+	struct tally tl = { .t = t };
+	struct spool_found f;
+	(void)e;
+	int rc = spool_find(t->s, t->txn, b->key, &f);
+	if (rc == 0 && f.found && (f.damaged || spool_live(f.job.state)))
+		rc = spool_move_bad(&tl, f.number, NULL, b->reason);
+	return spool_end(t, tally_end(&tl, rc));
+}
+
+int
+spool_set_bad(struct store *s, const struct spool_key *key, const char *reason, struct err *e)
+{
+	struct set_bad b = { key, reason };
+	return store_submit(s, &s->spool, op_set_bad, &b, e);
+}
+
+/* ---- sweep ---- */
+
+struct sweeping {
+	size_t n;
+	struct spool_due_key due[SPOOL_MAX_BATCH];
+};
+
+static int
+expired_find(struct store *s, MDB_txn *txn, int64_t now_ms, size_t max, struct sweeping *w)
+{
+	struct spool_walk walk = { 0 };
+	struct spool_due_key k;
+	uint8_t id[8] = { 0 };
+	int rc;
+	do {
+		rc = spool_campaign_seek(s, txn, &walk, SPOOL_CLASS_ENDED, id, &k);
+		if (rc != 0)
+			break;
+		memcpy(id, k.campaign, sizeof id);
+		while (rc == 0 && w->n < max && k.at_ms <= now_ms && memcmp(k.campaign, id, sizeof id) == 0) {
+			w->due[w->n++] = k;
+			rc = spool_walk_next(&walk, STR("e"));
+			if (rc == 0 && spool_due_key_decode(walk.key, &k) != 0)
+				break;
+		}
+	} while (rc == 0 && w->n < max && spool_campaign_after(id));
+	spool_walk_end(&walk);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static enum op_result
+op_sweep(struct store_txn *t, void *arg, struct err *e)
+{
+	const struct sweeping *w = arg;
+	struct tally tl = { .t = t };
+	struct str value;
+	int rc = 0;
+	(void)e;
+	for (size_t i = 0; i < w->n && rc == 0; i++) {
+		rc = spool_due_get(t->s, t->txn, &w->due[i], &value);
+		if (rc == 0 && value.p) /* else another process was faster */
+			rc = spool_remove(&tl, &w->due[i], value);
+	}
+	return spool_end(t, tally_end(&tl, rc));
+}
+
+int
+spool_sweep(struct store *s, int64_t now_ms, size_t max, struct err *e)
+{
+	MDB_txn *txn;
+	int r = 0;
+	if (!s->spool.env)
+		return 0;
+	struct sweeping *w = calloc(1, sizeof *w);
+	if (!w)
+		return err_set(e, ERR_TEMP, "spool: out of memory");
+	if (read_begin(s, &s->spool, &txn, e) != 0) {
+		free(w);
+		return -1;
+	}
+	int rc = expired_find(s, txn, now_ms, max < SPOOL_MAX_BATCH ? max : SPOOL_MAX_BATCH, w);
+	read_end(s, &s->spool, txn);
+	if (rc != 0)
+		r = store_err(s, e, rc, "cannot read ended jobs");
+	else if (w->n > 0)
+		r = store_submit_heavy(s, &s->spool, op_sweep, w, 1 + w->n / SPOOL_WEIGHT_JOBS, e);
+	int n = r == 0 ? (int)w->n : -1;
+	free(w);
+	return n;
+}
