@@ -59,8 +59,8 @@ PLUGINS      := $(PLUGIN_NAMES:%=$(BUILD)/plugins/%.so)
 UNIT_SRC  := $(wildcard tests/unit/test-*.c)
 UNIT_BIN  := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/%)
 TEST_PLUGINS := $(patsubst tests/unit/plugins/%.c,$(BUILD)/tests/plugins/%.so,$(wildcard tests/unit/plugins/*.c))
-TOOL_SRC  := $(wildcard tests/golden/*.c)
-TOOL_BIN  := $(TOOL_SRC:tests/golden/%.c=$(BUILD)/tests/%)
+TOOL_SRC  := $(wildcard tests/golden/*.c tests/integration/*.c)
+TOOL_BIN  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TOOL_SRC)))
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz-*.c)
 
 .PHONY: all deps
@@ -104,6 +104,11 @@ $(BUILD)/tests/test-%: tests/unit/test-%.c $(LIB)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -Itests/unit $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) -lcmocka $(LIBS)
 
 $(BUILD)/tests/%: tests/golden/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+
+$(BUILD)/tests/%: tests/integration/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)

@@ -1,7 +1,7 @@
 /*
  * admin-config: `mailtailor config` and `mailtailor campaign`.
  */
-#include "main/admin.h"
+#include "main/admin-queue.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -23,19 +23,26 @@ static const char CONFIG_HELP[] =
     "Exit codes: 0 loaded, 64 bad command line, 78 mistakes in the configuration.\n";
 
 static const char CAMPAIGN_HELP[] =
-    "usage: mailtailor campaign list  [-c FILE] [--json]\n"
-    "       mailtailor campaign check [-c FILE] [NAME…]\n"
+    "usage: mailtailor campaign list   [-c FILE] [--json]\n"
+    "       mailtailor campaign check  [-c FILE] [NAME…]\n"
+    "       mailtailor campaign pause  [-c FILE] NAME…\n"
+    "       mailtailor campaign resume [-c FILE] NAME…\n"
     "\n"
-    "list    shows the campaigns of the configuration.\n"
+    "list    shows the campaigns of the configuration, and what of them is in the queue.\n"
     "check   looks for every mistake that keeps campaigns from running: the files, the\n"
     "        plugins (missing, unsafe, of another version), the key ring, the send_if\n"
     "        rules. With NAMEs, rules are checked for these campaigns only.\n"
+    "pause   its copies stay in the queue; new ones join them. Those that are being sent\n"
+    "        at this moment still leave, and so does what needs no queue: a message to\n"
+    "        one recipient who is due now.\n"
+    "resume  what is due leaves.\n"
     "\n"
     "  -c, --config FILE   the configuration (else $MAILTAILOR_CONF, else the installed one)\n"
     "      --json          list: print JSON\n"
     "  -h, --help          this text\n"
     "\n"
-    "Exit codes: 0 all is well, 64 bad command line, 78 mistakes (each on stderr, FILE:LINE).\n";
+    "Exit codes: 0 all is well, 64 bad command line or no such campaign, 78 mistakes (each\n"
+    "on stderr, FILE:LINE).\n";
 
 struct options {
 	const char *conf;
@@ -136,17 +143,60 @@ add_names(struct buf *b, const struct conf_list *l, const char *label)
 		buf_printf(b, "%s%s%s", b->n ? ", " : "", label, l->v[i]);
 }
 
+static void
+campaign_row(struct queue *q, struct admin_table *t, const struct conf_campaign *c)
+{
+	struct buf match = { 0 }, pers = { 0 }, scorers = { 0 };
+	struct queue_counts counts;
+	struct err e = { 0 };
+	char line[16], queued[24], held[24];
+	int known = queue_counts(q, c->name, &counts, &e);
+	if (known < 0)
+		admin_fail(&e);
+	snprintf(queued, sizeof(queued), "%lld", (long long)counts.queued);
+	snprintf(held, sizeof(held), "%lld", (long long)counts.held);
+	snprintf(line, sizeof(line), "%d", c->pos.line);
+	add_names(&match, &c->match_sender, "sender ");
+	add_names(&match, &c->match_from_domain, "from ");
+	add_names(&match, &c->match_listener, "listener ");
+	add_names(&pers, &c->personalizers, "");
+	add_names(&scorers, &c->scorers, "");
+	const char *cells[] = { c->name,
+				c->category,
+				known < 0	? NULL
+				: counts.paused ? "yes"
+						: "no",
+				known < 0 ? NULL : queued,
+				known < 0 ? NULL : held,
+				match.n ? match.p : NULL,
+				pers.n ? pers.p : NULL,
+				scorers.n ? scorers.p : NULL,
+				c->send_if,
+				c->track_opens ? "yes" : "no",
+				c->track_clicks ? "yes" : "no",
+				c->pos.file,
+				line };
+	admin_table_row(t, cells);
+	buf_free(&match);
+	buf_free(&pers);
+	buf_free(&scorers);
+}
+
+/* The configuration is what it lists: a queue that cannot be read is said, and leaves its columns empty. */
 static int
 campaign_list(int argc, char **argv)
 {
 	static const struct admin_column COLUMNS[] = {
-		{ "NAME", ADMIN_COL_TEXT },    { "CATEGORY", ADMIN_COL_TEXT },
-		{ "MATCH", ADMIN_COL_TEXT },   { "PERSONALIZERS", ADMIN_COL_TEXT },
-		{ "SCORERS", ADMIN_COL_TEXT }, { "SEND IF", ADMIN_COL_TEXT },
-		{ "OPENS", ADMIN_COL_BOOL },   { "CLICKS", ADMIN_COL_BOOL },
-		{ "FILE", ADMIN_COL_TEXT },    { "LINE", ADMIN_COL_NUMBER },
+		{ "NAME", ADMIN_COL_TEXT },	     { "CATEGORY", ADMIN_COL_TEXT },
+		{ "PAUSED", ADMIN_COL_BOOL },	     { "QUEUED", ADMIN_COL_NUMBER },
+		{ "HELD", ADMIN_COL_NUMBER },	     { "MATCH", ADMIN_COL_TEXT },
+		{ "PERSONALIZERS", ADMIN_COL_TEXT }, { "SCORERS", ADMIN_COL_TEXT },
+		{ "SEND IF", ADMIN_COL_TEXT },	     { "OPENS", ADMIN_COL_BOOL },
+		{ "CLICKS", ADMIN_COL_BOOL },	     { "FILE", ADMIN_COL_TEXT },
+		{ "LINE", ADMIN_COL_NUMBER },
 	};
 	struct options o = { 0 };
+	struct queue q;
 	int rc = options_read(argc, argv, &o);
 	if (rc != 0)
 		return rc;
@@ -154,43 +204,19 @@ campaign_list(int argc, char **argv)
 		return admin_usage(stdout, CAMPAIGN_HELP);
 	if (optind < argc)
 		return admin_misuse("campaign list takes no \"%s\"", argv[optind]);
-	struct conf *conf = admin_conf(o.conf);
-	if (!conf)
+	queue_open(&q, o.conf, QUEUE_LENIENT);
+	if (!q.conf) {
+		queue_close(&q);
 		return EX_CONFIG;
-	struct admin_table *t = admin_table_new(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]));
-	struct buf match = { 0 }, pers = { 0 }, scorers = { 0 };
-	for (size_t i = 0; i < conf->ncampaigns; i++) {
-		const struct conf_campaign *c = &conf->campaigns[i];
-		char line[16];
-		buf_reset(&match);
-		buf_reset(&pers);
-		buf_reset(&scorers);
-		add_names(&match, &c->match_sender, "sender ");
-		add_names(&match, &c->match_from_domain, "from ");
-		add_names(&match, &c->match_listener, "listener ");
-		add_names(&pers, &c->personalizers, "");
-		add_names(&scorers, &c->scorers, "");
-		snprintf(line, sizeof(line), "%d", c->pos.line);
-		const char *cells[] = { c->name,
-					c->category,
-					match.n ? match.p : NULL,
-					pers.n ? pers.p : NULL,
-					scorers.n ? scorers.p : NULL,
-					c->send_if,
-					c->track_opens ? "yes" : "no",
-					c->track_clicks ? "yes" : "no",
-					c->pos.file,
-					line };
-		admin_table_row(t, cells);
 	}
+	struct admin_table *t = admin_table_new(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]));
+	for (size_t i = 0; i < q.conf->ncampaigns; i++)
+		campaign_row(&q, t, &q.conf->campaigns[i]);
 	admin_table_print(t, stdout, o.json);
-	if (conf->ncampaigns == 0 && !o.json)
+	if (q.conf->ncampaigns == 0 && !o.json)
 		fputs("mailtailor: the configuration has no campaign\n", stderr);
 	admin_table_free(&t);
-	buf_free(&match);
-	buf_free(&pers);
-	buf_free(&scorers);
-	conf_free(&conf);
+	queue_close(&q);
 	return EX_OK;
 }
 
@@ -320,17 +346,34 @@ campaign_check(int argc, char **argv)
 }
 
 static int
+campaign_steer(int argc, char **argv)
+{
+	struct options o = { 0 };
+	const char *verb = argv[0];
+	int rc = options_read(argc, argv, &o);
+	if (rc != 0)
+		return rc;
+	if (o.help)
+		return admin_usage(stdout, CAMPAIGN_HELP);
+	if (optind == argc)
+		return admin_misuse("campaign %s: which one?", verb);
+	return campaign_pause(o.conf, argc - optind, argv + optind, strcmp(verb, "pause") == 0);
+}
+
+static int
 campaign_run(int argc, char **argv)
 {
-	static const char *const SUBS[] = { "list", "check" };
+	static const char *const SUBS[] = { "list", "check", "pause", "resume" };
 	if (wants_help(argc, argv))
 		return admin_usage(stdout, CAMPAIGN_HELP);
 	if (argc >= 2 && strcmp(argv[1], "list") == 0)
 		return campaign_list(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "check") == 0)
 		return campaign_check(argc - 1, argv + 1);
-	return unknown_sub("campaign", argc, argv, SUBS, 2);
+	if (argc >= 2 && (strcmp(argv[1], "pause") == 0 || strcmp(argv[1], "resume") == 0))
+		return campaign_steer(argc - 1, argv + 1);
+	return unknown_sub("campaign", argc, argv, SUBS, 4);
 }
 
-const struct admin_verb admin_campaign_verb = { "campaign", "list the campaigns, check all they need",
+const struct admin_verb admin_campaign_verb = { "campaign", "list, check, pause and resume campaigns",
 						campaign_run };

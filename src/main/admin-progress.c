@@ -2,11 +2,13 @@
  * admin-progress: a line on the terminal that says how far a long job is.
  *
  *     importing  [##########··········]  50 %  12,345 / 24,690  8,020/s  2 s left
+ *     sending    [##..................]  10 %  1,345 / 12,690  20/s  9 min 27 s left, until 14:05
  */
 #include "main/admin.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,7 +19,8 @@ struct progress {
 	const char *label;
 	uint64_t total, done;
 	int64_t started_us, drawn_us;
-	bool shown; /* stderr is a terminal */
+	double rate; /* a second, as the caller measured it; below 0: the average from the start */
+	bool shown;  /* stderr is a terminal */
 };
 
 struct progress *
@@ -27,6 +30,7 @@ progress_start(const char *label, uint64_t total)
 	if (!p)
 		abort();
 	p->label = label;
+	p->rate = -1;
 	p->total = total;
 	p->started_us = clock_mono_us();
 	p->shown = isatty(STDERR_FILENO) == 1;
@@ -45,6 +49,18 @@ add_thousands(struct buf *b, uint64_t v)
 	}
 }
 
+/* In local time, as the clock on the wall has it. */
+static void
+add_end(struct buf *b, uint64_t seconds)
+{
+	time_t end = time(NULL) + (time_t)seconds;
+	struct tm tm;
+	char text[32];
+	if (localtime_r(&end, &tm) &&
+	    strftime(text, sizeof(text), seconds < 86400 ? ", until %H:%M" : ", until %a %d %H:%M", &tm) > 0)
+		buf_adds(b, str_of(text));
+}
+
 static void
 add_time_left(struct buf *b, double seconds)
 {
@@ -57,6 +73,8 @@ add_time_left(struct buf *b, double seconds)
 			   (unsigned long long)(s % 60));
 	else
 		buf_printf(b, "  %llu s left", (unsigned long long)s);
+	if (s >= 60)
+		add_end(b, s);
 }
 
 static void
@@ -64,7 +82,7 @@ progress_draw(struct progress *p, int64_t now_us)
 {
 	struct buf b = { 0 };
 	double seconds = (double)(now_us - p->started_us) / 1e6;
-	double rate = seconds > 0 ? (double)p->done / seconds : 0;
+	double rate = p->rate >= 0 ? p->rate : seconds > 0 ? (double)p->done / seconds : 0;
 	buf_printf(&b, "\r\033[K%s", p->label);
 	if (p->total > 0) {
 		uint64_t done = p->done < p->total ? p->done : p->total;
@@ -81,7 +99,10 @@ progress_draw(struct progress *p, int64_t now_us)
 		add_thousands(&b, p->done);
 	}
 	buf_adds(&b, STR("  "));
-	add_thousands(&b, (uint64_t)rate);
+	if (rate < 10)
+		buf_printf(&b, "%.1f", rate);
+	else
+		add_thousands(&b, (uint64_t)rate);
 	buf_adds(&b, STR("/s"));
 	if (p->total > p->done && rate > 0)
 		add_time_left(&b, (double)(p->total - p->done) / rate);
@@ -101,6 +122,14 @@ progress_update(struct progress *p, uint64_t done)
 		return;
 	p->drawn_us = now;
 	progress_draw(p, now);
+}
+
+void
+progress_flow(struct progress *p, uint64_t done, uint64_t total, double rate)
+{
+	p->total = total;
+	p->rate = rate;
+	progress_update(p, done);
 }
 
 void

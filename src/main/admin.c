@@ -11,9 +11,9 @@
 #include "main/paths.h"
 
 static const struct admin_verb *const VERBS[] = {
-	&admin_config_verb,   &admin_campaign_verb, &admin_render_verb,
-	&admin_template_verb, &admin_profile_verb,  &admin_suppress_verb,
-	&admin_caps_verb,     &admin_key_verb,	    &admin_token_verb,
+	&admin_config_verb,  &admin_campaign_verb, &admin_render_verb, &admin_template_verb,
+	&admin_profile_verb, &admin_suppress_verb, &admin_caps_verb,   &admin_queue_verb,
+	&admin_key_verb,     &admin_token_verb,
 };
 #define NVERBS (sizeof(VERBS) / sizeof(VERBS[0]))
 
@@ -22,8 +22,8 @@ usage(FILE *out)
 {
 	fputs("usage: mailtailor VERB [SUB] [OPTION…]\n"
 	      "\n"
-	      "Looks after mailtailor: configuration, profiles, suppression, caps, keys; shows what\n"
-	      "a message becomes for a recipient.\n"
+	      "Looks after mailtailor: configuration, profiles, suppression, caps, queue, keys; shows\n"
+	      "what a message becomes for a recipient.\n"
 	      "\n"
 	      "verbs:\n",
 	      out);

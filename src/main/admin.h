@@ -44,6 +44,7 @@ extern const struct admin_verb admin_token_verb;
 extern const struct admin_verb admin_profile_verb;
 extern const struct admin_verb admin_suppress_verb;
 extern const struct admin_verb admin_caps_verb;
+extern const struct admin_verb admin_queue_verb;
 extern const struct admin_verb admin_render_verb;
 extern const struct admin_verb admin_template_verb;
 
@@ -92,6 +93,8 @@ struct progress;
 struct progress *progress_start(const char *label, uint64_t total);
 /* Cheap: draws at most ten times a second. */
 void progress_update(struct progress *p, uint64_t done);
+/* The same for work that flows: the whole changes, too, and the caller knows the rate (a second). */
+void progress_flow(struct progress *p, uint64_t done, uint64_t total, double rate);
 /* Wipes the line. Takes NULL; leaves NULL. */
 void progress_end(struct progress **p);
 
