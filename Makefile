@@ -116,7 +116,7 @@ $(BUILD)/tests/%: tests/integration/%.c $(LIB)
 $(BUILD)/tests/plugins/%.so: tests/unit/plugins/%.c include/mailtailor_plugin.h
 	@mkdir -p $(@D)
 	$(call say,PLUGIN,$@)
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -shared -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d -shared -o $@ $<
 
 .PHONY: test-programs
 test-programs: all $(UNIT_BIN) $(TEST_PLUGINS) $(TOOL_BIN)

@@ -1,5 +1,5 @@
 /*
- * mailtailor_plugin.h: the plugin ABI of mailtailor, version 1.0.
+ * mailtailor_plugin.h: the plugin ABI of mailtailor, version 1.1.
  *
  * A plugin is a shared object that adds to a campaign's copies. There are two kinds:
  *   personalizer   sets merge variables for one recipient
@@ -33,7 +33,8 @@
  *
  * Threads
  *   create, shape and destroy: one thread. run and score: any number of threads at once on one instance, so
- *   the instance is read-only there or takes locks. `thread` belongs to the calling thread alone.
+ *   the instance is read-only there or takes locks. `thread` belongs to the call alone while it lasts; with
+ *   MT_SHORT, calls that get the same one may come from different threads, one after the other.
  *   Call host functions only from the thread that was called, and only until the call returns.
  *
  * Time
@@ -41,9 +42,9 @@
  *   towards the first call). mailtailor does not wait longer: the late call's variables or scores are
  *   dropped, the mail goes out with its fallback content. A call that is late still runs to its end on its
  *   own thread; its host functions keep working and have no effect. Five late or failed calls in a row
- *   switch the plugin off until the next reload. While 16 threads are late, all plugins pause until some
- *   return. So: no network without a time-out of your own, no lock that is held
- *   long.
+ *   switch the plugin off until the next reload. While 16 threads are late, all plugins that need a
+ *   thread pause until some return. So: no network without a time-out of your own, no lock that is held
+ *   long. A plugin that declares MT_SHORT gives up a part of this: see there.
  *
  * Failure
  *   A call that returns nonzero, or sets anything that a host function refuses, contributes nothing: all or
@@ -86,7 +87,7 @@ extern "C" {
 
 #define MT_ABI_MAGIC 0x4D54504Cu /* "MTPL" */
 #define MT_ABI_MAJOR 1u
-#define MT_ABI_MINOR 0u
+#define MT_ABI_MINOR 1u
 
 #define MT_NUL ((size_t)-1) /* as a length: the string is NUL-terminated, count it */
 
@@ -235,14 +236,31 @@ struct mt_host {
 
 enum mt_kind { MT_KIND_PERSONALIZER = 1, MT_KIND_SCORER = 2 };
 
+/* What a plugin promises of itself, one bit each. Unknown bits are refused. */
+enum mt_flag {
+	/*
+	 * 1.1: run or score computes from what it is given and what is in memory, for well under a
+	 * millisecond, and never blocks: no file, no socket, no sleep, no lock but one held for a few
+	 * instructions. mailtailor may then call it on the thread that handles the message, which spares the
+	 * message two thread switches; it still calls it on a thread of its own where a plugin without the
+	 * flag comes before it.
+	 *
+	 * The price: a call on the message's thread cannot be left when it is late. The mail waits until it
+	 * returns, and if it never does, the SMTP session stands until the MTA gives up (its client tries
+	 * again later). A call that returns after its deadline is dropped like any late one, and from then on
+	 * the plugin runs on threads of its own until the next reload, which the log says once.
+	 */
+	MT_SHORT = 1
+};
+
 /*
- * What a plugin is. Fill it with MT_PERSONALIZER or MT_SCORER. Static: it must stay valid while the library
- * is mapped.
+ * What a plugin is. Fill it with MT_PERSONALIZER, MT_SCORER or their MT_SHORT_ forms. Static: it must stay
+ * valid while the library is mapped.
  */
 struct mt_plugin {
-	size_t size;   /* of this struct, as the plugin was built */
-	uint32_t kind; /* 1.0: enum mt_kind */
-	uint32_t reserved;
+	size_t size;		    /* of this struct, as the plugin was built */
+	uint32_t kind;		    /* 1.0: enum mt_kind */
+	uint32_t flags;		    /* 1.1: enum mt_flag; 1.0 had it reserved, and it counts as 0 there */
 	const char *name, *version; /* 1.0: for messages */
 
 	/*
@@ -320,34 +338,44 @@ MT_EXPORT const struct mt_plugin *mailtailor_plugin(void);
 #endif
 
 /* Declares the plugin: once per library, at file level, no semicolon needed. */
-#define MT_PLUGIN_DECLARE(kind, name, version, create, destroy, thread_init, thread_fini, run, shape, score) \
-	MT_EXTERN_C const struct mt_magic *mailtailor_plugin_magic(void)                                     \
-	{                                                                                                    \
-		static const struct mt_magic magic_ = MT_MAGIC_INIT;                                         \
-		return &magic_;                                                                              \
-	}                                                                                                    \
-	MT_EXTERN_C const struct mt_plugin *mailtailor_plugin(void)                                          \
-	{                                                                                                    \
-		static const struct mt_plugin plugin_ = { sizeof(struct mt_plugin),                          \
-							  kind,                                              \
-							  0,                                                 \
-							  name,                                              \
-							  version,                                           \
-							  create,                                            \
-							  destroy,                                           \
-							  thread_init,                                       \
-							  thread_fini,                                       \
-							  run,                                               \
-							  shape,                                             \
-							  score };                                           \
-		return &plugin_;                                                                             \
+#define MT_PLUGIN_DECLARE_FLAGS(kind, flags, name, version, create, destroy, thread_init, thread_fini, run, \
+				shape, score)                                                               \
+	MT_EXTERN_C const struct mt_magic *mailtailor_plugin_magic(void)                                    \
+	{                                                                                                   \
+		static const struct mt_magic magic_ = MT_MAGIC_INIT;                                        \
+		return &magic_;                                                                             \
+	}                                                                                                   \
+	MT_EXTERN_C const struct mt_plugin *mailtailor_plugin(void)                                         \
+	{                                                                                                   \
+		static const struct mt_plugin plugin_ = { sizeof(struct mt_plugin),                         \
+							  kind,                                             \
+							  flags,                                            \
+							  name,                                             \
+							  version,                                          \
+							  create,                                           \
+							  destroy,                                          \
+							  thread_init,                                      \
+							  thread_fini,                                      \
+							  run,                                              \
+							  shape,                                            \
+							  score };                                          \
+		return &plugin_;                                                                            \
 	}
+#define MT_PLUGIN_DECLARE(kind, name, version, create, destroy, thread_init, thread_fini, run, shape, score) \
+	MT_PLUGIN_DECLARE_FLAGS(kind, 0, name, version, create, destroy, thread_init, thread_fini, run,      \
+				shape, score)
 #define MT_PERSONALIZER(name, version, create, destroy, thread_init, thread_fini, run)                    \
 	MT_PLUGIN_DECLARE(MT_KIND_PERSONALIZER, name, version, create, destroy, thread_init, thread_fini, \
 			  run, NULL, NULL)
 #define MT_SCORER(name, version, create, destroy, thread_init, thread_fini, shape, score)                 \
 	MT_PLUGIN_DECLARE(MT_KIND_SCORER, name, version, create, destroy, thread_init, thread_fini, NULL, \
 			  shape, score)
+#define MT_SHORT_PERSONALIZER(name, version, create, destroy, thread_init, thread_fini, run)                 \
+	MT_PLUGIN_DECLARE_FLAGS(MT_KIND_PERSONALIZER, MT_SHORT, name, version, create, destroy, thread_init, \
+				thread_fini, run, NULL, NULL)
+#define MT_SHORT_SCORER(name, version, create, destroy, thread_init, thread_fini, shape, score)        \
+	MT_PLUGIN_DECLARE_FLAGS(MT_KIND_SCORER, MT_SHORT, name, version, create, destroy, thread_init, \
+				thread_fini, NULL, shape, score)
 
 #ifdef __cplusplus
 }

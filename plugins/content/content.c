@@ -302,4 +302,4 @@ content_run(void *instance, void *thread, const struct mt_request *rq, struct mt
 	return 0;
 }
 
-MT_PERSONALIZER("content", "1.0", content_create, content_destroy, NULL, NULL, content_run)
+MT_SHORT_PERSONALIZER("content", "1.0", content_create, content_destroy, NULL, NULL, content_run)

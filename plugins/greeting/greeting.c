@@ -510,4 +510,4 @@ greeting_destroy(void *instance)
 	free(instance);
 }
 
-MT_PERSONALIZER("greeting", "1.0", greeting_create, greeting_destroy, NULL, NULL, greeting_run)
+MT_SHORT_PERSONALIZER("greeting", "1.0", greeting_create, greeting_destroy, NULL, NULL, greeting_run)

@@ -342,5 +342,5 @@ logistic_score(void *instance, void *thread, const double *rows, size_t nrows, s
 	return 0;
 }
 
-MT_SCORER("logistic", "1.0", logistic_create, logistic_destroy, logistic_thread_init, logistic_thread_fini,
-	  logistic_shape, logistic_score)
+MT_SHORT_SCORER("logistic", "1.0", logistic_create, logistic_destroy, logistic_thread_init,
+		logistic_thread_fini, logistic_shape, logistic_score)

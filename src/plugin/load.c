@@ -88,13 +88,18 @@ check_magic(const struct mt_magic *m, struct err *e)
 	return 0;
 }
 
+/* The minor version that made flags of a reserved field. */
+#define FLAGS_SINCE 1u
+
 static int
-check_api(const struct mt_plugin *api, struct err *e)
+check_api(const struct mt_plugin *api, uint32_t minor, struct err *e)
 {
 	if (!api || api->size != sizeof(*api))
 		return err_set(e, ERR_UNSUPPORTED, "describes itself by a struct mt_plugin of a wrong size");
 	if (api->kind != MT_KIND_PERSONALIZER && api->kind != MT_KIND_SCORER)
 		return err_set(e, ERR_UNSUPPORTED, "is of the unknown kind %u", api->kind);
+	if (minor >= FLAGS_SINCE && (api->flags & ~(uint32_t)MT_SHORT) != 0)
+		return err_set(e, ERR_UNSUPPORTED, "has unknown flags (%#x)", api->flags);
 	bool complete = api->kind == MT_KIND_SCORER ? api->shape && api->score : api->run != NULL;
 	if (!api->create || !complete || !api->name || !api->version)
 		return err_set(e, ERR_UNSUPPORTED, "leaves out a function or name that its kind needs");
@@ -141,8 +146,9 @@ library_open(struct plugin *p, const char *real, struct err *e)
 		    e, ERR_UNSUPPORTED,
 		    "%s has no symbol mailtailor_plugin; declare it with MT_PERSONALIZER or MT_SCORER", real);
 	p->api = describe();
-	if (check_api(p->api, e) != 0)
+	if (check_api(p->api, magic()->abi_minor, e) != 0)
 		return err_prefix(e, "%s", real);
+	atomic_store(&p->here, magic()->abi_minor >= FLAGS_SINCE && (p->api->flags & MT_SHORT));
 	return 0;
 }
 

@@ -2,16 +2,16 @@
  * plugin: loads plugins, keeps an epoch's set of them, calls them under a
  * deadline. The only user of dlopen.
  *
- * A call never trusts its plugin: inputs are copied into the call's own arena
- * before the plugin sees them, outputs are checked (sizes, UTF-8, counts, finite
- * scores) and copied out. Calls run on the set's own threads; a caller waits
- * until the deadline and goes on without the late contribution, which is
- * dropped when it comes. A plugin that was late or failed `breaker` times in a row is
- * left out until the next epoch (logged once, counted).
+ * A call never trusts its plugin: outputs are checked (sizes, UTF-8, counts, finite
+ * scores) and copied out. Calls run on the set's own threads, with inputs that are copied into the call's own
+ * arena; a caller waits until the deadline and goes on without the late contribution, which is
+ * dropped when it comes. A plugin that declares itself short (MT_SHORT) runs on the caller's thread until it
+ * is late for the first time. A plugin that was late or failed `breaker` times in a row is left out until the
+ * next epoch (logged once, counted).
  *
  * The late thread itself cannot be stopped: it runs to its end, holding its job, its instance and its
- * library, and is then used again. While PLUGIN_MAX_STUCK threads of a set are late, every plugin is skipped
- * (and noted), so a hanging plugin costs memory and threads up to a bound, never the
+ * library, and is then used again. While PLUGIN_MAX_STUCK threads of a set are late, every plugin that needs
+ * a thread is skipped (and noted), so a hanging plugin costs memory and threads up to a bound, never the
  * mail. A plugin that never returns keeps its epoch's memory until the process ends.
  *
  * Threads: plugin_run may be called from any thread.

@@ -1,6 +1,7 @@
 /*
- * run: the caller's side of a call: builds the job, waits for it step by step
- * within the deadlines, takes what is complete and notes what is missing.
+ * run: the caller's side of a call: runs the first steps itself as far as their
+ * plugins are short; builds a job of the rest, waits for it step by step within
+ * the deadlines; takes what is complete and notes what is missing.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,19 +27,18 @@ run_note(struct run *r, const struct plugin *p, struct str text)
 
 /* ---- the job ---- */
 
-static struct job *
-job_build(struct run *r, size_t from)
+/* All but the strings, which somebody has to keep. */
+static void
+request_fill(const struct run *r, struct mt_request *out)
 {
 	const struct plugin_request *rq = r->rq;
-	struct job *j = job_take(r->set);
-	struct arena *a = j->arena;
 	struct score_time t;
 	score_local_time(rq->now_ms, rq->time_zone, &t);
-	j->request = (struct mt_request){
-		.size = sizeof(j->request),
+	*out = (struct mt_request){
+		.size = sizeof(*out),
 		.campaign = r->plan->campaign,
-		.language = arena_cstr(a, str_of(rq->language)),
-		.time_zone = arena_cstr(a, str_of(rq->time_zone)),
+		.language = rq->language,
+		.time_zone = rq->time_zone,
 		.now_ms = rq->now_ms,
 		.year = t.year,
 		.month = t.month,
@@ -48,21 +48,39 @@ job_build(struct run *r, size_t from)
 		.weekday = t.weekday,
 		.known = rq->known,
 	};
-	memcpy(j->request.recipient_key, rq->recipient_key, sizeof(rq->recipient_key));
-	j->profile = value_copy(a, rq->profile);
-	j->message = value_copy(a, rq->message);
-	j->defaults =
-	    rq->defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, rq->defaults);
+	memcpy(out->recipient_key, rq->recipient_key, sizeof(rq->recipient_key));
+}
 
-	j->nsteps = r->nsteps - from;
-	j->steps = ARENA_ARRAY(a, struct job_step, j->nsteps);
-	for (size_t i = 0; i < j->nsteps; i++)
+/* Steps from..from+n of the run, and the scores that came before them, from the job's arena. */
+static void
+steps_fill(const struct run *r, struct job *j, size_t from, size_t n)
+{
+	struct arena *a = j->arena;
+	j->nsteps = n;
+	j->steps = ARENA_ARRAY(a, struct job_step, n);
+	for (size_t i = 0; i < n; i++)
 		j->steps[i].plugin = r->steps[from + i];
-	/* Scores that came before a late step. Copies, too: this job may outlive the caller's arena. */
 	j->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);
 	for (size_t i = 0; i < r->out->nscores; i++)
 		j->scores[j->nscores++] =
 		    (struct plugin_score){ arena_str(a, r->out->scores[i].name), r->out->scores[i].value };
+}
+
+/* Copies of everything: this job may outlive the caller's arena. */
+static struct job *
+job_build(struct run *r, size_t from)
+{
+	const struct plugin_request *rq = r->rq;
+	struct job *j = job_take(r->set);
+	struct arena *a = j->arena;
+	request_fill(r, &j->request);
+	j->request.language = arena_cstr(a, str_of(rq->language));
+	j->request.time_zone = arena_cstr(a, str_of(rq->time_zone));
+	j->profile = value_copy(a, rq->profile);
+	j->message = value_copy(a, rq->message);
+	j->defaults =
+	    rq->defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, rq->defaults);
+	steps_fill(r, j, from, r->nsteps - from);
 	return j;
 }
 
@@ -217,14 +235,68 @@ run_from(struct run *r, size_t from)
 	}
 }
 
+/* ---- here ---- */
+
+/* A call on our thread took longer than it may: from now on the plugin gets threads that can be left. */
+static void
+leave_here(struct plugin *p, int64_t took_us)
+{
+	if (atomic_exchange(&p->here, false))
+		log_warn("plugin %s: a call took %lld ms, and mail waited for it; it says it is short "
+			 "(MT_SHORT), and runs on threads of its own until the next reload",
+			 p->name, (long long)(took_us / 1000));
+}
+
+/*
+ * Runs the steps from `from` on that are short, on this thread and in the caller's memory; returns the first
+ * step that is not. What a late one gave is dropped, as it would be had nobody waited.
+ */
+static size_t
+run_here(struct run *r, size_t from)
+{
+	const struct plugin_request *rq = r->rq;
+	struct worker *seat = seat_take(r->set);
+	size_t n = 0;
+	struct job j = {
+		.arena = r->a, .profile = rq->profile, .message = rq->message, .defaults = rq->defaults
+	};
+	if (!seat) {
+		run_note(r, r->steps[from], STR("busy: out of memory"));
+		return from + 1;
+	}
+	while (from + n < r->nsteps && atomic_load(&r->steps[from + n]->here))
+		n++;
+	request_fill(r, &j.request);
+	steps_fill(r, &j, from, n);
+	int64_t now = clock_mono_us();
+	for (size_t i = 0; i < n; i++) {
+		struct plugin *p = j.steps[i].plugin;
+		size_t nscores = j.nscores;
+		int64_t start = now;
+		j.steps[i].state = call_step(seat, &j, i);
+		now = clock_mono_us();
+		if (now - start <= p->deadline_us) {
+			take_step(r, &j.steps[i]);
+			continue;
+		}
+		j.nscores = nscores;
+		leave_here(p, now - start);
+		take_late(r, p);
+	}
+	seat_put(r->set, seat);
+	return from + n;
+}
+
+/* ---- the run ---- */
+
 /* True when so many threads are stuck that plugins have to pause. */
 static bool
 set_is_paused(struct plugin_set *s)
 {
 	if (atomic_load(&s->nstuck) >= PLUGIN_MAX_STUCK) {
 		if (!atomic_exchange(&s->stuck_logged, true))
-			log_error("%d plugin threads are late and have not come back: all plugins pause "
-				  "until one does",
+			log_error("%d plugin threads are late and have not come back: all plugins that need "
+				  "one pause until one does",
 				  PLUGIN_MAX_STUCK);
 		return true;
 	}
@@ -252,12 +324,12 @@ plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *
 		struct plugin *p = r.plan->steps[i];
 		if (atomic_load(&p->off))
 			run_note(&r, p, STR("switched off until reload"));
-		else if (paused)
+		else if (paused && !atomic_load(&p->here))
 			run_note(&r, p, STR("paused: too many plugin threads are stuck"));
 		else
 			r.steps[r.nsteps++] = p;
 	}
 	for (size_t from = 0; from < r.nsteps;)
-		from = run_from(&r, from);
+		from = atomic_load(&r.steps[from]->here) ? run_here(&r, from) : run_from(&r, from);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * runner: worker threads and the hand-over of jobs.
+ * runner: worker threads and the hand-over of jobs; seats for the jobs that
+ * run where the caller is.
  *
  * A caller hands its job straight to an idle worker (one wake-up) and is woken
  * once, when the job is finished; steps in between only store a number. When
@@ -143,8 +144,25 @@ worker_wait(struct worker *w)
 	return j;
 }
 
+static struct worker *
+worker_new(struct plugin_set *s)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	if (w)
+		w->contexts = calloc(s->nplugins ? s->nplugins : 1, sizeof(*w->contexts));
+	if (w && !w->contexts) {
+		free(w);
+		return NULL;
+	}
+	if (w) {
+		w->set = s;
+		pthread_cond_init(&w->wake, NULL);
+	}
+	return w;
+}
+
 static void
-worker_leave(struct worker *w)
+worker_free(struct worker *w)
 {
 	struct plugin_set *s = w->set;
 	for (size_t i = 0; i < s->nplugins; i++) {
@@ -155,6 +173,13 @@ worker_leave(struct worker *w)
 	pthread_cond_destroy(&w->wake);
 	free(w->contexts);
 	free(w);
+}
+
+static void
+worker_leave(struct worker *w)
+{
+	struct plugin_set *s = w->set;
+	worker_free(w);
 	pthread_mutex_lock(&s->lock);
 	s->nworkers--;
 	pthread_cond_signal(&s->left);
@@ -179,21 +204,14 @@ worker_main(void *arg)
 static int
 worker_start(struct plugin_set *s, struct job *j)
 {
-	struct worker *w = calloc(1, sizeof(*w));
-	struct worker_context *contexts = calloc(s->nplugins ? s->nplugins : 1, sizeof(*contexts));
+	struct worker *w = worker_new(s);
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t all, old;
 	int rc = -1;
-	if (!w || !contexts) {
-		free(w);
-		free(contexts);
+	if (!w)
 		return -1;
-	}
-	w->set = s;
 	w->job = j;
-	w->contexts = contexts;
-	pthread_cond_init(&w->wake, NULL);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	/* Signals are for the daemon's own threads. */
@@ -204,9 +222,7 @@ worker_start(struct plugin_set *s, struct job *j)
 	pthread_attr_destroy(&attr);
 	if (rc == 0)
 		return 0;
-	pthread_cond_destroy(&w->wake);
-	free(contexts);
-	free(w);
+	worker_free(w);
 	return -1;
 }
 
@@ -253,6 +269,38 @@ job_submit(struct plugin_set *s, struct job *j)
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
+}
+
+/* ---- seats ---- */
+
+struct worker *
+seat_take(struct plugin_set *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct worker *w = s->seats;
+	if (w)
+		s->seats = w->next;
+	pthread_mutex_unlock(&s->lock);
+	return w ? w : worker_new(s);
+}
+
+void
+seat_put(struct plugin_set *s, struct worker *seat)
+{
+	pthread_mutex_lock(&s->lock);
+	seat->next = s->seats;
+	s->seats = seat;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+seats_free(struct plugin_set *s)
+{
+	while (s->seats) {
+		struct worker *w = s->seats;
+		s->seats = w->next;
+		worker_free(w);
+	}
 }
 
 void

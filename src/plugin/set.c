@@ -139,6 +139,7 @@ set_destroy(struct plugin_set *s)
 		pthread_cond_destroy(&j->wake);
 		free(j);
 	}
+	seats_free(s);
 	for (size_t i = 0; i < s->nplugins; i++)
 		plugin_close(&s->plugins[i]);
 	pthread_cond_destroy(&s->left);

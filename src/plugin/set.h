@@ -5,9 +5,9 @@
  *   load.c    one library: file checks, dlopen, versions, create
  *   set.c     the epoch: load all, campaigns' plans, references, counters
  *   host.c    the host table: variables, fields, rules      hostvalue.c  the host table: JSON and values
- *   call.c    one call on the worker's thread, its output checked
- *   runner.c  worker threads, the queue, the hand-over
- *   run.c     the caller's side: builds the job, waits, merges what came
+ *   call.c    one call, its output checked
+ *   runner.c  worker threads, the queue, the hand-over; seats for calls on callers' own threads
+ *   run.c     the caller's side: builds the job, runs it or waits for it, merges what came
  */
 #ifndef MT_PLUGIN_SET_H
 #define MT_PLUGIN_SET_H
@@ -44,6 +44,7 @@ struct plugin {
 	_Atomic int64_t calls, late, failed, rejected;
 	atomic_int failures_in_row;
 	atomic_bool off;
+	atomic_bool here; /* MT_SHORT and never late so far: runs on the caller's thread */
 };
 
 /* A campaign's plugins in the order they run. */
@@ -84,7 +85,10 @@ struct job {
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the caller waits for finished */
 	struct job *next;    /* queue, or list of spare jobs */
-	/* Inputs: copies in arena, read-only once queued. The arena is the worker's from then on. */
+	/*
+	 * Inputs: copies in arena, read-only once queued. The arena is the worker's from then on. Of a job
+	 * that runs on the caller's thread all is the caller's: his arena, borrowed inputs, no lock, no refs.
+	 */
 	struct arena *arena;
 	struct mt_request request;
 	const struct value *profile, *message, *defaults;
@@ -102,15 +106,16 @@ struct job {
 	int64_t step_started; /* clock_mono_us */
 };
 
-/* Per worker and plugin. */
+/* Per worker or seat, and plugin. */
 struct worker_context {
 	bool ready;
 	void *thread;
 };
 
+/* A thread of ours; or a seat: what calls on a caller's thread need of it, lent for their duration. */
 struct worker {
 	struct plugin_set *set;
-	struct worker *next; /* idle list */
+	struct worker *next; /* idle list, or list of free seats */
 	pthread_cond_t wake;
 	struct job *job; /* handed over under set->lock */
 	struct worker_context *contexts;
@@ -130,6 +135,7 @@ struct plugin_set {
 	int refs;	      /* one for the owner, one per worker */
 	bool closing;
 	struct worker *idle; /* the last one in goes out first: its stack is warm */
+	struct worker *seats;
 	size_t nworkers;
 	struct job *queue_first, **queue_end;
 	struct job *spare;
@@ -162,7 +168,7 @@ void host_values_fill(struct mt_host *h);
 /* Marks the step rejected (the first reason stays); returns -1. */
 int call_reject(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* call.c: runs the job's i-th step on this worker; the result is in the step, the state is returned. */
+/* call.c: runs the job's i-th step with this worker; the result is in the step, the state is returned. */
 enum step_state call_step(struct worker *w, struct job *j, size_t i);
 
 /* runner.c */
@@ -171,6 +177,11 @@ struct job *job_take(struct plugin_set *s);
 void job_unref(struct plugin_set *s, struct job *j);
 /* Hands the job (refs = 2) to a worker or the queue. -1: no thread could be made and there is none. */
 int job_submit(struct plugin_set *s, struct job *j);
+/* A seat for calls on this thread; NULL when memory is short. To be given back before plugin_run returns. */
+struct worker *seat_take(struct plugin_set *s);
+void seat_put(struct plugin_set *s, struct worker *seat);
+/* Ends all seats; nobody may have one. */
+void seats_free(struct plugin_set *s);
 /* Tells idle workers to go; set->lock held. */
 void workers_dismiss(struct plugin_set *s);
 

@@ -1,20 +1,21 @@
 /*
  * probe-score: a scorer for tests. mode: "ok" (click = orders / 10, open = hour), "nan", "inf", "fail",
- * "unset", "noshape" (declares no features), "twice" (declares one score twice)
+ * "unset", "noshape" (declares no features), "twice" (declares one score twice), "sleep" (100 ms)
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "mailtailor_plugin.h"
 
-enum mode { OK, NOT_A_NUMBER, INFINITE, FAILS, UNSET, NO_SHAPE, TWICE };
-static const char *const names[] = { "ok", "nan", "inf", "fail", "unset", "noshape", "twice", NULL };
+enum mode { OK, NOT_A_NUMBER, INFINITE, FAILS, UNSET, NO_SHAPE, TWICE, SLEEPS };
+static const char *const names[] = { "ok", "nan", "inf", "fail", "unset", "noshape", "twice", "sleep", NULL };
 
 static void *
 create(const struct mt_host *host, const struct mt_option *options, size_t n, struct mt_error *error)
 {
-	static enum mode modes[] = { OK, NOT_A_NUMBER, INFINITE, FAILS, UNSET, NO_SHAPE, TWICE };
+	static enum mode modes[] = { OK, NOT_A_NUMBER, INFINITE, FAILS, UNSET, NO_SHAPE, TWICE, SLEEPS };
 	(void)host, (void)error;
 	for (int i = 0; n > 0 && names[i]; i++) {
 		if (strcmp(options[0].value, names[i]) == 0)
@@ -47,9 +48,14 @@ score(void *instance, void *thread, const double *rows, size_t nrows, size_t nfe
 						   : rows[i * nfeatures] / 10;
 		scores[2 * i + 1] = rows[i * nfeatures + 1];
 	}
+	if (*m == SLEEPS)
+		nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
 	if (*m == FAILS)
 		snprintf(error->text, sizeof(error->text), "no model");
 	return *m == FAILS ? -1 : 0;
 }
 
-MT_SCORER("probe-score", "1.0", create, NULL, NULL, NULL, shape, score)
+#ifndef PROBE_DECLARE
+#define PROBE_DECLARE MT_SCORER
+#endif
+PROBE_DECLARE("probe-score", "1.0", create, NULL, NULL, NULL, shape, score)

@@ -6,6 +6,7 @@
  *   create   "fail": create() refuses
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,10 +194,15 @@ probe_run(void *instance, void *thread, const struct mt_request *rq, struct mt_e
 		return read_all(rq);
 	} else if (strcmp(m, "rule") == 0) {
 		return h->set_integer(rq, p->name, h->rule_eval(rq, p->rule));
+	} else if (strcmp(m, "thread") == 0) { /* on which thread am I? */
+		return h->set_integer(rq, p->name, (int64_t)(uintptr_t)pthread_self());
 	} else if (strcmp(m, "html") == 0) {
 		return h->set_html(rq, p->name, "<b>x</b>", MT_NUL);
 	}
 	return h->set_string(rq, p->name, p->value, MT_NUL);
 }
 
-MT_PERSONALIZER("probe", "1.0", probe_create, probe_destroy, probe_thread_init, probe_thread_fini, probe_run)
+#ifndef PROBE_DECLARE
+#define PROBE_DECLARE MT_PERSONALIZER
+#endif
+PROBE_DECLARE("probe", "1.0", probe_create, probe_destroy, probe_thread_init, probe_thread_fini, probe_run)
