@@ -5,7 +5,7 @@
 # goes below DESTDIR, which is in PATH. Everything that runs in it ends with it.
 #
 # Source it in the top directory with $build and $self (this test) set. machine_possible, machine_enter; inside: machine_begin,
-# machine_postfix.
+# machine_sink or machine_postfix, machine_mailtailord, machine_signer, and what looks at the mail in the sink.
 
 fail=0
 ok() { printf 'ok - %s\n' "$*"; }
@@ -65,11 +65,88 @@ machine_postfix() {
 		'myhostname = mail.shop.example' 'mydestination =' 'maillog_file = /var/log/mail.log' &&
 		postconf -M 'smtp/inet=smtp inet n - y - - smtpd' 'postlog/unix-dgram=postlog unix-dgram n - n - 1 postlogd' &&
 		postfix start
+	machine_sink
+}
+
+machine_sink() {
 	smtp-sink -u nobody -d "$work/sink/dump." 127.0.0.1:2526 100 >"$work/log/sink" 2>&1 &
+}
+
+listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# What make install brings, with keys and sample profiles, run as its unit says: mailtailord's process id in mailtailor_pid.
+machine_mailtailord() {
+	make install PREFIX=/usr &&
+		mailtailor key generate --file /etc/mailtailor/keys &&
+		systemd-sysusers mailtailor.conf && systemd-tmpfiles --create mailtailor.conf &&
+		"$@" &&
+		install -d -o mailtailor -g mailtailor -m 700 /var/lib/mailtailor && # root may be first there
+		mailtailor profile import contrib/demo/profiles.csv && [ -z "$(find /var/lib/mailtailor ! -user mailtailor)" ] &&
+		mailtailor_pid=$(tests/integration/run-unit.pl "$work/dest/usr/lib/systemd/system/mailtailord.service" "$work/dest" "$work/log/mailtailord")
+}
+
+# OpenDKIM with a fresh key and these lines; its process id in signer_pid.
+machine_signer() { # lines of an opendkim.conf, its socket
+	local dir=/etc/dkimkeys
+	install -d -o opendkim -m 700 "$dir" /run/opendkim &&
+		opendkim-genkey -b 2048 -d shop.example -s test -D "$dir" && chown opendkim "$dir"/* || return
+	{
+		printf 'Syslog no\nMode s\nDomain shop.example\nSelector test\nKeyFile %s/test.private\n' "$dir"
+		cat "$1"
+	} >/etc/opendkim.conf
+	opendkim -f -u opendkim -x /etc/opendkim.conf >"$work/log/opendkim" 2>&1 &
+	signer_pid=$!
+	await 10 test -S "$2"
 }
 
 # contrib/demo/campaign.eml: message id, campaign or nothing
 machine_message() {
 	sed "s/@DATE@/$(LC_ALL=C date -R)/; s/@ID@/$1/" contrib/demo/campaign.eml |
 		if [ -n "${2:-}" ]; then sed "s/^X-Mailtailor-Campaign: .*/X-Mailtailor-Campaign: $2/"; else sed /^X-Mailtailor-Campaign/d; fi
+}
+
+send() { # port, id, campaign or "", recipients
+	machine_message "$2" "$3" >"$work/mail"
+	swaks --server "127.0.0.1:$1" --from hello@shop.example --to "$4" --data - <"$work/mail"
+}
+
+# As mailtailor's injector hands it over.
+send_copy() { # port, id, recipient
+	{
+		printf 'X-Mailtailor-Job: mark\nList-Unsubscribe: <https://t.shop.example/u/x>\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\n'
+		machine_message "$2" spring-sale
+	} >"$work/mail"
+	swaks --server "127.0.0.1:$1" --from bounces+token@shop.example --to "$3" --data - <"$work/mail"
+}
+
+logged() { grep -q "campaign=$1 recipient=[0-9a-f]* sent" "$work/log/mailtailord"; }
+copy_of() { grep -lrs "^Message-ID: <$1@" "$work/sink" | head -n 1 | grep .; }
+
+# The h= of the signature names the field as often as it is there, and once more.
+signed() { # id, field
+	local signature
+	signature=$(perl -0777 -ne 's/\r//g; s/\n[ \t]+//g; print "$1\n" if /^DKIM-Signature:(.*)$/mi' "$(copy_of "$1")")
+	[ "$(sed -E 's/.*[; ]h=([^;]*);.*/\1/' <<<"$signature" | tr -d ' ' | tr ':A-Z' '\na-z' | grep -cx "$2")" -eq 2 ]
+}
+
+verified() { # id; by OpenDKIM itself, with the public key from a file
+	sed -E 's/\r$//; /^X-(Client|Helo|Mail|Rcpt)-/d; s/$/\r/' "$(copy_of "$1")" >"$work/copy"
+	printf 'test._domainkey.shop.example %s\n' "$(tr -d '\n\t"' </etc/dkimkeys/test.txt | sed -E 's/.*\( *(.*)\).*/\1/')" >"$work/keys"
+	printf 'Mode v\nSyslog no\nTestPublicKeys %s\n' "$work/keys" >"$work/verify.conf"
+	opendkim -x "$work/verify.conf" -t "$work/copy" -vv | grep 'verification (s=test, d=shop.example.*) succeeded'
+}
+
+# A copy that went in at the injection port: its templates' braces are as they were, it is signed, its mark is gone.
+copy_passed() { # port, id, recipient
+	send_copy "$1" "$2" "$3" && await 20 copy_of "$2" && grep -q '{{' "$(copy_of "$2")" && verified "$2" &&
+		signed "$2" list-unsubscribe && signed "$2" list-unsubscribe-post && ! grep -i '^X-Mailtailor-Job' "$(copy_of "$2")"
+}
+
+bounce_kept() { # port, where it goes: mail to bounces+TOKEN@ arrives there
+	swaks --server "127.0.0.1:$1" --from '<>' --to bounces+TOKEN@shop.example --header "Message-ID: <bounce@x>" && await 20 copy_of bounce &&
+		grep "^X-Rcpt-Args: <$2>" "$(copy_of bounce)"
+}
+
+log_clean() { # also what sanitizers say of a build with them
+	! grep -E 'error:|ERROR:|SUMMARY:' "$work/log/mailtailord"
 }
