@@ -4,6 +4,7 @@
  */
 #include "base/json.h"
 #include "main/admin-profile.h"
+#include "main/admin-queue.h"
 
 /* Records of unknown number become a list at the end. */
 struct items {
@@ -86,19 +87,69 @@ add_decision(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str sealed
 	return rc == 0;
 }
 
+/* The copies that wait, and what is still known of those that ended. */
+static bool
+add_job(void *ctx, const struct spool_job *j)
+{
+	struct items *items = ctx;
+	struct desk *d = items->d;
+	struct value *v = value_map_new(d->arena);
+	struct job_payload payload;
+	bool has = j->payload.n > 0 && !j->report;
+	if (has && job_payload_open(d->sealer, &j->key, j->payload, d->arena, &payload, &items->e) != 0)
+		return false;
+	queue_set_job(d->arena, v, j, has ? &payload : NULL);
+	items_add(items, v);
+	return true;
+}
+
+static bool
+add_bad_job(void *ctx, const struct spool_key *key, struct str reason, int64_t at_ms)
+{
+	struct items *items = ctx;
+	struct arena *a = items->d->arena;
+	char id[26];
+	if (memcmp(key->rk, items->s->key.b, sizeof(key->rk)) != 0)
+		return true;
+	struct value *v = value_map_new(a);
+	spool_id(key, id);
+	queue_set(a, v, "id", str_of(id));
+	queue_set(a, v, "state", STR("bad"));
+	queue_set_time(a, v, "ended", at_ms);
+	queue_set(a, v, "reason", reason);
+	items_add(items, v);
+	return true;
+}
+
+/* NULL with *e. */
+static const struct value *
+jobs_value(struct desk *d, const struct subject *s, struct err *e)
+{
+	struct items jobs = { .d = d, .s = s };
+	const struct spool_filter f = { .state = -1, .rk = s->key.b };
+	if (spool_each(d->store, &f, add_job, &jobs, e) != 0 || jobs.e.kind != ERR_NONE ||
+	    spool_bad_each(d->store, add_bad_job, &jobs, e) != 0) {
+		if (jobs.e.kind != ERR_NONE)
+			*e = jobs.e;
+		buf_free(&jobs.pointers);
+		return NULL;
+	}
+	return items_list(&jobs);
+}
+
 int
 profile_export(struct desk *d, const struct subject *s)
 {
 	struct err e = { 0 };
 	struct store_view view;
 	struct items decisions = { .d = d, .s = s };
-	const struct value *profile, *caps;
+	const struct value *profile, *caps, *jobs;
 	const struct store_view_request rq = { .rk = s->key.b, .dk = s->domain_key.b };
 	struct value *v = value_map_new(d->arena);
 	char hex[33];
 	int found = recipient_profile_get(&d->src, s->address, d->arena, &profile, &e);
 	if (found < 0 || store_view(d->store, &rq, d->arena, &view, &e) != 0 ||
-	    !(caps = caps_value(d, s, NULL, &e)) ||
+	    !(caps = caps_value(d, s, NULL, &e)) || !(jobs = jobs_value(d, s, &e)) ||
 	    store_decision_each(d->store, s->key.b, add_decision, &decisions, &e) != 0)
 		return admin_fail(&e);
 	if (decisions.e.kind != ERR_NONE)
@@ -111,6 +162,7 @@ profile_export(struct desk *d, const struct subject *s)
 	value_map_set(d->arena, v, STR("suppressions"), suppressions_value(d, &view));
 	value_map_set(d->arena, v, STR("caps"), caps);
 	value_map_set(d->arena, v, STR("decisions"), items_list(&decisions));
+	value_map_set(d->arena, v, STR("jobs"), jobs);
 	desk_print_json(v);
 	return EX_OK;
 }

@@ -25,7 +25,7 @@ static const char usage[] =
     "            NAME= removes one; --json-file replaces all by the object in FILE (- is stdin)\n"
     "  consent   TOPIC is tracking, mail (all categories but transactional) or mail:CATEGORY\n"
     "  export    print all that is held about ADDRESS as JSON: profile, consents,\n"
-    "            suppressions, caps, decisions\n"
+    "            suppressions, caps, decisions, jobs in the queue\n"
     "  forget    erase all of that but the suppressions; asks first unless --yes\n"
     "\n"
     "  -c, --config CONF   the configuration\n"
@@ -187,7 +187,8 @@ static bool
 confirmed(const struct subject *s)
 {
 	char answer[16];
-	fprintf(stderr, "Erase profile, consents, caps and decisions of %.*s? [y/N] ", STR_ARG(s->address));
+	fprintf(stderr, "Erase profile, consents, caps, decisions and queued mail of %.*s? [y/N] ",
+		STR_ARG(s->address));
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 

@@ -70,20 +70,17 @@ set_merge_data(struct arena *a, struct value *v, struct str text)
 		value_map_set(a, v, STR("data"), data ? data : &VALUE_NULL_V);
 }
 
-/* An empty string that stands for "was not given". */
+/* An empty string stands for "was not given". */
 static struct str
 given(bool opened, struct str s)
 {
 	return opened && s.n > 0 ? s : STR_NULL;
 }
 
-static const struct value *
-sheet_value(struct queue *q, const struct sheet *s, bool with_message)
+void
+queue_set_job(struct arena *a, struct value *v, const struct spool_job *j, const struct job_payload *p)
 {
-	struct arena *a = q->arena;
-	const struct spool_job *j = &s->job;
-	struct value *v = value_map_new(a);
-	bool live = spool_live(j->state), p = s->has_payload, m = s->has_message;
+	bool live = spool_live(j->state), has = p != NULL;
 	char id[26];
 	spool_id(&j->key, id);
 	queue_set(a, v, "id", str_of(id));
@@ -98,10 +95,19 @@ sheet_value(struct queue *q, const struct sheet *s, bool with_message)
 	queue_set_time(a, v, "first_due", j->first_due_ms);
 	value_map_set(a, v, STR("report"), value_bool(j->report));
 	queue_set(a, v, "recipient_hash", str_of(hex(a, j->key.rk, sizeof(j->key.rk))));
-	queue_set(a, v, "address", given(p, s->payload.address));
-	queue_set(a, v, "notify", given(p, s->payload.notify));
-	queue_set(a, v, "orcpt", given(p, s->payload.orcpt));
-	set_merge_data(a, v, given(p, s->payload.data));
+	queue_set(a, v, "address", has ? given(true, p->address) : STR_NULL);
+	queue_set(a, v, "notify", has ? given(true, p->notify) : STR_NULL);
+	queue_set(a, v, "orcpt", has ? given(true, p->orcpt) : STR_NULL);
+	set_merge_data(a, v, has ? given(true, p->data) : STR_NULL);
+}
+
+static const struct value *
+sheet_value(struct queue *q, const struct sheet *s, bool with_message)
+{
+	struct arena *a = q->arena;
+	struct value *v = value_map_new(a);
+	bool m = s->has_message;
+	queue_set_job(a, v, &s->job, s->has_payload ? &s->payload : NULL);
 	queue_set(a, v, "sender", m ? s->message.sender : STR_NULL);
 	queue_set(a, v, "ret", given(m, s->message.ret));
 	queue_set(a, v, "envid", given(m, s->message.envid));
@@ -112,7 +118,7 @@ sheet_value(struct queue *q, const struct sheet *s, bool with_message)
 		queue_set_int(a, v, "message_bytes", (int64_t)s->message.bytes.n);
 	else
 		value_map_set(a, v, STR("message_bytes"), &VALUE_NULL_V);
-	queue_set(a, v, "message_hash", str_of(hex(a, j->content, sizeof(j->content))));
+	queue_set(a, v, "message_hash", str_of(hex(a, s->job.content, sizeof(s->job.content))));
 	if (with_message)
 		queue_set(a, v, "message", m ? s->message.bytes : STR_NULL);
 	return v;

@@ -15,6 +15,7 @@
 #define RATE_MAX 1000000 /* sent copies that are looked at; more a minute are counted as so many */
 
 struct line {
+	uint8_t id[8];
 	const char *name;
 	bool paused;
 	int64_t count[SPOOL_STATES];
@@ -46,6 +47,7 @@ line_add(void *ctx, const struct spool_campaign *c)
 		.oldest_accepted_ms = c->oldest_accepted_ms,
 	};
 	int64_t sum = 0;
+	memcpy(l.id, c->id, sizeof(l.id));
 	for (int i = 0; i < SPOOL_STATES; i++) {
 		l.count[i] = c->count[i];
 		sum += c->count[i];
@@ -68,33 +70,6 @@ line_compare(const void *a, const void *b)
 	return strcmp(((const struct line *)a)->name, ((const struct line *)b)->name);
 }
 
-struct due_count {
-	int64_t now_ms, n;
-};
-
-static bool
-due_add(void *ctx, const struct spool_job *j)
-{
-	struct due_count *d = ctx;
-	d->n += j->due_ms <= d->now_ms;
-	return true;
-}
-
-static int
-due_read(const struct queue *q, struct picture *p, struct line *l, struct err *e)
-{
-	struct due_count d = { .now_ms = p->now_ms };
-	uint8_t id[8];
-	struct spool_filter f = { .campaign_id = id, .state = SPOOL_QUEUED };
-	if (l->oldest_due_ms == 0 || l->oldest_due_ms > p->now_ms)
-		return 0;
-	spool_campaign_id(str_of(l->name), id);
-	if (spool_each(q->store, &f, due_add, &d, e) != 0)
-		return -1;
-	l->due = d.n;
-	return 0;
-}
-
 static void
 rate_set(struct picture *p, int64_t window_ms)
 {
@@ -115,7 +90,8 @@ picture_take(const struct queue *q, struct picture *p, struct err *e)
 		qsort(p->lines, p->nlines, sizeof(*p->lines), line_compare);
 	for (size_t i = 0; i < p->nlines; i++) {
 		struct line *l = &p->lines[i];
-		if (due_read(q, p, l, e) != 0)
+		l->due = spool_due_count(q->store, l->id, p->now_ms, INT64_MAX, e);
+		if (l->due < 0)
 			return -1;
 		for (int s = 0; s < SPOOL_STATES; s++)
 			p->total[s] += l->count[s];

@@ -76,6 +76,9 @@ queue_bad(struct queue *q, const struct spool_key *key, struct str *reason, int6
 void queue_set(struct arena *a, struct value *map, const char *key, struct str s);
 void queue_set_int(struct arena *a, struct value *map, const char *key, int64_t i);
 void queue_set_time(struct arena *a, struct value *map, const char *key, int64_t ms);
+/* All that a job says of itself, and what its payload says, which is NULL when it has none. */
+void
+queue_set_job(struct arena *a, struct value *map, const struct spool_job *j, const struct job_payload *p);
 /* NUL-terminated, without control characters; "-" when empty. */
 const char *queue_text(struct arena *a, struct str s);
 

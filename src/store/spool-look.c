@@ -4,9 +4,12 @@
  */
 #include "store/spool-private.h"
 
+#include <stdlib.h>
+
 /* Entries of one read transaction, and of these the jobs that are handed on before the next. */
 #define STRETCH_LOOK 20000
 #define STRETCH_FOUND 256
+#define SPOOL_ID_HALF 6 /* bytes of each half of a key that spool_id shows */
 
 int
 spool_get(struct store *s, const struct spool_key *key, struct arena *a, struct spool_job *out, struct err *e)
@@ -146,14 +149,41 @@ spool_sent_since(struct store *s, int64_t since_ms, int64_t keep_ms, int64_t max
 	return rc == 0 ? n : store_err(s, e, rc, "cannot read ended jobs");
 }
 
+int64_t
+spool_due_count(struct store *s, const uint8_t campaign_id[8], int64_t now_ms, int64_t max, struct err *e)
+{
+	MDB_txn *txn;
+	struct spool_walk w = { 0 };
+	struct spool_due_key k;
+	uint8_t prefix[9] = { SPOOL_CLASS_QUEUED };
+	int64_t n = 0;
+	if (!s->spool.env)
+		return 0;
+	if (read_begin(s, &s->spool, &txn, e) != 0)
+		return -1;
+	memcpy(prefix + 1, campaign_id, 8);
+	const struct str p = str_of_key(prefix, sizeof prefix);
+	int rc = spool_walk_from(&w, txn, s->sp.due, p, p);
+	for (; rc == 0 && n < max; rc = spool_walk_next(&w, p)) {
+		if (spool_due_key_decode(w.key, &k) == 0 && k.at_ms > now_ms)
+			break;
+		n++;
+	}
+	spool_walk_end(&w);
+	read_end(s, &s->spool, txn);
+	return rc == 0 || rc == MDB_NOTFOUND ? n : store_err(s, e, rc, "cannot count due jobs");
+}
+
 /* ---- jobs ---- */
 
-/* Where a walk over one class of jobs goes on, and what it found in this stretch. */
+/* Where a walk over one class of jobs, or over their keys, goes on, and what it found in this stretch. */
 struct looking {
 	const struct spool_filter *f;
+	MDB_dbi table;
+	int (*one)(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struct str val);
 	struct str prefix;
-	uint8_t at[SPOOL_DUE_KEY_LEN]; /* the last entry seen */
-	bool begun;
+	uint8_t at[SPOOL_KEY_LEN]; /* the last entry seen */
+	size_t nat;		   /* 0: none yet */
 	struct arena *a;
 	struct spool_job found[STRETCH_FOUND];
 	size_t nfound;
@@ -189,20 +219,39 @@ look_one(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struc
 	return rc;
 }
 
+/* The same in the order of keys. */
+static int
+look_one_key(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struct str val)
+{
+	struct spool_due_value v = { 0 };
+	struct spool_found f;
+	if (key.n != SPOOL_KEY_LEN || val.n != SPOOL_NUMBER_LEN)
+		return 0;
+	int rc = spool_find_number(s, txn, be64_get((const uint8_t *)val.p), &f);
+	if (rc != 0 || !f.found || f.damaged)
+		return rc;
+	v.state = f.job.state;
+	v.key = f.job.key;
+	bool here = !l->f->campaign_id || memcmp(l->f->campaign_id, f.job.campaign_id, 8) == 0;
+	if (here && filter_fits(l->f, &v))
+		spool_job_copy(l->a, &f.job, &l->found[l->nfound++]);
+	return 0;
+}
+
 /* MDB_NOTFOUND at the end. */
 static int
 look_stretch(struct store *s, MDB_txn *txn, struct looking *l)
 {
 	struct spool_walk w = { 0 };
-	struct str at = str_of_key(l->at, sizeof l->at);
-	int rc = spool_walk_from(&w, txn, s->sp.due, l->begun ? at : l->prefix, l->prefix);
-	if (rc == 0 && l->begun && str_eq(w.key, at))
+	struct str at = str_of_key(l->at, l->nat);
+	int rc = spool_walk_from(&w, txn, l->table, at.n > 0 ? at : l->prefix, l->prefix);
+	if (rc == 0 && at.n > 0 && str_eq(w.key, at))
 		rc = spool_walk_next(&w, l->prefix);
 	for (int i = 0; rc == 0 && i < STRETCH_LOOK && l->nfound < STRETCH_FOUND; i++) {
-		rc = look_one(s, txn, l, w.key, w.val);
-		if (w.key.n == sizeof l->at) {
-			memcpy(l->at, w.key.p, sizeof l->at);
-			l->begun = true;
+		rc = l->one(s, txn, l, w.key, w.val);
+		if (w.key.n <= sizeof l->at) {
+			l->nat = w.key.n;
+			memcpy(l->at, w.key.p, l->nat);
 		}
 		if (rc == 0)
 			rc = spool_walk_next(&w, l->prefix);
@@ -211,14 +260,14 @@ look_stretch(struct store *s, MDB_txn *txn, struct looking *l)
 	return rc;
 }
 
-/* One class. 1: go on; 0: stopped; -1. */
+/* All that begins with the prefix. 1: go on; 0: stopped; -1. */
 static int
-look_class(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struct spool_job *j), void *ctx,
-	   struct err *e)
+look_all(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struct spool_job *j), void *ctx,
+	 struct err *e)
 {
 	MDB_txn *txn;
 	int rc = 0;
-	l->begun = false;
+	l->nat = 0;
 	while (rc == 0) {
 		arena_reset(l->a);
 		l->nfound = 0;
@@ -235,6 +284,82 @@ look_class(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struc
 	return 1;
 }
 
+/* The whole bytes that hex says, at most SPOOL_ID_HALF; how many. */
+static size_t
+id_bytes(struct str hex, uint8_t out[SPOOL_ID_HALF])
+{
+	size_t n = 0;
+	for (; n < SPOOL_ID_HALF && 2 * n + 1 < hex.n; n++) {
+		char byte[3] = { hex.p[2 * n], hex.p[2 * n + 1], '\0' };
+		char *end;
+		out[n] = (uint8_t)strtoul(byte, &end, 16);
+		if (end != byte + 2)
+			break;
+	}
+	return n;
+}
+
+/* The first message key that is not before *from and begins with its first SPOOL_ID_HALF bytes. 1, 0 none,
+ * -1. */
+static int
+message_key_from(struct store *s, uint8_t from[16], struct err *e)
+{
+	MDB_txn *txn;
+	struct spool_walk w = { 0 };
+	if (read_begin(s, &s->spool, &txn, e) != 0)
+		return -1;
+	const struct str prefix = str_of_key(from, SPOOL_ID_HALF);
+	int rc = spool_walk_from(&w, txn, s->sp.key, str_of_key(from, 16), prefix);
+	while (rc == 0 && w.key.n != SPOOL_KEY_LEN)
+		rc = spool_walk_next(&w, prefix);
+	if (rc == 0)
+		memcpy(from, w.key.p, 16);
+	spool_walk_end(&w);
+	read_end(s, &s->spool, txn);
+	return rc == 0 ? 1 : rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read jobs");
+}
+
+static bool
+message_key_after(uint8_t key[16])
+{
+	for (int i = 16; i-- > SPOOL_ID_HALF;)
+		if (++key[i] != 0)
+			return true;
+	return false;
+}
+
+/*
+ * An id shows six bytes of each half of a key. A message may have a million recipients, so the second half is
+ * sought, too, in each message (there will hardly be two) that the first half fits.
+ */
+static int
+look_id(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struct spool_job *j), void *ctx,
+	struct err *e)
+{
+	const struct str id = l->f->id;
+	uint8_t prefix[16 + SPOOL_ID_HALF] = { 0 }, message[16] = { 0 };
+	size_t n = id_bytes(id, message);
+	int r = 1;
+	l->table = s->sp.key;
+	l->one = look_one_key;
+	if (id.n <= 2 * SPOOL_ID_HALF + 1) {
+		l->prefix = str_of_key(message, n);
+		return look_all(s, l, fn, ctx, e);
+	}
+	if (n < SPOOL_ID_HALF)
+		return 1;
+	n = id_bytes(str_sub(id, 2 * SPOOL_ID_HALF + 1, id.n), prefix + 16);
+	do {
+		int found = message_key_from(s, message, e);
+		if (found != 1)
+			return found < 0 ? -1 : 1;
+		memcpy(prefix, message, sizeof message);
+		l->prefix = str_of_key(prefix, 16 + n);
+		r = look_all(s, l, fn, ctx, e);
+	} while (r == 1 && message_key_after(message));
+	return r;
+}
+
 int
 spool_each(struct store *s, const struct spool_filter *f, bool (*fn)(void *ctx, const struct spool_job *j),
 	   void *ctx, struct err *e)
@@ -247,15 +372,17 @@ spool_each(struct store *s, const struct spool_filter *f, bool (*fn)(void *ctx, 
 		return 0;
 	struct arena *own = arena_new(4096);
 	l = ARENA_NEW(own, struct looking);
-	*l = (struct looking){ .f = f, .a = arena_new(65536) };
-	for (int i = 0; i < 3 && r == 1; i++) {
+	*l = (struct looking){ .f = f, .table = s->sp.due, .one = look_one, .a = arena_new(65536) };
+	if (f->id.n > 0)
+		r = look_id(s, l, fn, ctx, e);
+	for (int i = 0; i < 3 && r == 1 && f->id.n == 0; i++) {
 		if (f->state >= 0 && spool_class_of((enum spool_state)f->state) != classes[i])
 			continue;
 		prefix[0] = (uint8_t)classes[i];
 		if (f->campaign_id)
 			memcpy(prefix + 1, f->campaign_id, 8);
 		l->prefix = str_of_key(prefix, f->campaign_id ? 9 : 1);
-		r = look_class(s, l, fn, ctx, e);
+		r = look_all(s, l, fn, ctx, e);
 	}
 	arena_free(&l->a);
 	arena_free(&own);

@@ -159,6 +159,10 @@ int spool_campaigns(struct store *s, bool (*fn)(void *ctx, const struct spool_ca
 int64_t spool_bad_count(struct store *s, struct err *e); /* or -1 */
 /* How many jobs of all campaigns ended with SPOOL_SENT since since_ms, looking at no more than max; or -1. */
 int64_t spool_sent_since(struct store *s, int64_t since_ms, int64_t keep_ms, int64_t max, struct err *e);
+/* How many queued jobs of a campaign are due (due_ms <= now_ms), paused or not; counts to max. Or -1. A
+ * million take a twentieth of a second. */
+int64_t
+spool_due_count(struct store *s, const uint8_t campaign_id[8], int64_t now_ms, int64_t max, struct err *e);
 /* 1 when it changed, 0 when it was so already or the spool does not know the campaign and paused is false;
  * -1. Pausing a campaign that has no jobs yet is remembered, also over the end of its jobs. */
 int spool_pause(struct store *s, const uint8_t campaign_id[8], struct str name, bool paused, int64_t now_ms,
@@ -171,10 +175,10 @@ struct spool_filter {
 	const uint8_t *rk; /* recipient key, or NULL: all */
 };
 /*
- * Calls fn for each job that fits, queued, held and ended ones in this order, by campaign and time within;
- * false stops. Works in short read transactions, none of which is open while fn is called: fn may call the
- * store, and what changes meanwhile may be missed or seen twice. Damaged jobs are left out. id and rk are
- * looked for in the whole spool (a million jobs: a tenth of a second).
+ * Calls fn for each job that fits, queued, held and ended ones in this order, by campaign and time within, or
+ * with id in the order of keys; false stops. Works in short read transactions, none of which is open while fn
+ * is called: fn may call the store, and what changes meanwhile may be missed or seen twice. Damaged jobs are
+ * left out. rk is looked for in the whole spool (a million jobs: a tenth of a second); id is found at once.
  */
 int spool_each(struct store *s, const struct spool_filter *f,
 	       bool (*fn)(void *ctx, const struct spool_job *j), void *ctx, struct err *e);
