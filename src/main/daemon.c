@@ -1,12 +1,14 @@
 /*
- * mailtailord: the milter. Wiring only.
+ * mailtailord: the milter, and the injector beside it. Wiring only.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "inject/inject.h"
 #include "milter/milter.h"
 #include "main/paths.h"
 
@@ -20,6 +22,45 @@ static const char usage[] =
     "  -t, --test         check configuration, key ring and every plugin, then end\n"
     "      --version\n"
     "  -h, --help\n";
+
+/* This program, whatever it was started as. */
+static const char program[] = "/proc/self/exe";
+
+/* The milter's callbacks carry no context. */
+static struct {
+	struct inject_options options;
+	struct injector *injector;
+	int64_t drain_timeout_ms;
+} beside;
+
+static void
+on_configured(const struct conf *c)
+{
+	struct err e = { 0 };
+	bool wanted = c->inject.target != NULL;
+	beside.drain_timeout_ms = c->milter.drain_timeout_ms;
+	if (beside.injector != NULL)
+		injector_reload(beside.injector, wanted);
+	else if ((beside.injector = injector_start(program, &beside.options, wanted, &e)) == NULL)
+		log_error("%s", e.text);
+}
+
+static void
+on_spooled(void)
+{
+	if (beside.injector != NULL)
+		injector_wake(beside.injector);
+}
+
+static int
+serve(const struct milter_options *o)
+{
+	beside.options = (struct inject_options){ o->conf_file, o->plugin_directory };
+	signal(SIGPIPE, SIG_IGN);
+	int rc = milter_serve(o);
+	injector_stop(&beside.injector, beside.drain_timeout_ms);
+	return rc;
+}
 
 static void
 report_stderr(void *ctx, const char *text)
@@ -52,12 +93,18 @@ main(int argc, char **argv)
 	static const struct option longopts[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "test", no_argument, NULL, 't' },
+		{ "injector", no_argument, NULL, 'I' }, /* what mailtailord itself starts */
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct milter_options o = { .conf_file = paths_conf(), .plugin_directory = paths_plugins() };
-	bool test = false;
+	struct milter_options o = {
+		.conf_file = paths_conf(),
+		.plugin_directory = paths_plugins(),
+		.configured = on_configured,
+		.spooled = on_spooled,
+	};
+	bool test = false, injector = false;
 	int c;
 	while ((c = getopt_long(argc, argv, "c:th", longopts, NULL)) != -1) {
 		switch (c) {
@@ -66,6 +113,9 @@ main(int argc, char **argv)
 			break;
 		case 't':
 			test = true;
+			break;
+		case 'I':
+			injector = true;
 			break;
 		case 'V':
 			printf("mailtailord %s\n", MT_VERSION);
@@ -84,5 +134,7 @@ main(int argc, char **argv)
 	}
 	log_open("mailtailord", LOG_TO_STDERR, LOG_LVL_INFO);
 	mail_init();
-	return test ? test_configuration(&o) : milter_serve(&o);
+	if (injector)
+		return inject_serve(&(struct inject_options){ o.conf_file, o.plugin_directory });
+	return test ? test_configuration(&o) : serve(&o);
 }

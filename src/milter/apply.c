@@ -33,7 +33,7 @@ header_change(SMFICTX *ctx, const char *name, int index, const char *value, bool
 }
 
 int
-apply_plan(SMFICTX *ctx, const struct tailor_plan *plan)
+apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender)
 {
 	const struct session *s = smfi_getpriv(ctx);
 	if (plan->body_changed) {
@@ -49,7 +49,7 @@ apply_plan(SMFICTX *ctx, const struct tailor_plan *plan)
 				  s->leadspace) != 0)
 			return -1;
 	}
-	return 0;
+	return sender == NULL || smfi_chgfrom(ctx, (char *)(uintptr_t)sender, NULL) == MI_SUCCESS ? 0 : -1;
 }
 
 int

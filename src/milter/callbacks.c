@@ -65,15 +65,16 @@ on_rcpt(SMFICTX *ctx, char **argv)
 	if (s->refused && !silent)
 		return shutting_down(ctx);
 	/* The same one again: MTAs deliver to it once. */
-	if (tx->open && tx->nrecipients > 0 && str_eq(tx->recipient, str_of(argv[0])))
+	if (tx->open && tx->nrecipients > 0 && str_eq(tx->to[0].address, str_of(argv[0])))
 		return quiet(s, SMFIP_NR_RCPT);
-	if (tx->open && tx->campaign != NULL && tx->nrecipients > 0 && !silent)
+	if (tx->open && tx->campaign != NULL && tx->nrecipients > 0 && !silent &&
+	    !conf_splits(tx->epoch->conf, tx->campaign))
 		return reply(ctx, "452", "4.5.3",
 			     "campaign %s takes one recipient per transaction; send the others in further "
 			     "transactions",
 			     tx->campaign->name);
-	if (tx->open && tx->nrecipients++ == 0)
-		tx->recipient = arena_str(tx->arena, str_of(argv[0]));
+	if (tx->open)
+		tx_recipient_add(tx, argv);
 	return quiet(s, SMFIP_NR_RCPT);
 }
 
@@ -103,6 +104,14 @@ on_header(SMFICTX *ctx, char *name, char *value)
 	return quiet(s, SMFIP_NR_HDR);
 }
 
+static const char *
+macro_queue_id(SMFICTX *ctx)
+{
+	char queue_id[] = "i";
+	const char *id = smfi_getsymval(ctx, queue_id);
+	return id ? id : "NOQUEUE";
+}
+
 static sfsistat
 on_end_of_header(SMFICTX *ctx)
 {
@@ -113,6 +122,12 @@ on_end_of_header(SMFICTX *ctx)
 	if (!tx->open)
 		return SMFIS_CONTINUE;
 	tx_match_header(s, tx);
+	if (tx->own_copy) {
+		log_warn("%s: one of our own copies came round again; it passes as it is",
+			 macro_queue_id(ctx));
+		tx_reset(tx);
+		return SMFIS_ACCEPT;
+	}
 	/* Of a header beyond max_message the rest was not seen: it may name a campaign, so it is refused, not
 	 * passed. */
 	bool unseen = tx->too_large && session_trusted(s, tx->epoch->conf);
@@ -166,7 +181,7 @@ static char filter_name[] = "mailtailor";
 struct smfiDesc milter_callbacks = {
 	.xxfi_name = filter_name,
 	.xxfi_version = SMFI_VERSION,
-	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_SETSYMLIST,
+	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
 	.xxfi_connect = on_connect,
 	.xxfi_envfrom = on_mail,
 	.xxfi_envrcpt = on_rcpt,

@@ -1,21 +1,13 @@
 /*
- * message: end of message. Prepares, makes the one copy, applies it, answers.
- * Every way out either tailors completely or says clearly why not; a
- * half-made copy never leaves, since the MTA keeps nothing of a message that is refused.
+ * message: end of message. Prepares, makes the one copy, applies it, answers; or hands the message to the
+ * spool. Every way out either tailors completely or says clearly why not; a half-made copy never leaves,
+ * since the MTA keeps nothing of a message that is refused.
  */
 #include "milter/private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-
-/* One message's end, for logging. */
-struct finish {
-	SMFICTX *ctx;
-	struct session *s;
-	struct tx *tx;
-	const char *queue_id; /* for the log */
-	const char *mta_id;   /* NULL: unknown */
-};
+#include "token/verp.h"
 
 static void
 log_plugins(const struct finish *f, const struct engine_copy *copy)
@@ -37,8 +29,7 @@ log_decision(const struct finish *f, const struct engine_copy *copy)
 		 words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));
 }
 
-/* An error of ours or the message's becomes the SMTP answer that fits. */
-static sfsistat
+sfsistat
 answer_error(const struct finish *f, const struct err *e)
 {
 	log_warn("%s: campaign=%s: %s", f->queue_id, f->tx->campaign->name, e->text);
@@ -65,13 +56,28 @@ answer_decision(const struct finish *f, const struct engine_copy *copy)
 	case TAILOR_REFUSE:
 		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1",
 			     "%.*s", STR_ARG(d->text));
-	case TAILOR_LATER: /* the configuration check lets no campaign wait where there is no spool */
-		return reply(f->ctx, "451", "4.3.5", "campaign %s must wait and there is no inject target",
-			     f->tx->campaign->name);
+	case TAILOR_LATER: /* spooled instead; the configuration check lets nothing wait without a spool */
+		return SMFIS_TEMPFAIL;
 	case TAILOR_SEND:
 		break;
 	}
 	return SMFIS_CONTINUE;
+}
+
+/* The envelope sender that brings bounces back to this copy, or NULL when the campaign has none. */
+static int
+return_path(const struct engine_request *rq, const struct engine_copy *copy, const char **out, struct err *e)
+{
+	struct buf b = { 0 };
+	*out = NULL;
+	if (rq->campaign->return_path == NULL)
+		return 0;
+	int rc = verp_address(rq->worker->sealer, rq->campaign->return_path, &copy->recipient->key,
+			      copy->recipient->idem, &b, e);
+	if (rc == 0)
+		*out = arena_printf(rq->worker->arena, "<%.*s>", STR_ARG(buf_str(&b))).p;
+	buf_free(&b);
+	return rc;
 }
 
 /*
@@ -83,16 +89,24 @@ static sfsistat
 hand_over(const struct finish *f, const struct engine_request *rq, struct engine_copy *copy)
 {
 	struct err e = { 0 };
+	const char *sender;
 	log_plugins(f, copy);
+	if (copy->plan.decision.verdict == TAILOR_LATER)
+		return message_spool(f, rq->message, rq->worker);
 	if (copy->plan.decision.verdict != TAILOR_SEND)
 		return answer_decision(f, copy);
-	if (apply_plan(f->ctx, &copy->plan) != 0) {
+	if (return_path(rq, copy, &sender, &e) != 0)
+		return answer_error(f, &e);
+	if (apply_plan(f->ctx, &copy->plan, sender) != 0) {
 		log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
 			 f->tx->campaign->name);
 		return SMFIS_TEMPFAIL;
 	}
 	if (engine_reserve(rq, copy, &e) != 0)
 		return answer_error(f, &e);
+	/* A cap that lets wait was filled by another message meanwhile. */
+	if (copy->plan.decision.verdict == TAILOR_LATER)
+		return message_spool(f, rq->message, rq->worker);
 	return answer_decision(f, copy);
 }
 
@@ -116,11 +130,13 @@ tailor(const struct finish *f)
 		.store = milter_service.store,
 		.message = m,
 		.campaign = tx->campaign,
-		.address = tx->recipient,
+		.address = tx->to[0].address,
 		.queue_id = str_of(f->mta_id),
 		.now_ms = clock_now_ms(),
 	};
-	if (engine_make(&rq, &copy, &e) != 0)
+	if (tx->nrecipients > 1)
+		answer = message_spool(f, m, w);
+	else if (engine_make(&rq, &copy, &e) != 0)
 		answer = answer_error(f, &e);
 	else
 		answer = hand_over(f, &rq, &copy);
@@ -128,6 +144,24 @@ out:
 	tailor_message_free(&m);
 	engine_worker_put(tx->epoch, &w);
 	return answer;
+}
+
+/* What can be said of the recipients' number alone. */
+static sfsistat
+recipients_refused(const struct finish *f)
+{
+	struct tx *tx = f->tx;
+	log_warn("%s: campaign=%s: refused, %zu recipients in one message", f->queue_id, tx->campaign->name,
+		 tx->nrecipients);
+	if (tx->nrecipients > TX_MAX_RECIPIENTS)
+		return reply(f->ctx, "550", "5.5.3",
+			     "a campaign message takes %d recipients at most and this one has %zu",
+			     TX_MAX_RECIPIENTS, tx->nrecipients);
+	return reply(
+	    f->ctx, "550", "5.5.3",
+	    "campaign %s takes one recipient per message and this one has %zu; send one transaction per "
+	    "recipient, let match_sender name the campaign, or set a target in inject {}",
+	    tx->campaign->name, tx->nrecipients);
 }
 
 sfsistat
@@ -152,14 +186,8 @@ message_finish(SMFICTX *ctx, struct session *s)
 	}
 	if (tx->campaign == NULL || tx->nrecipients == 0)
 		return SMFIS_CONTINUE;
-	if (tx->nrecipients > 1) {
-		log_warn("%s: campaign=%s: refused, %zu recipients in one message", f.queue_id,
-			 tx->campaign->name, tx->nrecipients);
-		return reply(ctx, "550", "5.5.3",
-			     "campaign %s takes one recipient per message and this one has %zu; send one "
-			     "transaction per "
-			     "recipient, or let match_sender name the campaign",
-			     tx->campaign->name, tx->nrecipients);
-	}
+	if (tx->nrecipients > TX_MAX_RECIPIENTS ||
+	    (tx->nrecipients > 1 && !conf_splits(tx->epoch->conf, tx->campaign)))
+		return recipients_refused(&f);
 	return tailor(&f);
 }

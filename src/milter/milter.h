@@ -5,6 +5,7 @@
  *   session.c    a connection: who is talking
  *   callbacks.c  what the MTA says, recorded; nothing is decided there but what must be answered at once
  *   message.c    end of message: the campaign, the copy, the answer
+ *   spool.c      several recipients, or one who must wait: jobs instead of a copy
  *   apply.c      a plan becomes SMFI calls
  *   service.c    start, reload, drain
  *
@@ -19,6 +20,10 @@
 struct milter_options {
 	const char *conf_file;
 	const char *plugin_directory;
+	/* May be NULL. configured: a configuration is in use, at the start (the state is open then) and after each
+	 * reload; spooled: jobs were added to the spool. Any thread, one call of configured at a time. */
+	void (*configured)(const struct conf *c);
+	void (*spooled)(void);
 };
 
 /*

@@ -14,15 +14,15 @@
 #error "libmilter is too old: protocol 6 (Sendmail 8.14) is needed"
 #endif
 
-#define ACTIONS_NEEDED (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY)
+#define ACTIONS_NEEDED (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM)
 #define STEPS_SKIPPED (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA)
 #define STEPS_QUIET (SMFIP_NR_CONN | SMFIP_NR_HDR | SMFIP_NR_BODY | SMFIP_NR_MAIL)
 
 /*
  * A further recipient can be refused at RCPT only when sender or listener name the campaign. Where no
- * campaign asks for that, RCPT needs no answer either, and everything up to the end of the header comes in
- * one go: two thread switches less on each side. Sessions that were open at a reload keep what they have and
- * refuse at the end of the message.
+ * campaign without a spool asks for that, RCPT needs no answer either, and everything up to the end of the
+ * header comes in one go: two thread switches less on each side. Sessions that were open at a reload keep
+ * what they have and refuse at the end of the message.
  */
 static unsigned long
 steps_quiet(void)
@@ -31,7 +31,8 @@ steps_quiet(void)
 	const struct conf *c = e->conf;
 	unsigned long steps = STEPS_QUIET | SMFIP_NR_RCPT;
 	for (size_t i = 0; i < c->ncampaigns; i++)
-		if (c->campaigns[i].match_sender.n > 0 || c->campaigns[i].match_listener.n > 0)
+		if (!conf_splits(c, &c->campaigns[i]) &&
+		    (c->campaigns[i].match_sender.n > 0 || c->campaigns[i].match_listener.n > 0))
 			steps = STEPS_QUIET;
 	epoch_unref(&e);
 	return steps;
@@ -60,10 +61,11 @@ milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long
 	*pf2 = 0;
 	*pf3 = 0;
 	if ((f0 & ACTIONS_NEEDED) != ACTIONS_NEEDED) {
-		log_error("the MTA does not allow changing headers and body (it offers %#lx, needed are "
-			  "%#lx); check its "
-			  "milter settings",
-			  f0, (unsigned long)ACTIONS_NEEDED);
+		log_error(
+		    "the MTA does not allow changing headers, body and sender (it offers %#lx, needed are "
+		    "%#lx); check its "
+		    "milter settings",
+		    f0, (unsigned long)ACTIONS_NEEDED);
 		return SMFIS_REJECT;
 	}
 	struct session *s = session_new();

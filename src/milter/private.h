@@ -9,6 +9,16 @@
 
 #include "base/buf.h"
 #include "milter/milter.h"
+#include "store/spool.h"
+
+/* One RCPT; parameters as RFC 3461 has them, empty when absent. */
+struct tx_recipient {
+	struct str address; /* as it came, with its <> */
+	struct str notify, orcpt;
+};
+
+/* More would not fit one commit of the spool; the MTA's own bound is 1000. */
+#define TX_MAX_RECIPIENTS SPOOL_MAX_BATCH
 
 /* One message on its way in. */
 struct tx {
@@ -19,9 +29,12 @@ struct tx {
 	bool by_envelope; /* campaign came from sender or listener, before the header was seen */
 	bool strip_only;  /* ordinary mail whose X-Mailtailor fields are to be removed */
 	bool too_large;
-	struct str sender;    /* without <> */
-	struct str recipient; /* the first, as it came */
-	size_t nrecipients;
+	struct str sender; /* without <> */
+	struct str ret, envid;
+	bool eightbit, smtputf8;
+	struct tx_recipient *to; /* the first TX_MAX_RECIPIENTS */
+	size_t nrecipients, room;
+	bool own_copy;		  /* carries our job mark: a copy of ours that came round again */
 	struct buf bytes;	  /* header block, empty line, body */
 	const char *bad_campaign; /* what is wrong with the campaign that the header names */
 };
@@ -74,13 +87,31 @@ const struct conf_campaign *tx_match_envelope(const struct session *s, const str
 /* At end of header: campaign by header field or From domain; sets strip_only, bad_campaign. */
 void tx_match_header(const struct session *s, struct tx *tx);
 
+/* Notes a further RCPT; beyond TX_MAX_RECIPIENTS only their number. */
+void tx_recipient_add(struct tx *tx, char **argv);
+
+/* One message's end. */
+struct finish {
+	SMFICTX *ctx;
+	struct session *s;
+	struct tx *tx;
+	const char *queue_id; /* for the log */
+	const char *mta_id;   /* NULL: unknown */
+};
 /* End of message: makes the copy and says what to answer. */
 sfsistat message_finish(SMFICTX *ctx, struct session *s);
+/* An error of ours or the message's becomes the SMTP answer that fits; logged here. */
+sfsistat answer_error(const struct finish *f, const struct err *e);
+/*
+ * Every recipient's copy becomes a job in the spool, in one durable commit; the answer is SMFIS_DISCARD.
+ * Those who must not be mailed are recorded as ended. Serves one recipient too, whose copy has to wait.
+ */
+sfsistat message_spool(const struct finish *f, const struct tailor_message *m, struct worker *w);
 
 /* Removes every X-Mailtailor field and nothing else. 0, or -1 when the MTA is gone. */
 int apply_strip(SMFICTX *ctx, const struct tx *tx);
-/* Body first, whole, then header edits in order. 0, or -1. */
-int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan);
+/* Body first, whole, then header edits in order, then the envelope sender unless it is NULL. 0, or -1. */
+int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender);
 /* smfi_setreply with text made safe for SMTP; returns the status that goes with code. */
 sfsistat reply(SMFICTX *ctx, const char *code, const char *xcode, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

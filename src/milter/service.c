@@ -83,6 +83,8 @@ reload(void)
 		milter_service.epoch = fresh;
 		pthread_mutex_unlock(&milter_service.lock);
 		warn_fixed(old->conf, fresh->conf);
+		if (milter_service.options.configured != NULL)
+			milter_service.options.configured(fresh->conf);
 		epoch_unref(&old);
 		log_info("reload: the new configuration is in use");
 	}
@@ -311,8 +313,11 @@ milter_serve(const struct milter_options *o)
 	struct epoch *first = epoch_ref(milter_service.epoch);
 	pthread_t reloader;
 	if ((rc = reload_start(&reloader)) == 0) {
-		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0)
+		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0) {
+			if (o->configured != NULL)
+				o->configured(c);
 			rc = serve(&c->milter);
+		}
 		reload_stop(reloader);
 	}
 	/*

@@ -9,7 +9,11 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "token/job.h"
+
 #define KEEP_BUFFER (1u << 20)
+#define MARK_LIFETIME_S ((int64_t)30 * 86400)
 
 static const uint8_t loopback[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1 };
 
@@ -76,6 +80,49 @@ macro(SMFICTX *ctx, char *name)
 	return str_of(smfi_getsymval(ctx, name));
 }
 
+/* The value of an ESMTP parameter like RET=HDRS, or of a bare one ("") when it is there; else absent. */
+static struct str
+parameter(char **argv, struct str name)
+{
+	for (size_t i = 1; argv[0] != NULL && argv[i] != NULL; i++) {
+		struct str p = str_of(argv[i]);
+		if (!str_casestarts(p, name))
+			continue;
+		if (p.n == name.n)
+			return STR("");
+		if (p.p[name.n] == '=')
+			return str_sub(p, name.n + 1, p.n);
+	}
+	return STR_NULL;
+}
+
+static struct str
+parameter_kept(struct tx *tx, char **argv, struct str name)
+{
+	struct str v = parameter(argv, name);
+	return v.n > 0 ? arena_str(tx->arena, v) : STR("");
+}
+
+void
+tx_recipient_add(struct tx *tx, char **argv)
+{
+	if (tx->nrecipients++ >= TX_MAX_RECIPIENTS)
+		return;
+	if (tx->nrecipients > tx->room) {
+		size_t room = tx->room > 0 ? tx->room * 4 : 1;
+		struct tx_recipient *to = ARENA_ARRAY(tx->arena, struct tx_recipient, room);
+		if (tx->room > 0)
+			memcpy(to, tx->to, tx->room * sizeof(*to));
+		tx->to = to;
+		tx->room = room;
+	}
+	tx->to[tx->nrecipients - 1] = (struct tx_recipient){
+		.address = arena_str(tx->arena, str_of(argv[0])),
+		.notify = parameter_kept(tx, argv, STR("NOTIFY")),
+		.orcpt = parameter_kept(tx, argv, STR("ORCPT")),
+	};
+}
+
 bool
 tx_begin(struct session *s, SMFICTX *ctx, char **argv)
 {
@@ -92,6 +139,10 @@ tx_begin(struct session *s, SMFICTX *ctx, char **argv)
 	tx->epoch = service_epoch();
 	tx->arena = arena_new(1024);
 	tx->sender = arena_str(tx->arena, without_brackets(str_of(argv[0])));
+	tx->ret = parameter_kept(tx, argv, STR("RET"));
+	tx->envid = parameter_kept(tx, argv, STR("ENVID"));
+	tx->eightbit = str_caseeq(parameter(argv, STR("BODY")), STR("8BITMIME"));
+	tx->smtputf8 = parameter(argv, STR("SMTPUTF8")).p != NULL;
 	s->authenticated = macro(ctx, auth).n > 0;
 	tx->campaign = tx_match_envelope(s, tx);
 	tx->by_envelope = tx->campaign != NULL;
@@ -205,6 +256,16 @@ match_named(struct tx *tx, const struct mail_fields *f, struct str name)
 		}
 }
 
+/* A mark of ours, as long as a copy can be under way. */
+static bool
+mark_fits(const struct tx *tx, struct str value)
+{
+	uint8_t idem[16];
+	int64_t at_s, now_s = clock_now_ms() / 1000;
+	return tx->epoch->keys != NULL && job_mark_verify(tx->epoch->keys, value, idem, &at_s) &&
+	       now_s - at_s < MARK_LIFETIME_S;
+}
+
 void
 tx_match_header(const struct session *s, struct tx *tx)
 {
@@ -212,8 +273,13 @@ tx_match_header(const struct session *s, struct tx *tx)
 	struct mail_fields f;
 	bool ours = false;
 	mail_fields_split(tx->arena, buf_str(&tx->bytes), &f);
-	for (size_t i = 0; i < f.n; i++)
+	for (size_t i = 0; i < f.n; i++) {
 		ours |= str_casestarts(f.v[i].name, STR("X-Mailtailor-"));
+		tx->own_copy |=
+		    str_caseeq(f.v[i].name, STR("X-Mailtailor-Job")) && mark_fits(tx, f.v[i].value);
+	}
+	if (tx->own_copy)
+		return;
 	if (!session_trusted(s, c)) {
 		tx->strip_only = ours;
 		return;

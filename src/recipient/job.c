@@ -95,12 +95,14 @@ job_message_open(struct sealer *s, const uint8_t content[16], struct str sealed,
 	return rest.n == 0 ? 0 : damaged(e, "message");
 }
 
-/* A payload belongs to one recipient of one message: neither half of the key may be another's. */
+/*
+ * A payload belongs to one recipient of one message. The associated data is the recipient key; the message
+ * key stands inside, where moving the record would betray it.
+ */
 static void
 payload_ad(const struct spool_key *key, struct recipient_key *ad)
 {
-	for (size_t i = 0; i < sizeof(ad->b); i++)
-		ad->b[i] = key->message[i] ^ key->rk[i];
+	memcpy(ad->b, key->rk, sizeof(ad->b));
 }
 
 int
@@ -111,6 +113,7 @@ job_payload_seal(struct sealer *s, const struct spool_key *key, const struct job
 	struct recipient_key ad;
 	struct buf plain = { 0 };
 	buf_addc(&plain, JOB_VERSION);
+	buf_add(&plain, key->message, sizeof(key->message));
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		if (fields[i].n > SPOOL_MAX_PAYLOAD / 2) {
 			buf_free(&plain);
@@ -138,9 +141,10 @@ job_payload_open(struct sealer *s, const struct spool_key *key, struct str seale
 	int rc = sealer_open_data(s, "job", &ad, sealed, &plain, e);
 	struct str rest = arena_str(a, buf_str(&plain));
 	buf_free(&plain);
-	if (rc != 0 || rest.n < 1 || rest.p[0] != JOB_VERSION)
+	if (rc != 0 || rest.n < 1 + sizeof(key->message) || rest.p[0] != JOB_VERSION ||
+	    memcmp(rest.p + 1, key->message, sizeof(key->message)) != 0)
 		return damaged(e, "job");
-	rest = str_sub(rest, 1, rest.n);
+	rest = str_sub(rest, 1 + sizeof(key->message), rest.n);
 	struct str *const fields[] = { &out->address, &out->notify, &out->orcpt, &out->data };
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (!field_take(&rest, fields[i]))

@@ -1,0 +1,85 @@
+/* drain: the cutter: reads due jobs, claims them, and has each message's jobs made into copies. */
+#include "inject/private.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define FETCH_MAX 256
+#define SWEEP_EVERY_MS 10000
+#define SWEEP_MAX 2000
+#define IDLE_MS 100
+
+static int
+by_message(const void *pa, const void *pb)
+{
+	const struct spool_job *a = pa, *b = pb;
+	int c = memcmp(a->content, b->content, sizeof(a->content));
+	return c != 0 ? c : memcmp(a->campaign_id, b->campaign_id, sizeof(a->campaign_id));
+}
+
+static void
+jobs_make(struct inject *in, struct makers *m, struct spool_job *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		pipeline_claim(in->pipe, &jobs[i].key);
+	qsort(jobs, n, sizeof(*jobs), by_message);
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && by_message(&jobs[i], &jobs[end]) == 0;)
+			end++;
+		makers_make(m, jobs + i, end - i);
+	}
+}
+
+static void
+sweep(struct inject *in, int64_t *next_ms)
+{
+	struct err e = { 0 };
+	int64_t now = clock_now_ms();
+	if (now < *next_ms)
+		return;
+	int n = spool_sweep(in->store, now, SWEEP_MAX, &e);
+	if (n < 0)
+		log_warn("spool: ended jobs cannot be forgotten: %s", e.text);
+	*next_ms = n == SWEEP_MAX ? now : now + SWEEP_EVERY_MS;
+}
+
+/* One look at the spool; returns until when there is nothing to do. */
+static int64_t
+drain_once(struct inject *in, struct makers *m, struct arena *a)
+{
+	static const int64_t after_error_ms = 2000;
+	struct spool_job *jobs = ARENA_ARRAY(a, struct spool_job, FETCH_MAX);
+	struct err e = { 0 };
+	int64_t now = clock_now_ms(), next_ms = 0, down = pipeline_down_until(in->pipe);
+	if (down > 0)
+		return down;
+	int n = spool_due(in->store, now, pipeline_claimed, in->pipe, FETCH_MAX, a, jobs, &next_ms, &e);
+	if (n < 0) {
+		log_error("spool: due jobs cannot be read: %s; trying again", e.text);
+		return now + after_error_ms;
+	}
+	jobs_make(in, m, jobs, (size_t)n);
+	/* Jobs under way are due too; their end stirs the pipeline. */
+	return n > 0 ? now : next_ms > now ? next_ms : now + IDLE_MS;
+}
+
+void *
+cutter_main(void *arg)
+{
+	struct inject *in = arg;
+	struct makers *m = makers_new(in);
+	struct arena *a = arena_new(65536);
+	int64_t next_sweep = 0;
+	while (pipeline_room(in->pipe)) {
+		int64_t until = drain_once(in, m, a);
+		arena_reset(a);
+		sweep(in, &next_sweep);
+		if (until > clock_now_ms())
+			pipeline_wait(in->pipe, until < next_sweep ? until : next_sweep);
+	}
+	arena_free(&a);
+	makers_free(&m);
+	return NULL;
+}

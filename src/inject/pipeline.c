@@ -1,0 +1,383 @@
+/* pipeline: see pipeline.h. */
+#include "inject/pipeline.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "base/clock.h"
+
+#define READY_PER_CONNECTION 16
+#define READY_BYTES ((size_t)32 << 20)
+
+struct claim {
+	struct spool_key key;
+	UT_hash_handle hh;
+};
+
+struct pipeline {
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t cutter, sender, recorder;
+	struct item *ready, **ready_tail;
+	size_t nready, ready_bytes;
+	struct item *done, **done_tail;
+	struct claim *claims;
+	size_t max_ready, slots;
+	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
+	int64_t down_until_ms;
+	bool stirred; /* something changed since the cutter last looked */
+	bool stopping, senders_ended;
+};
+
+struct item *
+item_new(const struct spool_job *job)
+{
+	struct arena *a = arena_new(2048);
+	struct item *it = ARENA_NEW(a, struct item);
+	struct recipient_key rk;
+	it->arena = a;
+	it->job = *job;
+	it->job.campaign = arena_str(a, job->campaign);
+	it->job.reason = arena_str(a, job->reason);
+	it->job.note = STR_NULL;
+	it->job.payload = STR_NULL;
+	it->update.key = job->key;
+	spool_id(&job->key, it->id);
+	memcpy(rk.b, job->key.rk, sizeof(rk.b));
+	recipient_key_hex(&rk, it->hash);
+	return it;
+}
+
+void
+item_free(struct item **ip)
+{
+	if (*ip == NULL)
+		return;
+	struct arena *a = (*ip)->arena;
+	*ip = NULL;
+	arena_free(&a);
+}
+
+static void
+cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct pipeline *
+pipeline_new(size_t connections, double rate)
+{
+	struct pipeline *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		abort();
+	pthread_mutex_init(&p->lock, NULL);
+	cond_init(&p->cutter);
+	cond_init(&p->sender);
+	cond_init(&p->recorder);
+	p->ready_tail = &p->ready;
+	p->done_tail = &p->done;
+	p->max_ready = connections * READY_PER_CONNECTION;
+	p->slots = connections * INJECT_UNRECORDED;
+	p->interval_us = rate > 0 ? (int64_t)(1e6 / rate) : 0;
+	return p;
+}
+
+static void
+claim_drop(struct pipeline *p, const struct spool_key *key)
+{
+	struct claim *c;
+	HASH_FIND(hh, p->claims, key, sizeof(*key), c);
+	if (c == NULL)
+		return;
+	HASH_DEL(p->claims, c);
+	free(c);
+}
+
+void
+pipeline_free(struct pipeline **pp)
+{
+	struct pipeline *p = *pp;
+	struct claim *c, *next;
+	if (p == NULL)
+		return;
+	while (p->ready != NULL) {
+		struct item *it = p->ready;
+		p->ready = it->next;
+		item_free(&it);
+	}
+	HASH_ITER(hh, p->claims, c, next)
+	{
+		HASH_DEL(p->claims, c);
+		free(c);
+	}
+	pthread_cond_destroy(&p->cutter);
+	pthread_cond_destroy(&p->sender);
+	pthread_cond_destroy(&p->recorder);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+	*pp = NULL;
+}
+
+/* ---- cutter ---- */
+
+bool
+pipeline_room(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping && (p->nready >= p->max_ready || p->ready_bytes >= READY_BYTES))
+		pthread_cond_wait(&p->cutter, &p->lock);
+	bool go = !p->stopping;
+	pthread_mutex_unlock(&p->lock);
+	return go;
+}
+
+void
+pipeline_claim(struct pipeline *p, const struct spool_key *key)
+{
+	struct claim *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		abort();
+	c->key = *key;
+	pthread_mutex_lock(&p->lock);
+	HASH_ADD(hh, p->claims, key, sizeof(c->key), c);
+	pthread_mutex_unlock(&p->lock);
+}
+
+bool
+pipeline_claimed(void *ctx, const struct spool_key *key)
+{
+	struct pipeline *p = ctx;
+	struct claim *c;
+	pthread_mutex_lock(&p->lock);
+	HASH_FIND(hh, p->claims, key, sizeof(*key), c);
+	pthread_mutex_unlock(&p->lock);
+	return c != NULL;
+}
+
+void
+pipeline_put(struct pipeline *p, struct item *it)
+{
+	pthread_mutex_lock(&p->lock);
+	it->next = NULL;
+	*p->ready_tail = it;
+	p->ready_tail = &it->next;
+	p->nready++;
+	p->ready_bytes += it->copy.n;
+	pthread_cond_signal(&p->sender);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void
+timespec_mono(int64_t us, struct timespec *ts)
+{
+	ts->tv_sec = (time_t)(us / 1000000);
+	ts->tv_nsec = (long)(us % 1000000) * 1000;
+}
+
+void
+pipeline_wait(struct pipeline *p, int64_t until_ms)
+{
+	struct timespec ts;
+	int64_t wait_ms = until_ms - clock_now_ms();
+	/* Other processes add jobs and the clock may be set: look again at least so often. */
+	wait_ms = wait_ms > 1000 ? 1000 : wait_ms < 0 ? 0 : wait_ms;
+	timespec_mono(clock_mono_us() + wait_ms * 1000, &ts);
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping && !p->stirred)
+		if (pthread_cond_timedwait(&p->cutter, &p->lock, &ts) != 0)
+			break;
+	p->stirred = false;
+	pthread_mutex_unlock(&p->lock);
+}
+
+int64_t
+pipeline_down_until(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	int64_t until = p->down_until_ms;
+	pthread_mutex_unlock(&p->lock);
+	return until > clock_now_ms() ? until : 0;
+}
+
+/* Lock held. */
+static void
+stir(struct pipeline *p)
+{
+	p->stirred = true;
+	pthread_cond_signal(&p->cutter);
+}
+
+void
+pipeline_release(struct pipeline *p, struct item **it)
+{
+	pthread_mutex_lock(&p->lock);
+	claim_drop(p, &(*it)->job.key);
+	if ((*it)->handed_over) {
+		p->slots++;
+		pthread_cond_broadcast(&p->sender);
+	}
+	stir(p);
+	pthread_mutex_unlock(&p->lock);
+	item_free(it);
+}
+
+/* ---- senders ---- */
+
+/* Lock held. How long the rate still wants the next copy to wait, in microseconds; takes the turn when 0. */
+static int64_t
+rate_wait(struct pipeline *p)
+{
+	if (p->interval_us == 0)
+		return 0;
+	int64_t now = clock_mono_us();
+	if (p->next_us > now)
+		return p->next_us - now;
+	p->next_us = (p->next_us > now - p->interval_us ? p->next_us : now) + p->interval_us;
+	return 0;
+}
+
+struct item *
+pipeline_take(struct pipeline *p)
+{
+	struct item *it = NULL;
+	struct timespec ts;
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping && it == NULL) {
+		int64_t wait = p->ready == NULL ? -1 : rate_wait(p);
+		if (wait < 0) {
+			pthread_cond_wait(&p->sender, &p->lock);
+		} else if (wait > 0) {
+			timespec_mono(clock_mono_us() + wait, &ts);
+			pthread_cond_timedwait(&p->sender, &p->lock, &ts);
+		} else {
+			it = p->ready;
+			p->ready = it->next;
+			if (p->ready == NULL)
+				p->ready_tail = &p->ready;
+			p->nready--;
+			p->ready_bytes -= it->copy.n;
+			if (p->nready <= p->max_ready / 2)
+				pthread_cond_signal(&p->cutter);
+		}
+	}
+	pthread_mutex_unlock(&p->lock);
+	return it;
+}
+
+bool
+pipeline_slot(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (!p->stopping && p->slots == 0)
+		pthread_cond_wait(&p->sender, &p->lock);
+	bool go = !p->stopping;
+	if (go)
+		p->slots--;
+	pthread_mutex_unlock(&p->lock);
+	return go;
+}
+
+void
+pipeline_done(struct pipeline *p, struct item *it)
+{
+	pthread_mutex_lock(&p->lock);
+	it->next = NULL;
+	*p->done_tail = it;
+	p->done_tail = &it->next;
+	pthread_cond_signal(&p->recorder);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+pipeline_down(struct pipeline *p, int64_t down_ms)
+{
+	pthread_mutex_lock(&p->lock);
+	p->down_until_ms = clock_now_ms() + down_ms;
+	struct item *list = p->ready;
+	for (struct item *it = list; it != NULL; it = it->next)
+		claim_drop(p, &it->job.key);
+	p->ready = NULL;
+	p->ready_tail = &p->ready;
+	p->nready = p->ready_bytes = 0;
+	stir(p);
+	pthread_mutex_unlock(&p->lock);
+	while (list != NULL) {
+		struct item *it = list;
+		list = it->next;
+		item_free(&it);
+	}
+}
+
+void
+pipeline_up(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->down_until_ms = 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- recorder ---- */
+
+struct item *
+pipeline_collect(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->done == NULL && !p->senders_ended)
+		pthread_cond_wait(&p->recorder, &p->lock);
+	struct item *list = p->done;
+	p->done = NULL;
+	p->done_tail = &p->done;
+	pthread_mutex_unlock(&p->lock);
+	return list;
+}
+
+void
+pipeline_recorded(struct pipeline *p, struct item *list)
+{
+	pthread_mutex_lock(&p->lock);
+	for (const struct item *it = list; it != NULL; it = it->next) {
+		claim_drop(p, &it->job.key);
+		p->slots += it->handed_over;
+	}
+	pthread_cond_broadcast(&p->sender);
+	stir(p);
+	pthread_mutex_unlock(&p->lock);
+	while (list != NULL) {
+		struct item *it = list;
+		list = it->next;
+		item_free(&it);
+	}
+}
+
+/* ---- steering ---- */
+
+void
+pipeline_wake(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	stir(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+pipeline_stop(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	pthread_cond_broadcast(&p->cutter);
+	pthread_cond_broadcast(&p->sender);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+pipeline_senders_ended(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->senders_ended = true;
+	pthread_cond_signal(&p->recorder);
+	pthread_mutex_unlock(&p->lock);
+}

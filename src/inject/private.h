@@ -1,0 +1,48 @@
+/* inject, inside: the process and its threads. */
+#ifndef MT_INJECT_PRIVATE_H
+#define MT_INJECT_PRIVATE_H
+
+#include <pthread.h>
+
+#include "inject/pipeline.h"
+
+#define MAX_CONNECTIONS 100
+
+struct inject {
+	struct epoch *epoch;
+	const struct conf_inject *conf;
+	struct store *store;
+	struct pipeline *pipe;
+	char host[256]; /* of this machine */
+	pthread_t cutter, recorder, senders[MAX_CONNECTIONS];
+	size_t nsenders;
+};
+
+/* ---- threads; arg is a struct inject ---- */
+void *cutter_main(void *arg);
+void *sender_main(void *arg);
+void *recorder_main(void *arg);
+
+/* ---- make.c: one message's due jobs become items ---- */
+
+/* What the cutter keeps of the last messages, so that a fan-out of thousands prepares its message once. */
+struct makers;
+struct makers *makers_new(struct inject *in);
+void makers_free(struct makers **m);
+/* Jobs of one message and campaign, claimed; every one of them reaches the pipeline or is released. */
+void makers_make(struct makers *m, const struct spool_job *jobs, size_t n);
+
+/* ---- what becomes of an item ---- */
+
+/* Live again: due_ms, reason. note without the recipient's address. */
+void item_later(struct item *it, int64_t due_ms, bool attempted, const char *reason, struct str note);
+void item_hold(struct item *it, const char *reason, struct str note);
+/* Ended. */
+void item_end(struct item *it, enum spool_state state, bool attempted, const char *reason, struct str note);
+/* Ended as failed, and its sender is told unless he does not want to know. status like "5.7.1". */
+void item_fail(struct item *it, bool attempted, const char *reason, const char *status, struct str note);
+/* The wait before attempt number `attempts` + 1, in ms: doubles from retry_min to retry_max, with a tenth of
+ * jitter. */
+int64_t retry_delay(const struct conf_inject *c, uint32_t attempts);
+
+#endif

@@ -1,0 +1,193 @@
+/*
+ * record: what became of copies, written down: many in one commit, as many as came while the last commit ran.
+ * A delivery report is added to the spool before the job that it tells of ends, under a key made of that
+ * job's: when the process dies in between, it is made again and found there.
+ */
+#include "inject/private.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "inject/report.h"
+
+/* ---- what becomes of an item ---- */
+
+/* Replies repeat the address; at rest there is none. */
+static struct str
+note_clean(struct item *it, struct str note)
+{
+	struct str address = it->payload.address, rest = note;
+	struct buf b = { 0 };
+	if (address.n >= 2 && address.p[0] == '<')
+		address = str_sub(address, 1, address.n - 1);
+	while (address.n > 0 && rest.n >= address.n) {
+		size_t at = 0;
+		while (at + address.n <= rest.n && !str_caseeq(str_sub(rest, at, at + address.n), address))
+			at++;
+		if (at + address.n > rest.n)
+			break;
+		buf_adds(&b, str_sub(rest, 0, at));
+		buf_adds(&b, STR("(recipient)"));
+		rest = str_sub(rest, at + address.n, rest.n);
+	}
+	buf_adds(&b, rest);
+	str_tame(b.p, b.n);
+	struct str out = arena_str(it->arena, str_sub(buf_str(&b), 0, SPOOL_MAX_NOTE));
+	buf_free(&b);
+	return out;
+}
+
+static void
+item_set(struct item *it, enum spool_state state, int64_t due_ms, bool attempted, const char *reason,
+	 struct str note)
+{
+	it->update = (struct spool_update){
+		.key = it->job.key,
+		.state = state,
+		.due_ms = due_ms,
+		.attempted = attempted,
+		.reason = reason,
+		.note = note_clean(it, note),
+	};
+}
+
+void
+item_later(struct item *it, int64_t due_ms, bool attempted, const char *reason, struct str note)
+{
+	item_set(it, SPOOL_QUEUED, due_ms, attempted, reason, note);
+}
+
+void
+item_hold(struct item *it, const char *reason, struct str note)
+{
+	item_set(it, SPOOL_HELD, it->job.due_ms, false, reason, note);
+}
+
+void
+item_end(struct item *it, enum spool_state state, bool attempted, const char *reason, struct str note)
+{
+	item_set(it, state, clock_now_ms(), attempted, reason, note);
+}
+
+void
+item_fail(struct item *it, bool attempted, const char *reason, const char *status, struct str note)
+{
+	item_end(it, SPOOL_FAILED, attempted, reason, note);
+	it->status = status;
+	it->fail_report = !it->job.report && report_wanted(it->sender, it->payload.notify);
+}
+
+/* ---- delivery reports ---- */
+
+static void
+report_fill(const struct inject *in, const struct item *it, struct report *r)
+{
+	*r = (struct report){
+		.reporting_mta = str_of(in->host),
+		.from_address = in->conf->report_from ? str_of(in->conf->report_from)
+						      : arena_printf(it->arena, "MAILER-DAEMON@%s", in->host),
+		.to = it->sender,
+		.orcpt = it->payload.orcpt,
+		.recipient = it->payload.address,
+		.envid = it->envelope.envid,
+		.status = str_of(it->status),
+		.diagnostic = it->update.note,
+		.arrival_ms = it->job.accepted_ms,
+		.last_attempt_ms = clock_now_ms(),
+		.attempts = it->job.attempts + it->update.attempted,
+		.expired = str_eq(str_of(it->update.reason), STR("expired")),
+		.original = it->copy,
+		.full = str_caseeq(it->envelope.ret, STR("FULL")),
+	};
+}
+
+/* The report as a job of its own, which is sent as it is. */
+static int
+report_spool(const struct inject *in, struct sealer *sealer, const struct item *it, struct err *e)
+{
+	struct report r;
+	struct buf text = { 0 }, sealed = { 0 }, payload = { 0 };
+	struct spool_job j = { .state = SPOOL_QUEUED, .report = true, .campaign = it->job.campaign };
+	uint8_t content[16];
+	bool added;
+	const struct str of = { (const char *)&it->job.key, sizeof(it->job.key) };
+	report_fill(in, it, &r);
+	report_write(&r, &text);
+	const struct job_message m = { .id = STR("report"), .bytes = buf_str(&text) };
+	const struct job_payload p = { .address = it->sender, .notify = STR("NEVER") };
+	keyed_id(in->epoch->keys, "report", &of, 1, j.key.message);
+	memcpy(j.key.rk, it->job.key.rk, sizeof(j.key.rk));
+	memcpy(j.campaign_id, it->job.campaign_id, sizeof(j.campaign_id));
+	j.accepted_ms = j.first_due_ms = j.due_ms = clock_now_ms();
+	j.reason = STR("report");
+	int rc = job_message_seal(sealer, in->epoch->keys, &m, content, &sealed, e);
+	if (rc == 0)
+		rc = job_payload_seal(sealer, &j.key, &p, &payload, e);
+	j.payload = buf_str(&payload);
+	memcpy(j.content, content, sizeof(content));
+	const struct spool_add add = { content, buf_str(&sealed), &j, 1, in->conf->keep_ms, &added };
+	if (rc == 0)
+		rc = spool_add(in->store, &add, e);
+	buf_free(&text);
+	buf_free(&sealed);
+	buf_free(&payload);
+	return rc;
+}
+
+/* ---- the recorder ---- */
+
+static void
+log_item(const struct item *it)
+{
+	static const char *const words[] = { "later", "held", "sent", "dropped", "failed" };
+	const struct spool_update *u = &it->update;
+	char due[40] = "";
+	if (u->state == SPOOL_QUEUED)
+		clock_format_rfc3339(u->due_ms, due);
+	log_info("job=%s campaign=%.*s recipient=%s %s reason=%s%s%s%s%.*s", it->id,
+		 STR_ARG(it->job.campaign), it->hash, words[u->state], u->reason, *due ? " due=" : "", due,
+		 u->note.n ? " " : "", STR_ARG(u->note));
+}
+
+static int
+record(const struct inject *in, struct sealer *sealer, const struct item *list, struct err *e)
+{
+	struct arena *a = arena_new(8192);
+	size_t n = 0;
+	int rc = 0;
+	for (const struct item *it = list; it != NULL; it = it->next)
+		n++;
+	struct spool_update *v = ARENA_ARRAY(a, struct spool_update, n);
+	n = 0;
+	for (const struct item *it = list; it != NULL && rc == 0; it = it->next) {
+		v[n++] = it->update;
+		if (it->fail_report)
+			rc = report_spool(in, sealer, it, e);
+	}
+	if (rc == 0)
+		rc = spool_update(in->store, v, n, in->conf->keep_ms, e);
+	arena_free(&a);
+	return rc;
+}
+
+void *
+recorder_main(void *arg)
+{
+	const struct inject *in = arg;
+	struct worker *w = engine_worker_get(in->epoch);
+	struct item *list;
+	while ((list = pipeline_collect(in->pipe)) != NULL) {
+		struct err e = { 0 };
+		/* The disk is full, say. Nothing more is handed over than there are slots, and this waits. */
+		while (record(in, w->sealer, list, &e) != 0) {
+			log_error("spool: what became of copies cannot be written: %s; trying again", e.text);
+			sleep(1);
+		}
+		for (const struct item *it = list; it != NULL; it = it->next)
+			log_item(it);
+		pipeline_recorded(in->pipe, list);
+	}
+	engine_worker_put(in->epoch, &w);
+	return NULL;
+}

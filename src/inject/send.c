@@ -1,0 +1,125 @@
+/* send: one sender: takes copies, hands them over on its kept connection, judges the answer. */
+#include "inject/private.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define DOWN_MIN_MS 1000
+#define DOWN_MAX_MS 60000
+
+int64_t
+retry_delay(const struct conf_inject *c, uint32_t attempts)
+{
+	int64_t d = c->retry_min_ms;
+	for (uint32_t i = 1; i < attempts && d < c->retry_max_ms; i++)
+		d *= 2;
+	d = d < c->retry_max_ms ? d : c->retry_max_ms;
+	/* Not all that failed together come again together. */
+	return d + (d >= 10 ? (int64_t)(clock_mono_us() % (d / 10)) : 0);
+}
+
+/* ---- judging ---- */
+
+static void
+note_reply(struct item *it, struct str *note)
+{
+	const struct smtp_result *r = &it->result;
+	if (r->code > 0)
+		*note = arena_printf(it->arena, "%s: %d %s", r->step, r->code, r->text);
+	else
+		*note = arena_printf(it->arena, "%s: %s", r->step, r->text);
+}
+
+static void
+judge_temporary(const struct inject *in, struct item *it, const char *reason, struct str note)
+{
+	int64_t now = clock_now_ms();
+	uint32_t attempts = it->job.attempts + 1;
+	if (now - it->job.first_due_ms > in->conf->lifetime_ms)
+		item_fail(it, true, "expired", "4.4.7", note);
+	else
+		item_later(it, now + retry_delay(in->conf, attempts), true, reason, note);
+}
+
+static void
+judge(const struct inject *in, struct item *it)
+{
+	struct str note;
+	note_reply(it, &note);
+	switch (it->result.status) {
+	case SMTP_SENT:
+		item_end(it, SPOOL_SENT, true, "sent", note);
+		break;
+	case SMTP_TEMPFAIL:
+		judge_temporary(in, it, "retry", note);
+		break;
+	case SMTP_UNCERTAIN: /* the answer to the final dot was lost: perhaps it has left */
+		judge_temporary(in, it, "uncertain", note);
+		break;
+	case SMTP_PERMFAIL:
+		item_fail(it, true, "rejected", it->result.enhanced, note);
+		break;
+	}
+}
+
+/* Nothing was said about this copy: the port itself does not work. */
+static bool
+target_failed(const struct smtp_result *r)
+{
+	return r->status == SMTP_TEMPFAIL &&
+	       (strcmp(r->step, "connect") == 0 || strcmp(r->step, "greeting") == 0 ||
+		strcmp(r->step, "EHLO") == 0);
+}
+
+static void
+send_one(const struct inject *in, struct smtp_conn *c, struct item *it, int64_t *down_ms)
+{
+	smtp_send(c, &it->envelope, it->copy, &it->result);
+	if (target_failed(&it->result)) {
+		*down_ms = *down_ms == 0		? DOWN_MIN_MS
+			   : *down_ms * 2 < DOWN_MAX_MS ? *down_ms * 2
+							: DOWN_MAX_MS;
+		log_warn("inject %s: %s: %s; trying again in %llds", in->conf->target, it->result.step,
+			 it->result.text, (long long)*down_ms / 1000);
+		pipeline_down(in->pipe, *down_ms);
+		pipeline_release(in->pipe, &it);
+		return;
+	}
+	if (*down_ms > 0) {
+		*down_ms = 0;
+		pipeline_up(in->pipe);
+		log_info("inject %s: works again", in->conf->target);
+	}
+	judge(in, it);
+	pipeline_done(in->pipe, it);
+}
+
+void *
+sender_main(void *arg)
+{
+	const struct inject *in = arg;
+	const struct smtp_target t = {
+		.host = in->conf->host,
+		.port = in->conf->port,
+		.unix_path = in->conf->unix_path,
+		.helo = in->conf->helo ? in->conf->helo : in->host,
+		.connect_timeout_ms = in->conf->connect_timeout_ms,
+		.command_timeout_ms = in->conf->command_timeout_ms,
+		.data_timeout_ms = in->conf->data_timeout_ms,
+	};
+	struct smtp_conn *c = smtp_conn_new(&t);
+	struct item *it;
+	int64_t down_ms = 0;
+	while ((it = pipeline_take(in->pipe)) != NULL) {
+		if (!pipeline_slot(in->pipe)) {
+			pipeline_release(in->pipe, &it);
+			break;
+		}
+		it->handed_over = true;
+		send_one(in, c, it, &down_ms);
+	}
+	smtp_conn_close(&c);
+	return NULL;
+}
