@@ -245,6 +245,7 @@ request_of(struct makers *m, const struct kept *k, struct item *it, struct engin
 		.campaign = k->campaign,
 		.address = it->payload.address,
 		.accepted_ms = it->job.accepted_ms,
+		.attempted = it->job.attempts > 0,
 		.message_id = k->message.id,
 		.own_copy = true,
 		.now_ms = clock_now_ms(),

@@ -80,25 +80,37 @@ item_fail(struct item *it, bool attempted, const char *reason, const char *statu
 
 /* ---- delivery reports ---- */
 
+/* The copy's header: up to its empty line. */
+static struct str
+header_of(struct str copy)
+{
+	return str_sub(copy, 0, str_find(copy, STR("\r\n\r\n")) + 2);
+}
+
 static void
 report_fill(const struct inject *in, const struct item *it, struct report *r)
 {
+	struct str recipient = it->envelope.rcpt;
 	*r = (struct report){
-		.reporting_mta = str_of(in->host),
-		.from_address = in->conf->report_from ? str_of(in->conf->report_from)
-						      : arena_printf(it->arena, "MAILER-DAEMON@%s", in->host),
+		.reporting_mta = in->host,
+		.from = in->conf->report_from ? in->conf->report_from
+					      : arena_printf(it->arena, "MAILER-DAEMON@%s", in->host).p,
+		.message_id = arena_printf(it->arena, "<report.%s@%s>", it->id, in->host),
+		.now_ms = clock_now_ms(),
 		.to = it->sender,
+		.recipient = recipient,
 		.orcpt = it->payload.orcpt,
-		.recipient = it->payload.address,
 		.envid = it->envelope.envid,
-		.status = str_of(it->status),
+		.status = it->status,
 		.diagnostic = it->update.note,
+		.smtp = it->result.code > 0,
+		.expired = strcmp(it->update.reason, "expired") == 0,
 		.arrival_ms = it->job.accepted_ms,
-		.last_attempt_ms = clock_now_ms(),
+		.last_attempt_ms = it->update.attempted ? clock_now_ms() : 0,
 		.attempts = it->job.attempts + it->update.attempted,
-		.expired = str_eq(str_of(it->update.reason), STR("expired")),
-		.original = it->copy,
-		.full = str_caseeq(it->envelope.ret, STR("FULL")),
+		.header = header_of(it->copy),
+		.full = it->copy,
+		.ret = it->envelope.ret,
 	};
 }
 
@@ -113,8 +125,13 @@ report_spool(const struct inject *in, struct sealer *sealer, const struct item *
 	bool added;
 	const struct str of = { (const char *)&it->job.key, sizeof(it->job.key) };
 	report_fill(in, it, &r);
-	report_write(&r, &text);
-	const struct job_message m = { .id = STR("report"), .bytes = buf_str(&text) };
+	unsigned needs = report_make(&text, &r);
+	const struct job_message m = {
+		.id = STR("report"),
+		.bytes = buf_str(&text),
+		.eightbit = (needs & REPORT_EIGHTBIT) != 0,
+		.smtputf8 = (needs & REPORT_SMTPUTF8) != 0,
+	};
 	const struct job_payload p = { .address = it->sender, .notify = STR("NEVER") };
 	keyed_id(in->epoch->keys, "report", &of, 1, j.key.message);
 	memcpy(j.key.rk, it->job.key.rk, sizeof(j.key.rk));

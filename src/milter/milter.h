@@ -20,8 +20,9 @@
 struct milter_options {
 	const char *conf_file;
 	const char *plugin_directory;
-	/* May be NULL. configured: a configuration is in use, at the start (the state is open then) and after each
-	 * reload; spooled: jobs were added to the spool. Any thread, one call of configured at a time. */
+	/* May be NULL. configured: a configuration is in use, at the start (the state is open then) and after
+	 * each reload; spooled: jobs were added to the spool. Any thread, one call of configured at a time.
+	 */
 	void (*configured)(const struct conf *c);
 	void (*spooled)(void);
 };

@@ -6,7 +6,6 @@
 #include "milter/private.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "recipient/job.h"
 
@@ -60,14 +59,11 @@ static int
 payload_make(struct spooling *sp, const struct tx_recipient *to, const struct recipient_snapshot *r,
 	     struct spool_job *j, struct err *e)
 {
-	const struct value *data = tailor_message_recipient_data(sp->rq.message, r->address);
-	struct buf json = { 0 }, sealed = { 0 };
-	if (data != NULL)
-		json_print(&json, data);
-	const struct job_payload p = { to->address, to->notify, to->orcpt, buf_str(&json) };
+	struct str data = tailor_message_recipient_json(sp->rq.message, r->address);
+	struct buf sealed = { 0 };
+	const struct job_payload p = { to->address, to->notify, to->orcpt, data };
 	int rc = job_payload_seal(sp->rq.worker->sealer, &j->key, &p, &sealed, e);
 	j->payload = arena_str(sp->f->tx->arena, buf_str(&sealed));
-	buf_free(&json);
 	buf_free(&sealed);
 	return rc;
 }

@@ -138,7 +138,7 @@ walk_result(struct spool_walk *w, int rc, MDB_val k, MDB_val v, struct str prefi
 int
 spool_walk_from(struct spool_walk *w, MDB_txn *txn, MDB_dbi dbi, struct str from, struct str prefix)
 {
-	MDB_val k = val_of(from), v;
+	MDB_val k = val_of(from), v = { 0, NULL };
 	int rc = w->c ? 0 : mdb_cursor_open(txn, dbi, &w->c);
 	if (rc == 0)
 		rc = mdb_cursor_get(w->c, &k, &v, from.n > 0 ? MDB_SET_RANGE : MDB_FIRST);
