@@ -39,6 +39,17 @@ sub text { my ($m) = @_; my ($t) = $m =~ /text\/plain.*?\n\n(.*?)\n--=-/s; retur
 sub html { my ($m) = @_; my ($t) = $m =~ /text\/html.*?\n\n(.*?)\n--=-/s; return decode_qp($t // ''); }
 sub check { my ($ok, $what) = @_; return if $ok; print "  NOT AS EXPECTED: $what\n"; $failures++; }
 
+# What a recipient who has to wait will get: `mailtailor render` makes it as the injector will, when it is due.
+sub waiting {
+	my ($to) = @_;
+	my $why = qx("$mailtailor" render --recipient "$to" "$campaign" 2>&1 >/dev/null);
+	my ($due, $local) = $why =~ /later: quiet-hours: due (\S+), (.*)/;
+	check(defined $due, "a reason to wait: $why");
+	return undef unless defined $due;
+	print "  waits on disk until $due, $local; will get:\n";
+	return qx("$mailtailor" render --recipient "$to" --now "$due" "$campaign") =~ s/\r\n/\n/gr;
+}
+
 sub side_by_side {
 	my ($left, $right) = @_;
 	my @l = split /\n/, $left;
@@ -51,11 +62,15 @@ my $source = slurp($campaign);
 my $submitted = 'Subject: ' . decode('UTF-8', header($source, 'Subject')) . "\n\n" . text($source);
 my %about = (
 	anna => 'known, German, a good customer', bob => 'unsubscribed', carol => 'got one promotion this week: capped',
-	dave => 'does not want to be tracked', erin => 'unknown', ming => 'a name in Chinese');
+	dave => 'does not want to be tracked', erin => 'unknown', ming => 'in Shanghai, where it is night');
 for my $who (qw(anna bob carol dave erin ming)) {
 	my $all = $got{"$who\@customers.example"} // [];
 	my $copy = $who eq 'carol' ? $all->[1] : $all->[0];
 	print "\n$who\@customers.example ($about{$who})\n";
+	if ($who eq 'ming') {
+		check(!defined $copy, 'ming should have no copy yet');
+		$copy = waiting("$who\@customers.example");
+	}
 	if (!defined $copy) {
 		print "  no copy left\n";
 		check($who =~ /bob|carol/, "$who should have a copy");

@@ -14,6 +14,7 @@ export class Scripted extends Mailbox {
     this.plans = new Map();
     this.sockets = new Set();
     this.connections = 0;
+    this.delay = 0; // ms before every answer to a message
     this.greeting = "220 inject.example ESMTP"; // another reply, or "hang"
     this.extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 20000000", "ENHANCEDSTATUSCODES"];
   }
@@ -116,7 +117,9 @@ export class Scripted extends Mailbox {
     s.state = "commands";
     if (s.outcome.end === undefined || s.outcome.kept)
       this.keep({ from: s.attempt.from, to: [s.attempt.to], raw: Buffer.from(text, "latin1") });
-    this.#answer(s, s.outcome.end ?? OK);
+    const { end: answer = OK } = s.outcome;
+    if (this.delay > 0) setTimeout(() => this.#answer(s, answer), this.delay);
+    else this.#answer(s, answer);
     return true;
   }
 }
