@@ -22,14 +22,14 @@ retry_delay(const struct conf_inject *c, uint32_t attempts)
 
 /* ---- judging ---- */
 
-static void
-note_reply(struct item *it, struct str *note)
+/* "RCPT: 550 5.1.1 unknown". */
+static struct str
+said(struct arena *a, const struct smtp_result *r)
 {
-	const struct smtp_result *r = &it->result;
-	if (r->code > 0)
-		*note = arena_printf(it->arena, "%s: %d %s", r->step, r->code, r->text);
-	else
-		*note = arena_printf(it->arena, "%s: %s", r->step, r->text);
+	size_t n = strlen(r->step);
+	if (strncmp(r->text, r->step, n) == 0 && r->text[n] == ':')
+		return arena_str(a, str_of(r->text));
+	return arena_printf(a, "%s: %s", r->step, r->text);
 }
 
 static void
@@ -46,8 +46,7 @@ judge_temporary(const struct inject *in, struct item *it, const char *reason, st
 static void
 judge(const struct inject *in, struct item *it)
 {
-	struct str note;
-	note_reply(it, &note);
+	struct str note = said(it->arena, &it->result);
 	switch (it->result.status) {
 	case SMTP_SENT:
 		item_end(it, SPOOL_SENT, true, "sent", note);
@@ -81,8 +80,9 @@ send_one(const struct inject *in, struct smtp_conn *c, struct item *it, int64_t 
 		*down_ms = *down_ms == 0		? DOWN_MIN_MS
 			   : *down_ms * 2 < DOWN_MAX_MS ? *down_ms * 2
 							: DOWN_MAX_MS;
-		log_warn("inject %s: %s: %s; trying again in %llds", in->conf->target, it->result.step,
-			 it->result.text, (long long)*down_ms / 1000);
+		struct str text = said(it->arena, &it->result);
+		log_warn("inject %s: %.*s; trying again in %llds", in->conf->target, STR_ARG(text),
+			 (long long)*down_ms / 1000);
 		pipeline_down(in->pipe, *down_ms);
 		pipeline_release(in->pipe, &it);
 		return;
