@@ -102,7 +102,8 @@ report_fill(const struct inject *in, const struct item *it, struct report *r)
 		.orcpt = it->payload.orcpt,
 		.envid = it->envelope.envid,
 		.status = it->status,
-		.diagnostic = it->update.note,
+		/* The sender knows the address, and is told the reply as it was. */
+		.diagnostic = it->result.code > 0 ? str_of(it->result.text) : it->update.note,
 		.smtp = it->result.code > 0,
 		.expired = strcmp(it->update.reason, "expired") == 0,
 		.arrival_ms = it->job.accepted_ms,
