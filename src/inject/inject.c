@@ -28,7 +28,10 @@ report_log(void *ctx, const char *text)
 	log_error("injector: %s", text);
 }
 
-/* Held until the process ends. -1 when it is told to end while it waits. */
+#define LOCK_ENDED (-2)
+
+/* Held until the process ends. LOCK_ENDED when it is told to end while it waits, -1 when there is no lock to
+ * be had. */
 static int
 lock_take(const char *directory)
 {
@@ -53,7 +56,7 @@ lock_take(const char *directory)
 		said = true;
 		if (poll(&in, 1, 100) > 0 && read(0, bytes, sizeof(bytes)) <= 0) {
 			close(fd);
-			return -1;
+			return LOCK_ENDED;
 		}
 	}
 	return fd;
@@ -187,10 +190,9 @@ inject_serve(const struct inject_options *o)
 		return EX_CONFIG;
 	in.conf = &in.epoch->conf->inject;
 	log_open("mailtailord", in.epoch->conf->milter.log_target, in.epoch->conf->milter.log_level);
-	int rc = EX_CONFIG;
-	int lock = in.conf->target != NULL ? lock_take(in.epoch->conf->state.directory) : -1;
-	if (lock >= 0)
-		rc = serve(&in);
+	/* Without a target there is nothing to do: mailtailord has read the same, or will. */
+	int lock = in.conf->target != NULL ? lock_take(in.epoch->conf->state.directory) : LOCK_ENDED;
+	int rc = lock >= 0 ? serve(&in) : lock == LOCK_ENDED ? EX_OK : EX_CANTCREAT;
 	epoch_unref(&in.epoch);
 	if (lock >= 0)
 		close(lock);
