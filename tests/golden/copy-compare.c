@@ -91,7 +91,8 @@ field_may_change(struct str name, bool root, bool recoded)
 	static const char *const vouchers[] = { "DKIM-Signature", "DomainKey-Signature",
 						"X-Google-DKIM-Signature", "Content-MD5", "Content-Length" };
 	static const char *const coding[] = { "MIME-Version", "Content-Type", "Content-Transfer-Encoding" };
-	if (root && (name_in(name, ours, 4) || name_in(name, vouchers, 5) || str_casestarts(name, STR("X-Mailtailor-"))))
+	if (root && (name_in(name, ours, 4) || name_in(name, vouchers, 5) ||
+		     str_casestarts(name, STR("X-Mailtailor-"))))
 		return true;
 	return recoded && name_in(name, coding, 3);
 }
@@ -286,6 +287,17 @@ part_next(const struct mail_part *p)
 	return p ? p->next : NULL;
 }
 
+/* A header that nothing follows, not even an empty line, gets one in the copy: then it is a text, of no
+ * bytes. */
+static bool
+kind_kept(const struct mail_part *b, const struct mail_part *a)
+{
+	bool bare = b->head_end == b->body_end && a->body_start == a->body_end;
+	return str_eq(b->type, a->type) && str_eq(b->subtype, a->subtype) &&
+	       (b->role == a->role || (bare && b->role == MAIL_ROLE_DATA)) &&
+	       (b->child == NULL) == (a->child == NULL);
+}
+
 static void
 body_compare(struct pair *p)
 {
@@ -295,8 +307,7 @@ body_compare(struct pair *p)
 	if (b->role == MAIL_ROLE_MULTIPART)
 		header_compare(p, b, a, false);
 	while (b != NULL && a != NULL) {
-		if (!str_eq(b->type, a->type) || !str_eq(b->subtype, a->subtype) || b->role != a->role ||
-		    (b->child == NULL) != (a->child == NULL)) {
+		if (!kind_kept(b, a)) {
 			fail(p, "part %s is another kind of part", b->path);
 			return;
 		}
