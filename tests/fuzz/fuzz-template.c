@@ -144,7 +144,7 @@ check_literals(const struct tpl *t, struct str source)
 static void
 check_render(struct arena *a, struct input *in, const struct tpl *t, struct tpl_scratch *scratch)
 {
-	static const struct json_limits limits = { 1 << 16, 16 };
+	static const struct json_limits limits = { .max_bytes = 1 << 16, .max_depth = 16 };
 	struct tpl_error te;
 	struct buf once = { 0 }, twice = { 0 };
 	struct sink s = { { sink_literal, sink_text, sink_region }, .in = in, .t = t };
