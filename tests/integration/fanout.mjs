@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import { TRACK, World, slow } from "./harness.mjs";
+import { Postfix, Sendmail, TRACK, World, slow } from "./harness.mjs";
 import { assertTailored, field, fields, links, pixels, read } from "./mail.mjs";
 import { comment, done, test } from "./tap.mjs";
 
+const mta = { postfix: Postfix, sendmail: Sendmail }[process.argv[2]];
 const MANY = slow > 1 ? 200 : 1000;
 const TOKENS = slow > 1 ? 10 : 50; // of so many recipients every token is opened, by a process each
 const CITIES = ["Köln", "Reykjavík", "東京", "Łódź", "Up & <Down>"];
@@ -11,8 +12,9 @@ const person = (i) => ({ first_name: `Nr${i}`, city: CITIES[i % CITIES.length] }
 const address = (i) => `r${i}@customers.example`;
 const everybody = Array.from({ length: MANY }, (_, i) => address(i));
 const world = await World.start({
+  mta,
   signer: true,
-  inject: 'retry_min = 1s helo = "mailtailor.shop.example"',
+  inject: 'connections = 16 retry_min = 1s helo = "mailtailor.shop.example"',
   profiles: Object.fromEntries(everybody.map((to, i) => [to, person(i)])),
   conf: `
 campaign spring {
@@ -59,7 +61,7 @@ async function spooled(message) {
 async function arrived(n, seconds = 120) {
   const end = Date.now() + seconds * slow * 1000;
   while (world.sink.mails.length < n && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
-  await world.postfix.drained();
+  await world.mta.drained();
   return world.sink.mails.length;
 }
 
@@ -74,7 +76,7 @@ const big = mail(everybody, {
 });
 const copies = new Map(); // address → parsed copy
 
-await test(`one message with ${MANY} RCPTs: ${MANY} copies arrive, each at its recipient`, async () => {
+await test(`${mta.name}: one message with ${MANY} RCPTs: ${MANY} copies arrive, each at its recipient`, async () => {
   const began = Date.now();
   assert.equal(await spooled(big), `recipients=${MANY} now=${MANY} later=0 dropped=0 again=0`);
   const accepted = Date.now();
@@ -196,7 +198,7 @@ await test("a mistake in template or data: 550 5.6.0 for the whole message, noth
   assert.match(template.response, /^550 5\.6\.0 .*part 1/);
   const data = await world.submit(mail(to, { attachments: [{ ...dataPart({}), content: '{"bad-a@customers.example": {"a": }}' }] }));
   assert.match(data.response, /^550 5\.6\.0 .*data\+json.*line 1/);
-  await world.postfix.drained();
+  await world.mta.drained();
   assert.doesNotMatch(world.daemon.log().slice(before), /spooled/);
   assert.equal(world.sink.of(to[0]).length + world.sink.of(to[1]).length, 0);
 });
