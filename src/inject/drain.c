@@ -55,6 +55,7 @@ drain_once(struct inject *in, struct makers *m, struct arena *a)
 	int64_t now = clock_now_ms(), next_ms = 0, down = pipeline_down_until(in->pipe);
 	if (down > 0)
 		return down;
+	pipeline_look(in->pipe);
 	int n = spool_due(in->store, now, pipeline_claimed, in->pipe, FETCH_MAX, a, jobs, &next_ms, &e);
 	if (n < 0) {
 		log_error("spool: due jobs cannot be read: %s; trying again", e.text);

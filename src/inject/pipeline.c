@@ -12,6 +12,8 @@
 
 struct claim {
 	struct spool_key key;
+	bool dropped; /* let go since the cutter's last look began */
+	struct claim *next_dropped;
 	UT_hash_handle hh;
 };
 
@@ -21,7 +23,7 @@ struct pipeline {
 	struct item *ready, **ready_tail;
 	size_t nready, ready_bytes;
 	struct item *done, **done_tail;
-	struct claim *claims;
+	struct claim *claims, *dropped;
 	size_t max_ready, slots;
 	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
 	int64_t down_until_ms;
@@ -86,15 +88,30 @@ pipeline_new(size_t connections, double rate)
 	return p;
 }
 
+/* It counts until the cutter looks anew: see pipeline_look. */
 static void
 claim_drop(struct pipeline *p, const struct spool_key *key)
 {
 	struct claim *c;
 	HASH_FIND(hh, p->claims, key, sizeof(*key), c);
-	if (c == NULL)
+	if (c == NULL || c->dropped)
 		return;
-	HASH_DEL(p->claims, c);
-	free(c);
+	c->dropped = true;
+	c->next_dropped = p->dropped;
+	p->dropped = c;
+}
+
+void
+pipeline_look(struct pipeline *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->dropped != NULL) {
+		struct claim *c = p->dropped;
+		p->dropped = c->next_dropped;
+		HASH_DEL(p->claims, c);
+		free(c);
+	}
+	pthread_mutex_unlock(&p->lock);
 }
 
 void

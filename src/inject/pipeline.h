@@ -50,6 +50,12 @@ void pipeline_free(struct pipeline **p);
 /* ---- cutter ---- */
 /* Waits until there is room. False: the process stops. */
 bool pipeline_room(struct pipeline *p);
+/*
+ * Before each look at the spool. Keys that were let go before it are claimed no more. Those that are let go
+ * while the cutter looks stay claimed until the next one: what it reads is the spool as it was when it began,
+ * in which their jobs are still queued, and they would be sent twice.
+ */
+void pipeline_look(struct pipeline *p);
 void pipeline_claim(struct pipeline *p, const struct spool_key *key);
 bool pipeline_claimed(void *p, const struct spool_key *key);
 void pipeline_put(struct pipeline *p, struct item *it);
