@@ -1,6 +1,7 @@
 /* pipeline: see pipeline.h. */
 #include "inject/pipeline.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <uthash.h>
@@ -9,6 +10,10 @@
 
 #define READY_PER_CONNECTION 16
 #define READY_BYTES ((size_t)32 << 20)
+/* Ended jobs (dropped ones take no sender's time) that wait for the recorder, whose disk may stand still. */
+#define DONE_MAX 1024
+#define COLLECT_MAX 2048
+static_assert(COLLECT_MAX <= SPOOL_MAX_BATCH, "one call of spool_update takes no more");
 
 struct claim {
 	struct spool_key key;
@@ -23,6 +28,7 @@ struct pipeline {
 	struct item *ready, **ready_tail;
 	size_t nready, ready_bytes;
 	struct item *done, **done_tail;
+	size_t ndone;
 	struct claim *claims, *dropped;
 	size_t max_ready, slots;
 	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
@@ -145,7 +151,8 @@ bool
 pipeline_room(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
-	while (!p->stopping && (p->nready >= p->max_ready || p->ready_bytes >= READY_BYTES))
+	while (!p->stopping &&
+	       (p->nready >= p->max_ready || p->ready_bytes >= READY_BYTES || p->ndone >= DONE_MAX))
 		pthread_cond_wait(&p->cutter, &p->lock);
 	bool go = !p->stopping;
 	pthread_mutex_unlock(&p->lock);
@@ -305,6 +312,7 @@ pipeline_done(struct pipeline *p, struct item *it)
 	it->next = NULL;
 	*p->done_tail = it;
 	p->done_tail = &it->next;
+	p->ndone++;
 	pthread_cond_signal(&p->recorder);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -345,9 +353,14 @@ pipeline_collect(struct pipeline *p)
 	pthread_mutex_lock(&p->lock);
 	while (p->done == NULL && !p->senders_ended)
 		pthread_cond_wait(&p->recorder, &p->lock);
-	struct item *list = p->done;
-	p->done = NULL;
-	p->done_tail = &p->done;
+	struct item *list = p->done, **end = &list;
+	for (size_t n = 0; *end != NULL && n < COLLECT_MAX; n++, p->ndone--)
+		end = &(*end)->next;
+	p->done = *end;
+	*end = NULL;
+	if (p->done == NULL)
+		p->done_tail = &p->done;
+	pthread_cond_signal(&p->cutter);
 	pthread_mutex_unlock(&p->lock);
 	return list;
 }

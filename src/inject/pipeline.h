@@ -8,8 +8,8 @@
  * A key is claimed from the moment the cutter has read it until its end is on disk: spool_due passes it over.
  * What the process did not finish is simply still queued when it starts again.
  *
- * Bounds: ready copies, by number and bytes; copies handed over whose end is not on disk (pipeline_slot).
- * Threads: all functions are safe.
+ * Bounds: ready copies, by number and bytes; copies handed over whose end is not on disk (pipeline_slot);
+ * what waits for the recorder. Threads: all functions are safe.
  */
 #ifndef MT_INJECT_PIPELINE_H
 #define MT_INJECT_PIPELINE_H
@@ -48,7 +48,7 @@ struct pipeline *pipeline_new(size_t connections, double rate);
 void pipeline_free(struct pipeline **p);
 
 /* ---- cutter ---- */
-/* Waits until there is room. False: the process stops. */
+/* Waits until there is room for copies, and for ends. False: the process stops. */
 bool pipeline_room(struct pipeline *p);
 /*
  * Before each look at the spool. Keys that were let go before it are claimed no more. Those that are let go
@@ -78,7 +78,8 @@ void pipeline_down(struct pipeline *p, int64_t down_ms);
 void pipeline_up(struct pipeline *p);
 
 /* ---- recorder ---- */
-/* All that is done, waiting for the first; NULL: the process stops and everything is recorded. */
+/* What is done, no more than one call of spool_update takes, waiting for the first; NULL: the process stops
+ * and everything is recorded. */
 struct item *pipeline_collect(struct pipeline *p);
 /* The end of these is on disk (or will not be asked for): lets go of keys and slots, frees them. */
 void pipeline_recorded(struct pipeline *p, struct item *list);

@@ -95,6 +95,77 @@ a_job_that_is_let_go_is_read_by_the_next_look(void **state)
 	pipeline_free(&l.p);
 }
 
+/* ---- what waits for the recorder ---- */
+
+#define MANY (SPOOL_MAX_BATCH + 1000) /* a campaign that is over: each is dropped as fast as it is read */
+
+static size_t
+length(const struct item *list)
+{
+	size_t n = 0;
+	for (; list != NULL; list = list->next)
+		n++;
+	return n;
+}
+
+static void
+the_recorder_gets_no_more_than_one_update_takes(void **state)
+{
+	struct pipeline *p = pipeline_new(1, 0);
+	struct item *list;
+	size_t all = 0;
+	uint32_t last = 0;
+	(void)state;
+	for (uint32_t i = 1; i <= MANY; i++) {
+		struct spool_job job = job_of(1, i, "spring", NOW);
+		job.attempts = i;
+		pipeline_done(p, item_new(&job));
+	}
+	pipeline_senders_ended(p);
+	while ((list = pipeline_collect(p)) != NULL) {
+		assert_in_range(length(list), 1, SPOOL_MAX_BATCH);
+		all += length(list);
+		for (const struct item *it = list; it != NULL; it = it->next)
+			assert_int_equal(it->job.attempts, ++last);
+		pipeline_recorded(p, list);
+	}
+	assert_int_equal(all, MANY);
+	pipeline_free(&p);
+}
+
+struct room {
+	struct pipeline *p;
+	atomic_bool had;
+};
+
+static void *
+wait_for_room(void *arg)
+{
+	struct room *r = arg;
+	assert_true(pipeline_room(r->p));
+	atomic_store(&r->had, true);
+	return NULL;
+}
+
+static void
+the_cutter_waits_for_a_recorder_whose_disk_stands_still(void **state)
+{
+	struct room r = { .p = pipeline_new(1, 0) };
+	pthread_t t;
+	(void)state;
+	assert_true(pipeline_room(r.p));
+	for (uint32_t i = 0; i < 2000; i++) {
+		struct spool_job job = job_of(1, i, "spring", NOW);
+		pipeline_done(r.p, item_new(&job));
+	}
+	assert_int_equal(pthread_create(&t, NULL, wait_for_room, &r), 0);
+	usleep(100000);
+	assert_false(atomic_load(&r.had));
+	pipeline_recorded(r.p, pipeline_collect(r.p));
+	pthread_join(t, NULL);
+	pipeline_free(&r.p);
+}
+
 int
 main(void)
 {
@@ -103,6 +174,8 @@ main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_job_that_is_let_go_is_read_by_the_next_look, setup,
 						teardown),
+		cmocka_unit_test(the_recorder_gets_no_more_than_one_update_takes),
+		cmocka_unit_test(the_cutter_waits_for_a_recorder_whose_disk_stands_still),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
