@@ -4,6 +4,7 @@
 #   make BUILD=build/x …     another output directory
 #   make check TESTS="a b"   only these unit tests (names without test-)
 #   make bench BENCH_ARGS="--json FILE"  (tests/bench/run says what else)
+#   make check-crash CRASH_ARGS="--json FILE --seed N"  (tests/crash/run says what else)
 #   CORPUS=DIR               third-party corpora for the corpus tests (absent: skipped, and said)
 
 SHELL       := /bin/bash
@@ -143,6 +144,12 @@ check: deps-check
 
 check-unit: test-programs
 	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN)
+
+# kill -9 at 208 random moments, full disks, ports that misbehave: some 20 minutes.
+.PHONY: check-crash
+check-crash: deps-check
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/crash/run -l $(BUILD)/log $(CRASH_ARGS)
 
 # The same tests under sanitizers; each has a build directory of its own.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

@@ -34,7 +34,13 @@ process.on("uncaughtException", (error) => {
   bail("an error outside of any test");
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
-setTimeout(() => bail("the test took too long"), 240000 * slow).unref();
+let watchdog;
+/** How long the whole test may take; it is ended then. */
+export function timeLimit(seconds) {
+  clearTimeout(watchdog);
+  watchdog = setTimeout(() => bail("the test took too long"), seconds * 1000 * slow).unref();
+}
+timeLimit(240);
 
 export async function until(what, condition, seconds = 20) {
   const end = Date.now() + seconds * slow * 1000;
@@ -56,6 +62,16 @@ async function freePort() {
     server.close();
     await once(server, "close");
     return port;
+  }
+}
+
+/** Whether a process is there and does more than wait for its parent to look at its end. */
+export function lives(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return !/[ZX]/.test(stat[stat.lastIndexOf(")") + 2]);
+  } catch {
+    return false;
   }
 }
 
@@ -157,6 +173,24 @@ class Mta {
 export class Postfix extends Mta {
   constructor(dir) {
     super(dir, "scratch-postfix");
+  }
+
+  /** The process id of its master, whose group all its processes are. */
+  master() {
+    return Number(readFileSync(join(this.dir, "queue/pid/master.pid"), "latin1"));
+  }
+
+  /** kill -9 of all its processes at once; resolves when they are gone. */
+  async kill() {
+    const group = this.master();
+    process.kill(-group, "SIGKILL");
+    const processes = () => spawnSync("pgrep", ["-g", String(group)], { encoding: "utf8" }).stdout.split("\n").filter(Boolean);
+    await until("the end of Postfix", () => !processes().some(lives));
+  }
+
+  /** After kill(): as it was. */
+  again() {
+    return run(this.script, ["again", this.dir]);
   }
 
   settings() {

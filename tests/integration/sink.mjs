@@ -5,7 +5,7 @@ import { SMTPServer } from "smtp-server";
 /** What has arrived. */
 export class Mailbox {
   constructor() {
-    /** { from, to: [address], raw: Buffer } in the order of arrival. */
+    /** { from, to: [address], raw: Buffer, generation } in the order of arrival. */
     this.mails = [];
     this.waiters = new Set();
   }
@@ -44,6 +44,8 @@ export class Mailbox {
 export class Sink extends Mailbox {
   constructor() {
     super();
+    /** A test may count it up: a mail has the number that held when its connection was made. */
+    this.generation = 0;
     this.server = new SMTPServer({
       name: "sink.example",
       disabledCommands: ["AUTH", "STARTTLS"],
@@ -51,6 +53,10 @@ export class Sink extends Mailbox {
       disableReverseLookup: true,
       maxClients: 500,
       logger: false,
+      onConnect: (session, done) => {
+        session.generation = this.generation;
+        done();
+      },
       onData: (stream, session, done) => this.#receive(stream, session, done),
     });
     this.server.on("error", () => {});
@@ -74,6 +80,7 @@ export class Sink extends Mailbox {
         from: session.envelope.mailFrom.address,
         to: session.envelope.rcptTo.map((rcpt) => rcpt.address),
         raw: Buffer.concat(chunks),
+        generation: session.generation,
       });
       done();
     });
