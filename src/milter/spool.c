@@ -86,11 +86,10 @@ job_make(struct spooling *sp, const struct tx_recipient *to, struct err *e)
 	sp->rq.address = to->address;
 	if (engine_decide(&sp->rq, &copy, e) != 0)
 		return -1;
-	/* It has left already: the client tries again and the first copy was made in place. */
-	if (copy.recipient->reserved) {
-		sp->again++;
-		return 0;
-	}
+	/*
+	 * A copy that was made in place has its place in the caps, and the client tries again: whether the
+	 * MTA kept it then is not known here (a filter behind us may have refused it), so it is sent.
+	 */
 	memcpy(j->key.message, sp->message_key, sizeof(j->key.message));
 	memcpy(j->key.rk, copy.recipient->key.b, sizeof(j->key.rk));
 	spool_campaign_id(str_of(sp->rq.campaign->name), j->campaign_id);

@@ -285,6 +285,22 @@ await test("what is said of a recipient between acceptance and injection counts"
   assert.equal(port.attemptsAt(to[1]).length + port.attemptsAt(to[2]).length, 0);
 });
 
+await test("what was made in place and comes again as jobs is sent: the MTA may not have kept it", async () => {
+  const before = world.daemon.log().length;
+  const messageId = "<in-place@shop.example>";
+  const [first] = await submit(["place-a"], { messageId });
+  await world.sink.take(first);
+  const to = await submit(["place-a", "place-b"], { messageId });
+  assert.match(world.daemon.log().slice(before), /spooled recipients=2 now=2 later=0 dropped=0 again=0/);
+  await assertCopies(to);
+  await submit(["place-a", "place-b"], { messageId });
+  assert.match(world.daemon.log().slice(before), /spooled recipients=2 now=0 later=0 dropped=0 again=2/);
+  const [waits] = await submit(["place-c"], { messageId: "<in-place-c@shop.example>" });
+  await world.sink.take(waits);
+  await submit(["place-c"], { messageId: "<in-place-c@shop.example>", headers: { "X-Mailtailor-Send-At": new Date(Date.now() + 1500).toISOString() } });
+  await assertCopies([waits]);
+});
+
 await test("one recipient who has to wait is spooled, too", async () => {
   const before = world.daemon.log().length;
   const to = await submit(["later-one"], { headers: { "X-Mailtailor-Send-At": new Date(Date.now() + 1500).toISOString() } });
