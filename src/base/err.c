@@ -67,6 +67,7 @@ err_exit_code(enum err_kind kind)
 	case ERR_IO:
 		return EX_IOERR;
 	case ERR_TEMP:
+	case ERR_FULL:
 		return EX_TEMPFAIL;
 	case ERR_UNSUPPORTED:
 		return EX_UNAVAILABLE;

@@ -18,7 +18,8 @@ enum err_kind {
 	ERR_CONFIG,	 /* EX_CONFIG */
 	ERR_PERM,	 /* EX_NOPERM: owner, mode, access */
 	ERR_IO,		 /* EX_IOERR: disk, database */
-	ERR_TEMP,	 /* EX_TEMPFAIL: busy, full, late; try again */
+	ERR_TEMP,	 /* EX_TEMPFAIL: busy, late; try again */
+	ERR_FULL,	 /* EX_TEMPFAIL: disk or database is full: what is new must wait */
 	ERR_CORRUPT,	 /* EX_DATAERR: our own data does not verify */
 	ERR_UNSUPPORTED, /* EX_UNAVAILABLE */
 	ERR_BUG,	 /* EX_SOFTWARE */

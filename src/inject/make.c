@@ -17,8 +17,6 @@
 #define KEPT_MESSAGES 4
 #define BATCH_COPIES 64
 #define BATCH_BYTES ((size_t)16 << 20)
-/* What the configuration or the database stands in the way of is tried again after this. */
-#define TROUBLE_MS 60000
 
 /* A message out of the spool, prepared. */
 struct kept {
@@ -142,9 +140,13 @@ job_bad(struct makers *m, struct item **it, const struct err *why)
 	struct err e = { 0 };
 	log_error("job=%s campaign=%.*s: %s; put aside, see `mailtailor queue list --state bad`", (*it)->id,
 		  STR_ARG((*it)->job.campaign), why->text);
-	if (spool_set_bad(m->in->store, &(*it)->job.key, why->text, &e) != 0)
-		log_error("job=%s: cannot be put aside: %s", (*it)->id, e.text);
-	pipeline_release(m->in->pipe, it);
+	if (spool_set_bad(m->in->store, &(*it)->job.key, why->text, &e) == 0) {
+		pipeline_release(m->in->pipe, it);
+		return;
+	}
+	log_error("job=%s: cannot be put aside: %s", (*it)->id, e.text);
+	item_later(*it, clock_now_ms() + TROUBLE_MS, false, "trouble", STR("cannot be read"));
+	pipeline_done(m->in->pipe, *it);
 }
 
 static void

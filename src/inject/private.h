@@ -7,6 +7,8 @@
 #include "inject/pipeline.h"
 
 #define MAX_CONNECTIONS 100
+/* What the configuration or the database stands in the way of is tried again after this. */
+#define TROUBLE_MS 60000
 
 struct inject {
 	struct epoch *epoch;

@@ -144,13 +144,38 @@ report_spool(const struct inject *in, struct sealer *sealer, const struct item *
 		rc = job_payload_seal(sealer, &j.key, &p, &payload, e);
 	j.payload = buf_str(&payload);
 	memcpy(j.content, content, sizeof(content));
-	const struct spool_add add = { content, buf_str(&sealed), &j, 1, in->conf->keep_ms, &added };
+	const struct spool_add add = { .content = content,
+				       .message = buf_str(&sealed),
+				       .jobs = &j,
+				       .njobs = 1,
+				       .keep_ms = in->conf->keep_ms,
+				       .owed = true,
+				       .added = &added };
 	if (rc == 0)
 		rc = spool_add(in->store, &add, e);
 	buf_free(&text);
 	buf_free(&sealed);
 	buf_free(&payload);
 	return rc;
+}
+
+/*
+ * Reports may use half of the spool's reserve. When that is used up the job waits, and is tried again with
+ * its report: it was refused, so nobody gets it twice; and the copies that do leave are not kept from being
+ * written down.
+ */
+static int
+report_or_later(const struct inject *in, struct sealer *sealer, struct item *it, struct err *e)
+{
+	int rc = report_spool(in, sealer, it, e);
+	if (rc == 0 || e->kind != ERR_FULL)
+		return rc;
+	log_error("job=%s: its sender cannot be told that it failed: %s; trying again later", it->id,
+		  e->text);
+	item_later(it, clock_now_ms() + TROUBLE_MS, it->update.attempted, "trouble", it->update.note);
+	it->fail_report = false;
+	*e = (struct err){ 0 };
+	return 0;
 }
 
 /* ---- the recorder ---- */
@@ -169,7 +194,7 @@ log_item(const struct item *it)
 }
 
 static int
-record(const struct inject *in, struct sealer *sealer, const struct item *list, struct err *e)
+record(const struct inject *in, struct sealer *sealer, struct item *list, struct err *e)
 {
 	struct arena *a = arena_new(8192);
 	size_t n = 0;
@@ -178,10 +203,10 @@ record(const struct inject *in, struct sealer *sealer, const struct item *list, 
 		n++;
 	struct spool_update *v = ARENA_ARRAY(a, struct spool_update, n);
 	n = 0;
-	for (const struct item *it = list; it != NULL && rc == 0; it = it->next) {
-		v[n++] = it->update;
+	for (struct item *it = list; it != NULL && rc == 0; it = it->next) {
 		if (it->fail_report)
-			rc = report_spool(in, sealer, it, e);
+			rc = report_or_later(in, sealer, it, e);
+		v[n++] = it->update;
 	}
 	if (rc == 0)
 		rc = spool_update(in->store, v, n, in->conf->keep_ms, e);

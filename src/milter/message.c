@@ -40,6 +40,8 @@ answer_error(const struct finish *f, const struct err *e)
 		return reply(f->ctx, "552", "5.3.4", "%s", e->text);
 	case ERR_CONFIG:
 		return reply(f->ctx, "451", "4.3.5", "%s", e->text);
+	case ERR_FULL:
+		return reply(f->ctx, "452", "4.3.1", "no room to keep this message now, try again later");
 	default:
 		return reply(f->ctx, "451", "4.3.0", "this copy cannot be made now, try again later");
 	}

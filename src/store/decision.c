@@ -7,7 +7,9 @@
  * tried. Instead a reservation looks at its neighbours, decisions of the same recipient on pages it
  * writes anyway; that suffices for recipients who still get mail. For the
  * others a sweep walks the ledger in key order, a bounded step every so many
- * reservations, and finds the expired ones of one page together.
+ * reservations, and finds the expired ones of one page together. When there is
+ * no room for a reservation the sweep goes several steps further at once, so
+ * that a full ledger becomes usable again by itself.
  */
 #include "store/store-private.h"
 
@@ -18,6 +20,8 @@
 /* Every so many reservations the sweep goes so many records further. */
 #define SWEEP_EVERY 32
 #define SWEEP_STEP 256
+/* So many steps when there is no room. */
+#define SWEEP_FULL 16
 
 void
 decision_key(uint8_t out[STORE_LEDGER_DECISION_KEY], const uint8_t rk[16], const uint8_t idem[16])
@@ -147,16 +151,39 @@ expire_neighbours(struct store_txn *t, const struct reserve_request *rq)
 
 /* sweep_at and sweep_wait belong to who holds LMDB's write lock. */
 static enum op_result
-expire_sweep(struct store_txn *t, int64_t now_ms)
+expire_step(struct store_txn *t, int64_t now_ms)
 {
 	struct store *s = t->s;
 	struct expired x;
-	if (s->sweep_wait-- > 0)
-		return OP_OK;
-	s->sweep_wait = SWEEP_EVERY;
 	enum op_result res = expired_collect(t, str_of_key(s->sweep_at, sizeof s->sweep_at), STR(""),
 					     SWEEP_STEP, now_ms, &x, s->sweep_at);
 	return res != OP_OK ? res : expired_delete(t, &x);
+}
+
+static enum op_result
+expire_sweep(struct store_txn *t, int64_t now_ms)
+{
+	if (t->s->sweep_wait-- > 0)
+		return OP_OK;
+	t->s->sweep_wait = SWEEP_EVERY;
+	return expire_step(t, now_ms);
+}
+
+static enum op_result
+op_expire(struct store_txn *t, void *arg, struct err *e)
+{
+	(void)e;
+	return expire_step(t, *(int64_t *)arg);
+}
+
+/* There is no room: what has expired goes, each step in a commit of its own. The pages can be used soon
+ * after. */
+static void
+expire_full(struct store *s, int64_t now_ms)
+{
+	for (int i = 0; i < SWEEP_FULL; i++)
+		if (store_submit(s, &s->books, op_expire, &now_ms, NULL) != 0)
+			return;
 }
 
 /* ---- reserve ---- */
@@ -306,11 +333,26 @@ struct reserve_many {
 	size_t n;
 };
 
+/* A record for the decision, for each cap's counter, for each place. */
+static enum op_result
+reserve_room(struct store_txn *t, const struct reserve_many *m, struct err *e)
+{
+	int64_t bytes = 0, records = 0;
+	for (size_t i = 0; i < m->n; i++) {
+		const int64_t n = 1 + 2 * (int64_t)m->v[i].rq->ncaps;
+		records += n;
+		bytes += (int64_t)m->v[i].record.n + 64 * n;
+	}
+	return room_take(t, bytes, records, ROOM_OWED, e);
+}
+
 /* What the first ones wrote must not stand when a later one fails. */
 static enum op_result
 op_reserve_many(struct store_txn *t, void *arg, struct err *e)
 {
 	struct reserve_many *m = arg;
+	if (reserve_room(t, m, e) != OP_OK)
+		return OP_FAIL;
 	for (size_t i = 0; i < m->n; i++) {
 		enum op_result res = op_reserve(t, &m->v[i], e);
 		if (res == OP_FAIL && t->dirty) {
@@ -329,6 +371,7 @@ store_reserve_many(struct store *s, const struct reserve_request *rq, size_t n, 
 {
 	struct reserve_many m = { ARENA_ARRAY(a, struct reserve, n), n };
 	struct buf record = { 0 };
+	struct err own = { 0 };
 	for (size_t i = 0; i < n; i++)
 		if (reserve_check(&rq[i], e) != 0)
 			return -1;
@@ -339,7 +382,13 @@ store_reserve_many(struct store *s, const struct reserve_request *rq, size_t n, 
 		m.v[i].record = arena_str(a, m.v[i].record);
 	}
 	buf_free(&record);
-	return n > 0 ? store_submit(s, &s->books, op_reserve_many, &m, e) : 0;
+	if (n == 0 || store_submit(s, &s->books, op_reserve_many, &m, &own) == 0)
+		return 0;
+	if (own.kind == ERR_FULL)
+		expire_full(s, rq[0].now_ms);
+	if (e)
+		*e = own;
+	return -1;
 }
 
 int

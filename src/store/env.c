@@ -26,7 +26,7 @@ store_err(const struct store *s, struct err *e, int rc, const char *what)
 	const char *d = s->directory;
 	switch (rc) {
 	case MDB_MAP_FULL:
-		return err_set(e, ERR_TEMP,
+		return err_set(e, ERR_FULL,
 			       "state %s: %s: the database is full (%lld bytes); raise state.map_size", d,
 			       what, (long long)s->map_size);
 	case MDB_MAP_RESIZED:
@@ -42,7 +42,10 @@ store_err(const struct store *s, struct err *e, int rc, const char *what)
 		return err_set(e, ERR_TEMP, "state %s: %s: too many changes in one transaction", d, what);
 	case ENOSPC:
 	case EDQUOT:
-		return err_set(e, ERR_TEMP, "state %s: %s: %s; free space on this disk", d, what,
+		return err_set(e, ERR_FULL, "state %s: %s: %s; free space on this disk", d, what,
+			       strerror(rc));
+	case EIO: /* LMDB's word for a short write, too */
+		return err_set(e, ERR_IO, "state %s: %s: %s; is the disk full, or broken?", d, what,
 			       strerror(rc));
 	case ENOMEM:
 		return err_set(e, ERR_TEMP, "state %s: %s: %s", d, what, strerror(rc));
@@ -110,14 +113,19 @@ directory_ready(const struct store_options *o, struct err *e)
 static int
 env_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], lock[PATH_MAX];
 	int64_t readers = o->max_readers > 0 ? o->max_readers : DEFAULT_MAX_READERS;
 	int dead = 0;
 	pthread_mutex_init(&lane->lock, NULL);
 	lane->tail = &lane->head;
 	if (snprintf(path, sizeof path, "%s/%s", o->directory, lane->file) >= (int)sizeof path)
 		return err_set(e, ERR_CONFIG, "state %s: too long a name", o->directory);
-	int rc = mdb_env_create(&lane->env);
+	int rc = snprintf(lock, sizeof lock, "%s-lock", path) < (int)sizeof lock
+		     ? room_lock_file(lock, readers, !o->read_only)
+		     : 0;
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot make the lock file");
+	rc = mdb_env_create(&lane->env);
 	if (rc != 0)
 		return store_err(s, e, rc, "cannot start LMDB");
 	mdb_env_set_maxdbs(lane->env, MAX_TABLES);

@@ -12,8 +12,8 @@ static enum op_result
 op_put(struct store_txn *t, void *arg, struct err *e)
 {
 	const struct put_profile *p = arg;
-	(void)e;
-	return txn_put(t, t->s->profile, str_of_key(p->rk, STORE_KEY_LEN), p->record);
+	enum op_result res = room_take(t, (int64_t)p->record.n, 1, ROOM_NEW, e);
+	return res != OP_OK ? res : txn_put(t, t->s->profile, str_of_key(p->rk, STORE_KEY_LEN), p->record);
 }
 
 int

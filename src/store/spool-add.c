@@ -8,9 +8,13 @@
 /* So much of message and payloads counts as one ordinary request. */
 #define WEIGHT_BYTES ((size_t)64 << 10)
 
+/* What a job takes besides its payload: its record, its place in `due`, its key. */
+#define JOB_BYTES 400
+
 struct adding {
 	const struct spool_add *rq;
 	size_t *order; /* of the jobs, by key */
+	int64_t bytes; /* that it writes */
 };
 
 /* Is that key here already, as a job or among the bad ones? */
@@ -93,10 +97,11 @@ op_add(struct store_txn *t, void *arg, struct err *e)
 	uint64_t number;
 	size_t n;
 	bool live;
-	(void)e;
 	int rc = new_find(t, a, &n, &live);
 	if (rc != 0 || n == 0)
 		return spool_end(t, rc);
+	if (room_take(t, a->bytes, (int64_t)n, rq->owed ? ROOM_OWED : ROOM_NEW, e) != OP_OK)
+		return OP_FAIL;
 	rc = spool_number_take(t, n, &number);
 	for (size_t i = 0; i < rq->njobs && rc == 0; i++)
 		if (rq->added[a->order[i]])
@@ -148,6 +153,7 @@ spool_add(struct store *s, const struct spool_add *rq, struct err *e)
 	}
 	if (rq->njobs == 0)
 		return 0;
+	a.bytes = (int64_t)(bytes + rq->njobs * JOB_BYTES);
 	a.order = malloc(rq->njobs * sizeof *a.order);
 	if (!a.order)
 		return err_set(e, ERR_TEMP, "spool: out of memory");

@@ -12,11 +12,11 @@
 #include <stdlib.h>
 
 struct forgetting {
+	struct spool_part part; /* of the jobs, then of the bad ones */
 	const uint8_t *rk;
 	struct spool_due_key jobs[SPOOL_MAX_BATCH];
 	struct spool_key bad[SPOOL_MAX_BATCH];
 	size_t njobs, nbad;
-	size_t removed;
 };
 
 static bool
@@ -54,17 +54,18 @@ op_forget(struct store_txn *t, void *arg, struct err *e)
 	bool removed;
 	int rc = 0;
 	(void)e;
-	w->removed = 0;
-	for (size_t i = 0; i < w->njobs && rc == 0; i++) {
-		rc = spool_due_get(t->s, t->txn, &w->jobs[i], &value);
-		if (rc != 0 || !value.p)
-			continue;
-		rc = spool_remove(&tl, &w->jobs[i], value);
-		w->removed++;
-	}
-	for (size_t i = 0; i < w->nbad && rc == 0; i++) {
-		rc = spool_bad_drop(&tl, &w->bad[i], &removed);
-		w->removed += removed;
+	w->part.done = 0;
+	for (size_t i = w->part.from; i < w->part.from + w->part.n && rc == 0; i++) {
+		removed = false;
+		if (i >= w->njobs)
+			rc = spool_bad_drop(&tl, &w->bad[i - w->njobs], &removed);
+		else
+			rc = spool_due_get(t->s, t->txn, &w->jobs[i], &value);
+		if (rc == 0 && i < w->njobs && value.p) {
+			rc = spool_remove(&tl, &w->jobs[i], value);
+			removed = true;
+		}
+		w->part.done += removed;
 	}
 	return spool_end(t, tally_end(&tl, rc));
 }
@@ -87,10 +88,11 @@ spool_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err 
 			r = table_each(s, &s->spool, s->sp.bad, find_bad, w, e);
 		if (r != 0 || w->njobs + w->nbad == 0)
 			break;
-		r = store_submit_heavy(s, &s->spool, op_forget, w,
-				       1 + (w->njobs + w->nbad) / SPOOL_WEIGHT_JOBS, e);
-		*removed += r == 0 ? w->removed : 0;
+		w->part.from = 0;
+		w->part.n = w->njobs + w->nbad;
+		r = spool_submit_parts(s, op_forget, &w->part, e);
 	}
+	*removed = w->part.total;
 	free(w);
 	return r;
 }

@@ -171,6 +171,17 @@ int spool_remove(struct tally *tl, const struct spool_due_key *due, struct str d
 /* Moves a live job to `bad`. due: where it stands, or NULL when that is to be found out. */
 int spool_move_bad(struct tally *tl, uint64_t number, const struct spool_due_key *due, const char *reason);
 
+/* ---- spool-part.c ---- */
+
+/* The first member of an operation's argument: which of its jobs are meant. */
+struct spool_part {
+	size_t from, n;
+	size_t done;  /* by the operation; set from scratch each time */
+	size_t total; /* of the commits so far */
+};
+/* One commit for all, or as many as there must be for want of room. -1: not all is done. */
+int spool_submit_parts(struct store *s, store_op *op, struct spool_part *p, struct err *e);
+
 /* spool-steer.c: takes a job out of `bad`, with its reference. */
 int spool_bad_drop(struct tally *tl, const struct spool_key *key, bool *removed);
 

@@ -4,11 +4,10 @@
 #include "store/spool-private.h"
 
 struct steering {
+	struct spool_part part;
 	enum spool_verb verb;
 	const struct spool_key *keys;
-	size_t n;
 	int64_t now_ms, keep_ms;
-	int fitted;
 };
 
 /* ---- jobs ---- */
@@ -137,10 +136,10 @@ op_steer(struct store_txn *t, void *arg, struct err *e)
 	bool fitted;
 	int rc = 0;
 	(void)e;
-	st->fitted = 0;
-	for (size_t i = 0; i < st->n && rc == 0; i++) {
+	st->part.done = 0;
+	for (size_t i = st->part.from; i < st->part.from + st->part.n && rc == 0; i++) {
 		rc = steer_one(&tl, st, &st->keys[i], &fitted);
-		st->fitted += fitted;
+		st->part.done += fitted;
 	}
 	return spool_end(t, tally_end(&tl, rc));
 }
@@ -149,15 +148,14 @@ int
 spool_steer(struct store *s, enum spool_verb verb, const struct spool_key *keys, size_t n, int64_t now_ms,
 	    int64_t keep_ms, struct err *e)
 {
-	struct steering st = { .verb = verb, .keys = keys, .n = n, .now_ms = now_ms, .keep_ms = keep_ms };
+	struct steering st = {
+		.verb = verb, .part.n = n, .keys = keys, .now_ms = now_ms, .keep_ms = keep_ms
+	};
 	if (n > SPOOL_MAX_BATCH)
 		return err_set(e, ERR_BUG, "spool: %zu jobs in one call", n);
 	if (now_ms < 0 || keep_ms < 0)
 		return err_set(e, ERR_BUG, "spool: negative time");
-	if (n == 0)
-		return 0;
-	return store_submit_heavy(s, &s->spool, op_steer, &st, 1 + n / SPOOL_WEIGHT_JOBS, e) != 0 ? -1
-												  : st.fitted;
+	return spool_submit_parts(s, op_steer, &st.part, e) != 0 ? -1 : (int)st.part.total;
 }
 
 /* ---- campaigns ---- */

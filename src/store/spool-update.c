@@ -8,8 +8,8 @@
 /* ---- update ---- */
 
 struct updating {
+	struct spool_part part;
 	struct spool_update *v;
-	size_t n;
 	int64_t keep_ms;
 };
 
@@ -42,10 +42,11 @@ static enum op_result
 op_update(struct store_txn *t, void *arg, struct err *e)
 {
 	const struct updating *u = arg;
+	const size_t end = u->part.from + u->part.n;
 	struct tally tl = { .t = t };
 	int rc = 0;
 	(void)e;
-	for (size_t i = 0; i < u->n && rc == 0; i++)
+	for (size_t i = u->part.from; i < end && rc == 0; i++)
 		rc = update_one(&tl, &u->v[i], u->keep_ms);
 	return spool_end(t, tally_end(&tl, rc));
 }
@@ -53,14 +54,14 @@ op_update(struct store_txn *t, void *arg, struct err *e)
 int
 spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms, struct err *e)
 {
-	struct updating u = { v, n, keep_ms };
+	struct updating u = { .part.n = n, .v = v, .keep_ms = keep_ms };
 	if (n > SPOOL_MAX_BATCH)
 		return err_set(e, ERR_BUG, "spool: %zu updates in one call", n);
 	for (size_t i = 0; i < n; i++)
 		if (v[i].state < SPOOL_QUEUED || v[i].state > SPOOL_FAILED || v[i].due_ms < 0 ||
 		    keep_ms < 0 || str_of(v[i].reason).n > SPOOL_MAX_REASON)
 			return err_set(e, ERR_BUG, "spool: no such state, time or reason");
-	return n > 0 ? store_submit_heavy(s, &s->spool, op_update, &u, 1 + n / SPOOL_WEIGHT_JOBS, e) : 0;
+	return spool_submit_parts(s, op_update, &u.part, e);
 }
 
 /* ---- bad ---- */
@@ -93,6 +94,7 @@ spool_set_bad(struct store *s, const struct spool_key *key, const char *reason, 
 /* ---- sweep ---- */
 
 struct sweeping {
+	struct spool_part part;
 	size_t n;
 	struct spool_due_key due[SPOOL_MAX_BATCH];
 };
@@ -123,12 +125,14 @@ expired_find(struct store *s, MDB_txn *txn, int64_t now_ms, size_t max, struct s
 static enum op_result
 op_sweep(struct store_txn *t, void *arg, struct err *e)
 {
-	const struct sweeping *w = arg;
+	struct sweeping *w = arg;
+	const size_t end = w->part.from + w->part.n;
 	struct tally tl = { .t = t };
 	struct str value;
 	int rc = 0;
 	(void)e;
-	for (size_t i = 0; i < w->n && rc == 0; i++) {
+	w->part.done = w->part.n;
+	for (size_t i = w->part.from; i < end && rc == 0; i++) {
 		rc = spool_due_get(t->s, t->txn, &w->due[i], &value);
 		if (rc == 0 && value.p) /* else another process was faster */
 			rc = spool_remove(&tl, &w->due[i], value);
@@ -154,8 +158,9 @@ spool_sweep(struct store *s, int64_t now_ms, size_t max, struct err *e)
 	read_end(s, &s->spool, txn);
 	if (rc != 0)
 		r = store_err(s, e, rc, "cannot read ended jobs");
-	else if (w->n > 0)
-		r = store_submit_heavy(s, &s->spool, op_sweep, w, 1 + w->n / SPOOL_WEIGHT_JOBS, e);
+	w->part.n = w->n;
+	if (r == 0)
+		r = spool_submit_parts(s, op_sweep, &w->part, e);
 	int n = r == 0 ? (int)w->n : -1;
 	free(w);
 	return n;

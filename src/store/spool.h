@@ -97,10 +97,12 @@ struct spool_add {
 	size_t njobs;
 	int64_t keep_ms;
 	bool *added; /* njobs; false: the key is there already (a retry), and stays as it is */
+	bool owed; /* what was accepted before asks for it (a delivery report): may use half of the reserve */
 };
 /*
  * One durable commit for all. 0; or -1, then nothing was added: ERR_LIMIT (more than SPOOL_MAX_BATCH jobs, a
- * payload over SPOOL_MAX_PAYLOAD) beside store.h's. Of a key that is there twice the first is added.
+ * payload over SPOOL_MAX_PAYLOAD), ERR_FULL (what the functions below need is left, see room.c: they go on)
+ * beside store.h's. Of a key that is there twice the first is added.
  */
 int spool_add(struct store *s, const struct spool_add *rq, struct err *e);
 
@@ -133,13 +135,15 @@ struct spool_update {
 	    found; /* out: false when the job was not live any more (dropped by an administrator meanwhile) */
 };
 /*
- * One durable commit of up to SPOOL_MAX_BATCH. Jobs that are not live are left as they are (SENT overrides
- * DROPPED: it did leave; found is false then too). 0; -1: nothing was changed.
+ * One durable commit of up to SPOOL_MAX_BATCH (several when there is little room). Jobs that are not live are
+ * left as they are (SENT overrides DROPPED: it did leave; found is false then too). 0; -1: nothing was
+ * changed, or after ERR_FULL perhaps some.
  */
 int spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms, struct err *e);
 /* 0 also when it is gone or has ended. */
 int spool_set_bad(struct store *s, const struct spool_key *key, const char *reason, struct err *e);
-/* Forgets ended jobs whose time has come, up to max a call; returns how many, or -1. */
+/* Forgets ended jobs whose time has come, up to max a call (fewer when there is little room); returns how
+ * many, or -1. */
 int spool_sweep(struct store *s, int64_t now_ms, size_t max, struct err *e);
 
 /* ---- looking and steering ---- */

@@ -49,6 +49,7 @@ struct store_txn {
 	int rc;	    /* LMDB's code when an operation returned OP_DB */
 	bool dirty; /* something was put or deleted */
 	int64_t places_delta, decisions_delta;
+	int64_t promised_bytes, promised_pages; /* by room_take */
 };
 
 /* One environment with its queue of writers. */
@@ -62,6 +63,7 @@ struct lane {
 	struct request *head, **tail;
 	int64_t commits, requests;
 	struct store_txn batch; /* txn NULL: nothing written in this batch yet */
+	int64_t blocks_to;	/* room.c: the file has its blocks up to here; guarded by LMDB's write lock */
 };
 
 struct spool_tables {
@@ -113,6 +115,19 @@ enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct 
 enum op_result txn_del(struct store_txn *t, MDB_dbi dbi, struct str key, bool *found);
 /* OP_OK with *found. */
 enum op_result txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool *found);
+
+/* ---- room.c: a reserve for what is owed ---- */
+
+enum room_for {
+	ROOM_NEW,  /* leaves the whole reserve, and part of the disk */
+	ROOM_OWED, /* what was accepted asks for it: leaves half of the reserve */
+};
+/* Before the first put of an operation that adds so many bytes and changes so many pages here and there:
+ * OP_OK, or OP_FAIL with ERR_FULL. */
+enum op_result
+room_take(struct store_txn *t, int64_t bytes, int64_t touched, enum room_for what, struct err *e);
+/* Before the environment is opened. 0, or errno when the disk is full. */
+int room_lock_file(const char *path, int64_t readers, bool create);
 
 /* ---- read transactions ---- */
 

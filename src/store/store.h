@@ -15,8 +15,9 @@
  *
  * Threads: every function may be called from any thread (batches: one thread).
  * Read transactions are opened and closed within a call (MDB_NOTLS).
- * Errors: ERR_IO (disk, LMDB), ERR_TEMP (map or readers full: raise state.map_size / max_readers),
- * ERR_CORRUPT, ERR_CONFIG (schema version does not match: says both versions and what to do).
+ * Errors: ERR_IO (disk, LMDB), ERR_FULL (map or disk: raise state.map_size, free space; what is new is
+ * refused while what ends or erases still finds room, see room.c), ERR_TEMP (too many readers: raise
+ * max_readers), ERR_CORRUPT, ERR_CONFIG (schema version does not match: says both versions and what to do).
  */
 #ifndef MT_STORE_STORE_H
 #define MT_STORE_STORE_H

@@ -559,7 +559,7 @@ test_map_full(void **state)
 	key_make(rk, "rk", 0);
 	while (store_profile_put(f->s, rk, str_make(block, sizeof block), &f->e) == 0)
 		key_make(rk, "rk", ++i);
-	assert_int_equal(f->e.kind, ERR_TEMP);
+	assert_int_equal(f->e.kind, ERR_FULL);
 	assert_non_null(strstr(f->e.text, "map_size"));
 	assert_int_equal(store_profile_get(f->s, rk, f->a, &got, &f->e), 0);
 
@@ -576,7 +576,7 @@ test_map_full(void **state)
 		if (store_reserve(f->s, &rq, f->a, &out, &f->e) != 0)
 			break;
 	}
-	assert_int_equal(f->e.kind, ERR_TEMP);
+	assert_int_equal(f->e.kind, ERR_FULL);
 	assert_int_equal(used(f, 1, DAY, NOW, NULL), placed);
 	assert_int_equal(stats(f).decisions, placed);
 	assert_int_equal(stats(f).places, placed);
