@@ -4,6 +4,7 @@
 #   profiles.csv     30 fields for each recipient        recipients   their addresses, one a line
 #   check            four more, whose copies are kept to be looked at
 #   blocks.json      for plugin content                   mailtailor.conf, opendkim.conf, KeyTable, SigningTable
+#   weights.json     for plugin logistic                  fanout.conf.in: the same with a scorer and return paths; @NAME@
 use strict;
 use warnings;
 use MIME::QuotedPrint qw(encode_qp);
@@ -180,6 +181,30 @@ campaign "spring" {
 }
 EOS
 
+# The same campaign, and what a fan-out has besides: a score for everybody, a return path for each copy.
+my $fanout = $mailtailor =~ s{/state"}{/state-\@NAME\@"}r =~ s{run/mailtailor}{run/\@NAME\@}r;
+$fanout =~ s{^campaign "spring" \{}{plugin propensity {
+	path = "logistic.so"
+	options { file = "$dir/weights.json" }
+}
+campaign "fanout" \{
+	scorers = { "propensity" }
+	send_if = "click >= 0.0001"
+	return_path = "bounces\@shop.example"}m or die;
+
+my $weights = <<'EOS';
+[ { "score": "click", "intercept": -2.1, "features": [
+  { "name": "profile.orders", "weight": 0.42, "mean": 20, "scale": 11.5 },
+  { "name": "profile.points", "weight": 0.21, "mean": 2500, "scale": 1443 },
+  { "name": "profile.vip", "weight": 0.8 },
+  { "name": "profile.last_amount", "weight": 0.05, "mean": 40, "scale": 17 },
+  { "name": "profile.country=DE", "weight": 0.1 },
+  { "name": "profile.country=GB", "weight": -0.1 },
+  { "name": "profile.plan=family", "weight": 0.3 },
+  { "name": "hour", "weight": -0.02 },
+  { "name": "weekday", "weight": 0.01 } ] } ]
+EOS
+
 my $opendkim = <<"EOS";
 Socket local:$dir/run/opendkim.sock
 UMask 000
@@ -202,6 +227,8 @@ put('recipients', join "\n", @all[0 .. $count - 1], '');
 put('check', join "\n", @check, '');
 put('blocks.json', $blocks);
 put('mailtailor.conf', $mailtailor);
+put('fanout.conf.in', $fanout);
+put('weights.json', $weights);
 put('opendkim.conf', $opendkim);
 put('KeyTable', "bench shop.example:bench:$dir/dkim.pem\n");
 put('SigningTable', "*\@shop.example bench\n");

@@ -1,10 +1,11 @@
 /*
  * smtp-load: N SMTP sessions that submit campaign mail as fast as the server takes it.
  *
- *     smtp-load -p PORT -m MESSAGE -r RECIPIENTS [-s SESSIONS] [-n COUNT] [-o FIRST] [-t TAG]
+ *     smtp-load -p PORT -m MESSAGE -r RECIPIENTS [-k RCPTS] [-s SESSIONS] [-n COUNT] [-o FIRST] [-t TAG]
  *
- * Each session keeps its connection and sends one message per transaction to one recipient, as marketing
- * systems do, without pipelining. In MESSAGE (CRLF lines, no line that begins with a dot) @TO@, @ID@ and
+ * Each session keeps its connection and sends one message per transaction to one recipient (or to RCPTS that
+ * follow one another; @TO@ is the first), as marketing systems do, without pipelining. In MESSAGE (CRLF
+ * lines, no line that begins with a dot) @TO@, @ID@ and
  * @BOUNDARY@ are replaced, so that no two messages are alike. RECIPIENTS has one address a line and is gone
  * through from number FIRST on. Prints one line of JSON: when it began (CLOCK_MONOTONIC) and ended, how many
  * messages were taken, and latency from MAIL to the answer to the final dot.
@@ -31,7 +32,7 @@ struct load {
 	struct str message;
 	struct str *recipients;
 	size_t nrecipients;
-	int64_t count, first;
+	int64_t count, first, rcpts;
 	atomic_llong next; /* which message a session takes now */
 	int64_t *latency_us;
 	atomic_llong refused;
@@ -191,15 +192,22 @@ command(struct session *s, const char *verb, struct str arg, const char *end)
 	return send_all(s);
 }
 
+static struct str
+recipient(const struct load *l, int64_t number, int64_t i)
+{
+	return l->recipients[(size_t)(l->first + number * l->rcpts + i) % l->nrecipients];
+}
+
 static bool
 transaction(struct session *s, int64_t number)
 {
 	const struct load *l = s->load;
-	struct str to = l->recipients[(size_t)(l->first + number) % l->nrecipients];
-	bool taken = command(s, "MAIL FROM:<", STR("news@shop.example"), ">") == 250 &&
-		     command(s, "RCPT TO:<", to, ">") == 250 && command(s, "DATA", STR(""), "") == 354;
+	bool taken = command(s, "MAIL FROM:<", STR("news@shop.example"), ">") == 250;
+	for (int64_t i = 0; i < l->rcpts && taken; i++)
+		taken = command(s, "RCPT TO:<", recipient(l, number, i), ">") == 250;
+	taken = taken && command(s, "DATA", STR(""), "") == 354;
 	if (taken) {
-		message_write(&s->out, l, to, l->first + number);
+		message_write(&s->out, l, recipient(l, number, 0), l->first + number);
 		taken = send_all(s) == 250;
 	}
 	if (!taken) {
@@ -271,10 +279,10 @@ run(struct load *l, size_t sessions)
 int
 main(int argc, char **argv)
 {
-	struct load l = { .count = 100, .tag = "load" };
+	struct load l = { .count = 100, .rcpts = 1, .tag = "load" };
 	const char *message = NULL, *recipients = NULL;
 	size_t sessions = 1;
-	for (int c; (c = getopt(argc, argv, "p:m:r:s:n:o:t:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "p:m:r:k:s:n:o:t:")) != -1;) {
 		switch (c) {
 		case 'p':
 			l.port = atoi(optarg);
@@ -284,6 +292,9 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			recipients = optarg;
+			break;
+		case 'k':
+			l.rcpts = atoll(optarg);
 			break;
 		case 's':
 			sessions = (size_t)atoll(optarg);
@@ -301,9 +312,10 @@ main(int argc, char **argv)
 			return 64;
 		}
 	}
-	if (l.port <= 0 || message == NULL || recipients == NULL || l.count <= 0 || sessions == 0) {
-		fprintf(stderr, "usage: smtp-load -p PORT -m MESSAGE -r RECIPIENTS [-s SESSIONS] [-n COUNT] "
-				"[-o FIRST] [-t TAG]\n");
+	if (l.port <= 0 || message == NULL || recipients == NULL || l.count <= 0 || l.rcpts <= 0 ||
+	    sessions == 0) {
+		fprintf(stderr, "usage: smtp-load -p PORT -m MESSAGE -r RECIPIENTS [-k RCPTS] [-s SESSIONS] "
+				"[-n COUNT] [-o FIRST] [-t TAG]\n");
 		return 64;
 	}
 	l.message = file_read(message);
