@@ -37,7 +37,8 @@ judge_temporary(const struct inject *in, struct item *it, const char *reason, st
 {
 	int64_t now = clock_now_ms();
 	uint32_t attempts = it->job.attempts + 1;
-	if (now - it->job.first_due_ms > in->conf->lifetime_ms)
+	/* Its lifetime begins with its first attempt, however long caps, a pause or a dead port kept it. */
+	if (attempts > 1 && now - it->job.first_due_ms > in->conf->lifetime_ms)
 		item_fail(it, true, "expired", "4.4.7", note);
 	else
 		item_later(it, now + retry_delay(in->conf, attempts), true, reason, note);

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 /* ---- update ---- */
 
 struct updating {
@@ -28,8 +30,12 @@ update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms)
 	if (!u->found && !(f.job.state == SPOOL_DROPPED && u->state == SPOOL_SENT))
 		return 0;
 	struct spool_job to = f.job;
-	to.state = u->state;
+	/* An administrator held it while it was under way: it stays held when it has to wait. */
+	if (!(f.job.state == SPOOL_HELD && u->state == SPOOL_QUEUED))
+		to.state = u->state;
 	to.due_ms = u->due_ms;
+	if (u->attempted && f.job.attempts == 0)
+		to.first_due_ms = clock_now_ms();
 	to.attempts += u->attempted && to.attempts < UINT32_MAX;
 	to.reason = str_of(u->reason);
 	to.note = spool_cut(u->note, SPOOL_MAX_NOTE);

@@ -79,7 +79,8 @@ struct spool_job {
 	struct str campaign;  /* its name */
 	uint8_t content[16];  /* of its message; spool_add takes its own for all */
 	int64_t accepted_ms;  /* when its message was accepted */
-	int64_t first_due_ms; /* of its first attempt: its lifetime counts from here */
+	int64_t first_due_ms; /* when it was due first; from its first attempt on: when that was, its lifetime
+				 counts from here */
 	int64_t due_ms;	      /* live: not before; ended: when it ended */
 	uint32_t attempts;    /* made so far */
 	struct str reason;    /* stable word for due_ms, or for how it ended: "now", "quiet-hours", "retry",
@@ -136,8 +137,8 @@ struct spool_update {
 };
 /*
  * One durable commit of up to SPOOL_MAX_BATCH (several when there is little room). Jobs that are not live are
- * left as they are (SENT overrides DROPPED: it did leave; found is false then too). 0; -1: nothing was
- * changed, or after ERR_FULL perhaps some.
+ * left as they are (SENT overrides DROPPED: it did leave; found is false then too), and a held one is not
+ * queued by it. 0; -1: nothing was changed, or after ERR_FULL perhaps some.
  */
 int spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms, struct err *e);
 /* 0 also when it is gone or has ended. */

@@ -249,6 +249,18 @@ await test(`4xx for longer than the lifetime of ${LIFETIME} s: given up, and the
   await logged(/failed reason=expired/);
 });
 
+await test("a copy that waited for longer than its lifetime before its first attempt is tried again all the same", async () => {
+  const from = "patience@shop.example";
+  port.plan("paused@customers.example", { rcpt: "451 4.7.1 greylisted" });
+  world.mt("campaign", "pause", "rare");
+  const to = await submit(["paused", "fine6"], { from, campaign: "rare" });
+  await sleep((LIFETIME + 1) * 1000);
+  world.mt("campaign", "resume", "rare");
+  await assertCopies(to);
+  assert.equal(port.attemptsAt(to[0]).length, 2);
+  assert.equal(port.of(from).length, 0, "no report");
+});
+
 await test("the port refuses connections, then answers 421 and hangs: no attempt is counted, then all goes", async () => {
   const before = world.daemon.log().length;
   await port.close();

@@ -3,6 +3,8 @@
  */
 #include "test-spool.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -267,11 +269,19 @@ test_update(void **state)
 	struct spool_job j[3] = { job_of(1, 1, "spring", NOW), job_of(1, 2, "spring", NOW),
 				  job_of(1, 3, "spring", NOW) };
 	add_jobs(f, 1, j, 3);
+	const int64_t before = clock_now_ms();
 	assert_int_equal(update1(f, j[0].key, SPOOL_QUEUED, NOW + 60000, "retry"), 1);
 	assert_int_equal(spool_get(f->s, &j[0].key, f->a, &got, &f->e), 1);
 	assert_int_equal(got.attempts, 1);
 	assert_int_equal(got.due_ms, NOW + 60000);
-	assert_int_equal(got.first_due_ms, NOW);
+	/* Its first attempt was now, and stays that. */
+	const int64_t first = got.first_due_ms;
+	assert_true(first >= before && first <= clock_now_ms());
+	usleep(2000);
+	assert_int_equal(update1(f, j[0].key, SPOOL_QUEUED, NOW + 60000, "retry"), 1);
+	assert_int_equal(spool_get(f->s, &j[0].key, f->a, &got, &f->e), 1);
+	assert_int_equal(got.attempts, 2);
+	assert_int_equal(got.first_due_ms, first);
 	assert_true(str_eq(got.reason, STR("retry")) && str_eq(got.note, STR("250 ok")));
 	assert_true(str_eq(got.payload, STR("sealed payload")));
 	assert_int_equal(due(f, NOW, NULL, 8, out, &next), 2);
@@ -307,6 +317,33 @@ test_update(void **state)
 }
 
 /* One message under two keys (two campaigns, say) is stored once. */
+/* What an administrator does to a job that is under way is not undone when it has to wait. */
+static void
+test_held_under_way(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_job got, out[8], j = job_of(1, 1, "spring", NOW);
+	int64_t next;
+	add_jobs(f, 1, &j, 1);
+	assert_int_equal(due(f, NOW, NULL, 8, out, &next), 1);
+	assert_int_equal(spool_steer(f->s, SPOOL_HOLD, &j.key, 1, NOW, KEEP, &f->e), 1);
+	assert_int_equal(update1(f, j.key, SPOOL_QUEUED, NOW + 60000, "retry"), 1);
+	assert_int_equal(spool_get(f->s, &j.key, f->a, &got, &f->e), 1);
+	assert_int_equal(got.state, SPOOL_HELD);
+	assert_int_equal(got.due_ms, NOW + 60000);
+	assert_int_equal(got.attempts, 1);
+	assert_int_equal(due(f, NOW + DAY, NULL, 8, out, &next), 0);
+	spool_check(f->s);
+	assert_int_equal(spool_steer(f->s, SPOOL_RELEASE, &j.key, 1, NOW, KEEP, &f->e), 1);
+	assert_int_equal(due(f, NOW + DAY, NULL, 8, out, &next), 1);
+	/* But it did leave. */
+	assert_int_equal(spool_steer(f->s, SPOOL_HOLD, &j.key, 1, NOW, KEEP, &f->e), 1);
+	assert_int_equal(update1(f, j.key, SPOOL_SENT, NOW + DAY, "sent"), 1);
+	assert_int_equal(spool_get(f->s, &j.key, f->a, &got, &f->e), 1);
+	assert_int_equal(got.state, SPOOL_SENT);
+	spool_check(f->s);
+}
+
 static void
 test_shared_message(void **state)
 {
@@ -360,6 +397,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_under_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
 	};
