@@ -18,7 +18,7 @@
 
 #define DEFAULT_MAP_SIZE ((int64_t)16 << 30)
 #define DEFAULT_MAX_READERS 1024
-#define MAX_TABLES 7
+#define MAX_TABLES 8
 
 int
 store_err(const struct store *s, struct err *e, int rc, const char *what)
@@ -201,6 +201,12 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 		{ &s->spool, "due", &s->sp.due },
 		{ &s->spool, "campaign", &s->sp.campaign },
 		{ &s->spool, "bad", &s->sp.bad },
+		{ &s->events, "log", &s->ev.log },
+		{ &s->events, "word", &s->ev.word },
+		{ &s->events, "counter", &s->ev.counter },
+		{ &s->events, "person", &s->ev.person },
+		{ &s->events, "once", &s->ev.once },
+		{ &s->events, "link", &s->ev.link },
 	};
 	int rc = 0;
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
@@ -292,23 +298,22 @@ lane_open(struct store *s, struct lane *lane, const struct store_options *o, str
 	return env_open(s, lane, o, e) != 0 ? -1 : schema_open(s, lane, o, e);
 }
 
-/* A directory of a version without a spool, or of a site that never had a job: who must not create goes on
- * without. */
+/* A directory of a version without a spool or an event log: who must not create goes on without. */
 static int
-spool_open(struct store *s, const struct store_options *o, struct err *e)
+lane_open_later(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
 	char path[PATH_MAX];
 	struct stat st;
 	struct err own = { 0 };
 	bool make = o->create && !o->read_only;
-	snprintf(path, sizeof path, "%s/%s", o->directory, s->spool.file);
+	snprintf(path, sizeof path, "%s/%s", o->directory, lane->file);
 	if (!make && stat(path, &st) != 0 && errno == ENOENT)
 		return 0;
-	if (lane_open(s, &s->spool, o, &own) == 0)
+	if (lane_open(s, lane, o, &own) == 0)
 		return 0;
 	if (own.kind == ERR_MISSING) { /* killed while it was made */
-		lane_close(&s->spool);
-		s->spool.tail = NULL;
+		lane_close(lane);
+		lane->tail = NULL;
 		return 0;
 	}
 	if (e)
@@ -339,14 +344,16 @@ store_open(const struct store_options *o, struct err *e)
 	s->records.file = "records.mdb";
 	s->books.file = "ledger.mdb";
 	s->spool.file = "spool.mdb";
+	s->events.file = "events.mdb";
 	s->records.schema = s->books.schema = STORE_SCHEMA_VERSION;
 	s->spool.schema = SPOOL_SCHEMA_VERSION;
+	s->events.schema = EVENT_SCHEMA_VERSION;
 	pthread_mutex_init(&s->turn_lock, NULL);
 	/* Anywhere, so that restarts do not always sweep the same stretch first. */
 	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)
 		memset(s->sweep_at, 0, sizeof s->sweep_at);
 	if (lane_open(s, &s->records, o, e) != 0 || lane_open(s, &s->books, o, e) != 0 ||
-	    spool_open(s, o, e) != 0)
+	    lane_open_later(s, &s->spool, o, e) != 0 || lane_open_later(s, &s->events, o, e) != 0)
 		store_close(&s);
 	return s;
 }
@@ -359,9 +366,8 @@ store_close(struct store **sp)
 		return;
 	if (s->in_batch)
 		store_batch_end(s, false, NULL);
-	lane_close(&s->records);
-	lane_close(&s->books);
-	lane_close(&s->spool);
+	for (int i = 0; i < STORE_LANES; i++)
+		lane_close(&s->lanes[i]);
 	pthread_mutex_destroy(&s->turn_lock);
 	free(s->directory);
 	free(s);
@@ -395,7 +401,7 @@ lane_stats(struct lane *lane, struct store_stats *out)
 	mdb_env_info(lane->env, &info);
 	mdb_env_stat(lane->env, &st);
 	int64_t used = (int64_t)(info.me_last_pgno + 1) * (int64_t)st.ms_psize;
-	/* Of the three files, the one that is nearer to its bound. */
+	/* Of all files, the one that is nearer to its bound. */
 	if (used > out->map_used)
 		out->map_used = used;
 	out->map_size = (int64_t)info.me_mapsize;
@@ -421,8 +427,7 @@ store_stats(struct store *s, struct store_stats *out, struct err *e)
 	out->places = total_read(&s->books, txn, STR("places"));
 	out->decisions = total_read(&s->books, txn, STR("decisions"));
 	read_end(s, &s->books, txn);
-	lane_stats(&s->records, out);
-	lane_stats(&s->books, out);
-	lane_stats(&s->spool, out);
+	for (int i = 0; i < STORE_LANES; i++)
+		lane_stats(&s->lanes[i], out);
 	return 0;
 }

@@ -62,6 +62,41 @@ reader_rest(const struct reader *r)
 	return r->bad ? STR_NULL : (struct str){ (const char *)r->p, r->left };
 }
 
+/* Seven bits a byte, low ones first; the top bit says that more follow. */
+static inline uint64_t
+reader_varint(struct reader *r)
+{
+	uint64_t v = 0;
+	for (int shift = 0; shift < 64; shift += 7) {
+		uint8_t b = reader_u8(r);
+		if (shift == 63 && b > 1)
+			break;
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (!(b & 0x80))
+			return v;
+	}
+	r->bad = true;
+	return 0;
+}
+
+/* What is never negative, nor above max. */
+static inline int64_t
+reader_bounded(struct reader *r, int64_t max)
+{
+	uint64_t v = reader_varint(r);
+	if (v > (uint64_t)max)
+		r->bad = true;
+	return r->bad ? 0 : (int64_t)v;
+}
+
+/* Small numbers of either sign are short. */
+static inline int64_t
+reader_signed(struct reader *r)
+{
+	uint64_t v = reader_varint(r);
+	return (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+}
+
 static inline void
 add_u8(struct buf *out, uint8_t v)
 {
@@ -74,6 +109,23 @@ add_i64(struct buf *out, int64_t v)
 	uint8_t b[8];
 	be64_put(b, (uint64_t)v);
 	buf_add(out, b, sizeof b);
+}
+
+static inline void
+add_varint(struct buf *out, uint64_t v)
+{
+	uint8_t b[10];
+	size_t n = 0;
+	for (; v >= 0x80; v >>= 7)
+		b[n++] = (uint8_t)(v | 0x80);
+	b[n++] = (uint8_t)v;
+	buf_add(out, b, n);
+}
+
+static inline void
+add_signed(struct buf *out, int64_t v)
+{
+	add_varint(out, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
 }
 
 #endif

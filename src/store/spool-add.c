@@ -99,16 +99,16 @@ op_add(struct store_txn *t, void *arg, struct err *e)
 	bool live;
 	int rc = new_find(t, a, &n, &live);
 	if (rc != 0 || n == 0)
-		return spool_end(t, rc);
+		return op_end(t, rc);
 	if (room_take(t, a->bytes, (int64_t)n, rq->owed ? ROOM_OWED : ROOM_NEW, e) != OP_OK)
 		return OP_FAIL;
-	rc = spool_number_take(t, n, &number);
+	rc = number_take(t, t->s->sp.job, STR("next"), n, &number);
 	for (size_t i = 0; i < rq->njobs && rc == 0; i++)
 		if (rq->added[a->order[i]])
 			rc = job_add(&tl, rq, &rq->jobs[a->order[i]], number++);
 	if (rc == 0 && live)
 		rc = message_add(t, rq);
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 static int

@@ -6,13 +6,6 @@
 
 #include "base/clock.h"
 
-enum op_result
-spool_end(struct store_txn *t, int rc)
-{
-	t->rc = rc;
-	return rc == 0 ? OP_OK : OP_DB;
-}
-
 static struct spool_due_key
 due_key_of(uint64_t number, const struct spool_job *j, int64_t index_ms)
 {

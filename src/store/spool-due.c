@@ -220,7 +220,7 @@ op_repair(struct store_txn *t, void *arg, struct err *e)
 	(void)e;
 	for (size_t i = 0; i < d->ndamaged && rc == 0; i++)
 		rc = repair_one(&tl, &d->damaged[i]);
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 /* Whether something has changed. The other jobs go on, whatever comes of it. */

@@ -67,7 +67,7 @@ op_forget(struct store_txn *t, void *arg, struct err *e)
 		}
 		w->part.done += removed;
 	}
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int

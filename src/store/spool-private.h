@@ -17,7 +17,7 @@
  * `due` says all that keeps counts and references exact, so that a job whose record is damaged can still be
  * taken out. Every job stands in it exactly once.
  *
- * Functions below that return int give 0 or LMDB's code: spool_end makes an operation's result of it. Strings
+ * Functions below that return int give 0 or LMDB's code: op_end makes an operation's result of it. Strings
  * that they give out point into the map and hold until the next write.
  */
 #ifndef MT_STORE_SPOOL_PRIVATE_H
@@ -103,8 +103,6 @@ int spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struc
 int spool_find_number(struct store *s, MDB_txn *txn, uint64_t number, struct spool_found *out);
 /* With its strings in a. */
 void spool_job_copy(struct arena *a, const struct spool_job *from, struct spool_job *to);
-/* n numbers from *number on, higher than that of any job. */
-int spool_number_take(struct store_txn *t, size_t n, uint64_t *number);
 int spool_job_put(struct store_txn *t, uint64_t number, struct str record, bool append);
 int spool_due_put(struct store_txn *t, uint64_t number, const struct spool_job *j, int64_t index_ms);
 int spool_due_del(struct store_txn *t, const struct spool_due_key *k);
@@ -184,8 +182,5 @@ int spool_submit_parts(struct store *s, store_op *op, struct spool_part *p, stru
 
 /* spool-steer.c: takes a job out of `bad`, with its reference. */
 int spool_bad_drop(struct tally *tl, const struct spool_key *key, bool *removed);
-
-/* LMDB's code as the result of an operation. */
-enum op_result spool_end(struct store_txn *t, int rc);
 
 #endif

@@ -85,7 +85,7 @@ bad_retry(struct tally *tl, const struct steering *st, const struct spool_key *k
 	if (rc == 0)
 		rc = bad_del(tl->t, key);
 	if (rc == 0)
-		rc = spool_number_take(tl->t, 1, &number);
+		rc = number_take(tl->t, tl->t->s->sp.job, STR("next"), 1, &number);
 	if (rc == 0)
 		rc = spool_job_put(tl->t, number, buf_str(&tl->job), true);
 	if (rc == 0)
@@ -141,7 +141,7 @@ op_steer(struct store_txn *t, void *arg, struct err *e)
 		rc = steer_one(&tl, st, &st->keys[i], &fitted);
 		st->part.done += fitted;
 	}
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int
@@ -180,7 +180,7 @@ op_pause(struct store_txn *t, void *arg, struct err *e)
 	p->changed = false;
 	int rc = mdb_get(t->txn, t->s->sp.campaign, &k, &v);
 	if (rc != 0 && rc != MDB_NOTFOUND)
-		return spool_end(t, rc);
+		return op_end(t, rc);
 	bool damaged = rc == 0 && spool_campaign_decode(str_of_val(v), &rec) != 0;
 	if (damaged)
 		rec = (struct spool_campaign_record){ 0 };
@@ -202,7 +202,7 @@ op_pause(struct store_txn *t, void *arg, struct err *e)
 	struct tally tl = { .t = t };
 	if (rc == 0 && damaged)
 		rc = tally_recount(&tl, p->id);
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int

@@ -37,35 +37,6 @@ spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struct sp
 	return rc;
 }
 
-int
-spool_number_take(struct store_txn *t, size_t n, uint64_t *number)
-{
-	uint8_t rec[COUNT_RECORD_LEN];
-	MDB_val name = val_of(STR("next")), k, v;
-	MDB_cursor *c = NULL;
-	int64_t next = 0;
-	int rc = mdb_get(t->txn, t->lane->main, &name, &v);
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return rc;
-	if (rc != 0 || count_decode(str_of_val(v), &next) != 0)
-		next = 0;
-	rc = mdb_cursor_open(t->txn, t->s->sp.job, &c);
-	if (rc != 0)
-		return rc;
-	/* Jobs are appended: their numbers must rise, whatever the counter says. */
-	rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
-	if (rc == 0 && k.mv_size == SPOOL_NUMBER_LEN && be64_get(k.mv_data) >= (uint64_t)next)
-		next = (int64_t)((be64_get(k.mv_data) + 1) & INT64_MAX);
-	mdb_cursor_close(c);
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return rc;
-	*number = (uint64_t)next;
-	count_encode(next + (int64_t)n, rec);
-	v = (MDB_val){ sizeof rec, rec };
-	t->dirty = true;
-	return mdb_put(t->txn, t->lane->main, &name, &v, 0);
-}
-
 void
 spool_job_copy(struct arena *a, const struct spool_job *from, struct spool_job *to)
 {

@@ -54,7 +54,7 @@ op_update(struct store_txn *t, void *arg, struct err *e)
 	(void)e;
 	for (size_t i = u->part.from; i < end && rc == 0; i++)
 		rc = update_one(&tl, &u->v[i], u->keep_ms);
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int
@@ -87,7 +87,7 @@ op_set_bad(struct store_txn *t, void *arg, struct err *e)
 	int rc = spool_find(t->s, t->txn, b->key, &f);
 	if (rc == 0 && f.found && (f.damaged || spool_live(f.job.state)))
 		rc = spool_move_bad(&tl, f.number, NULL, b->reason);
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int
@@ -143,7 +143,7 @@ op_sweep(struct store_txn *t, void *arg, struct err *e)
 		if (rc == 0 && value.p) /* else another process was faster */
 			rc = spool_remove(&tl, &w->due[i], value);
 	}
-	return spool_end(t, tally_end(&tl, rc));
+	return op_end(t, tally_end(&tl, rc));
 }
 
 int

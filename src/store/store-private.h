@@ -2,7 +2,7 @@
  * store-private: what the files of src/store share. Nothing outside includes it
  * but the store's own tests and fuzz target.
  *
- * Three LMDB environments, so that an import of a million profiles never keeps a
+ * Four LMDB environments, so that an import of a million profiles never keeps a
  * reservation waiting, and so that the pages it frees do not lengthen the list
  * of free pages that every reservation rewrites a part of:
  *
@@ -13,6 +13,7 @@
  *                              cap id              → number of places below, kept exact
  *                              cap id, time, idem  → nothing: a place
  *   spool.mdb     see spool.h and spool-private.h
+ *   events.mdb    see event.h and event-private.h
  *
  * and in each unnamed database, whose one leaf every commit rewrites anyway:
  * "schema" → version; in the ledger's "places", "decisions" → how many there are.
@@ -36,7 +37,8 @@
 #include <stdatomic.h>
 
 #include "store/record.h"
-#include "store/store.h"
+#include "store/event.h"
+#include "store/spool.h"
 
 #define STORE_LEDGER_CAP_KEY 16
 #define STORE_LEDGER_DECISION_KEY 32
@@ -56,7 +58,7 @@ struct store_txn {
 struct lane {
 	const char *file; /* within the directory */
 	int schema;	  /* the version this program speaks */
-	MDB_env *env;	  /* NULL: a spool that is not there */
+	MDB_env *env;	  /* NULL: a spool or event log that is not there */
 	MDB_dbi main;
 	pthread_mutex_t lock; /* guards what follows */
 	bool leading;
@@ -70,11 +72,22 @@ struct spool_tables {
 	MDB_dbi message, refs, job, key, due, campaign, bad;
 };
 
+struct event_tables {
+	MDB_dbi log, word, counter, person, once, link;
+};
+
+#define STORE_LANES 4
 struct store {
-	struct lane records, books, spool;
+	union {
+		struct lane lanes[STORE_LANES];
+		struct {
+			struct lane records, books, spool, events;
+		};
+	};
 	MDB_dbi profile, consent, suppression; /* of records */
 	MDB_dbi ledger;			       /* of books */
 	struct spool_tables sp;		       /* of spool */
+	struct event_tables ev;		       /* of events */
 	char *directory;
 	int64_t map_size;
 	bool read_only;
@@ -88,6 +101,9 @@ struct store {
 	/* spool-due.c: the campaign that was served last. */
 	pthread_mutex_t turn_lock;
 	uint8_t turn[8];
+
+	/* event-sweep.c: where it goes on. Guarded by the events' write lock. */
+	uint8_t person_at[STORE_KEY_LEN + 8], once_at[STORE_KEY_LEN];
 
 	/* The admin's batch; used by the thread that began it only. */
 	atomic_bool in_batch;
@@ -115,6 +131,14 @@ enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct 
 enum op_result txn_del(struct store_txn *t, MDB_dbi dbi, struct str key, bool *found);
 /* OP_OK with *found. */
 enum op_result txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool *found);
+
+/* LMDB's code as the result of an operation. */
+enum op_result op_end(struct store_txn *t, int rc);
+/*
+ * n numbers from *number on, higher than that of any record of dbi, whose keys they are; name: where the lane
+ * keeps the next one. 0 or LMDB's code.
+ */
+int number_take(struct store_txn *t, MDB_dbi dbi, struct str name, size_t n, uint64_t *number);
 
 /* ---- room.c: a reserve for what is owed ---- */
 

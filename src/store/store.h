@@ -1,7 +1,7 @@
 /*
- * store: three LMDB environments in one directory, one for what is known of
- * recipients, one for decisions and caps, and the spool (spool.h). Each table has its own file (profile.c,
- * suppression.c, consent.c, cap.c, decision.c …) and speaks in the terms below; no
+ * store: four LMDB environments in one directory, one for what is known of
+ * recipients, one for decisions and caps, the spool (spool.h), and the event log (event.h). Each table has
+ * its own file (profile.c, suppression.c, consent.c, cap.c, decision.c …) and speaks in the terms below; no
  * MDB_txn leaves src/store. State at rest holds no plain address: keys are
  * recipient keys; what is personal is sealed by the caller before it comes here.
  *
@@ -44,12 +44,13 @@ struct store;
 
 struct store_options {
 	const char *directory;
-	int64_t map_size;    /* bytes that each of the three files may have, 0: 16 GiB */
+	int64_t map_size;    /* bytes that each of the files may have, 0: 16 GiB */
 	int64_t max_readers; /* 0: 1024 */
 	bool read_only;	     /* refuses to create */
 	/*
-	 * Make directory (0700) and schema when absent. A directory that lacks only spool.mdb (an earlier
-	 * version's) is opened without create too: its spool is empty, and writes to it give ERR_MISSING.
+	 * Make directory (0700) and schema when absent. A directory that lacks spool.mdb or events.mdb (an
+	 * earlier version's) is opened without create too: they are empty, and writes to them give
+	 * ERR_MISSING.
 	 */
 	bool create;
 };
@@ -186,8 +187,8 @@ int store_view(struct store *s, const struct store_view_request *rq, struct aren
 	       struct err *e);
 
 /* Erases all that is held under rk (profile, consent, caps' places, decisions, jobs in the spool whether they
- * wait or have ended), but keeps suppressions: they are what keeps mail from starting again. *removed counts
- * records. Looks through the whole spool: for administrators. */
+ * wait or have ended, his part in the event log), but keeps suppressions: they are what keeps mail from
+ * starting again. *removed counts records. Looks through the whole spool: for administrators. */
 int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
 /* The decisions stored for rk, newest first. */
 int store_decision_each(struct store *s, const uint8_t rk[16],
@@ -196,7 +197,7 @@ int store_decision_each(struct store *s, const uint8_t rk[16],
 
 struct store_stats {
 	int64_t profiles, suppressions, consents, places, decisions, map_used,
-	    map_size;		   /* of the fullest of the three files */
+	    map_size;		   /* of the fullest of the files */
 	int64_t commits, requests; /* of this process: transactions on disk, and the calls they served */
 };
 int store_stats(struct store *s, struct store_stats *out, struct err *e);

@@ -86,6 +86,42 @@ txn_get(struct store_txn *t, MDB_dbi dbi, struct str key, struct str *val, bool 
 	return OP_DB;
 }
 
+enum op_result
+op_end(struct store_txn *t, int rc)
+{
+	t->rc = rc;
+	return rc == 0 ? OP_OK : OP_DB;
+}
+
+int
+number_take(struct store_txn *t, MDB_dbi dbi, struct str name, size_t n, uint64_t *number)
+{
+	uint8_t rec[COUNT_RECORD_LEN];
+	MDB_val next_key = val_of(name), k, v;
+	MDB_cursor *c = NULL;
+	int64_t next = 0;
+	int rc = mdb_get(t->txn, t->lane->main, &next_key, &v);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	if (rc != 0 || count_decode(str_of_val(v), &next) != 0)
+		next = 0;
+	rc = mdb_cursor_open(t->txn, dbi, &c);
+	if (rc != 0)
+		return rc;
+	/* Records are appended: their numbers must rise, whatever the counter says. */
+	rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
+	if (rc == 0 && k.mv_size == 8 && be64_get(k.mv_data) >= (uint64_t)next)
+		next = (int64_t)((be64_get(k.mv_data) + 1) & INT64_MAX);
+	mdb_cursor_close(c);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	*number = (uint64_t)next;
+	count_encode(next + (int64_t)n, rec);
+	v = (MDB_val){ sizeof rec, rec };
+	t->dirty = true;
+	return mdb_put(t->txn, t->lane->main, &next_key, &v, 0);
+}
+
 /* ---- transactions ---- */
 
 static int
@@ -340,7 +376,8 @@ store_batch_begin(struct store *s, struct err *e)
 		return err_set(e, ERR_PERM, "state %s: opened for reading only", s->directory);
 	if (s->in_batch)
 		return err_set(e, ERR_BUG, "state %s: a batch is open already", s->directory);
-	s->records.batch = s->books.batch = s->spool.batch = (struct store_txn){ 0 };
+	for (int i = 0; i < STORE_LANES; i++)
+		s->lanes[i].batch = (struct store_txn){ 0 };
 	s->batch_owner = pthread_self();
 	s->in_batch = true;
 	return 0;
@@ -368,12 +405,11 @@ store_batch_end(struct store *s, bool commit, struct err *e)
 		return err_set(e, ERR_BUG, "state %s: no batch is open", s->directory);
 	s->in_batch = false;
 	/* No lane of a failed batch is kept. */
-	struct lane *const lanes[] = { &s->records, &s->books, &s->spool };
 	int rc = 0;
-	for (int i = 0; i < 3; i++)
-		rc = rc != 0 ? rc : lanes[i]->batch.rc;
-	for (int i = 0; i < 3; i++) {
-		int end = batch_close(lanes[i], commit && rc == 0);
+	for (int i = 0; i < STORE_LANES; i++)
+		rc = rc != 0 ? rc : s->lanes[i].batch.rc;
+	for (int i = 0; i < STORE_LANES; i++) {
+		int end = batch_close(&s->lanes[i], commit && rc == 0);
 		rc = rc != 0 ? rc : end;
 	}
 	if (commit && rc != 0)
