@@ -40,6 +40,22 @@ clock_thread_cpu_us(void)
 	return read_clock(CLOCK_THREAD_CPUTIME_ID, 1000000);
 }
 
+void
+clock_cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct timespec
+clock_mono_timespec(int64_t mono_us)
+{
+	return (struct timespec){ (time_t)(mono_us / 1000000), (long)(mono_us % 1000000) * 1000 };
+}
+
 /* Howard Hinnant's civil_from_days: a 400-year cycle has 146,097 days; years begin on the 1st of March. */
 void
 clock_date_of(int64_t seconds, struct clock_date *out)

@@ -8,6 +8,7 @@
 #ifndef MT_BASE_CLOCK_H
 #define MT_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -20,6 +21,11 @@ int64_t clock_mono_us(void);
 /* CPU time of the process / calling thread, microseconds. */
 int64_t clock_cpu_us(void);
 int64_t clock_thread_cpu_us(void);
+
+/* A condition whose timed waits go by clock_mono_us: setting the wall clock does not touch them. */
+void clock_cond_init(pthread_cond_t *c);
+/* For pthread_cond_timedwait. */
+struct timespec clock_mono_timespec(int64_t mono_us);
 
 /* A day and time of day, in the proleptic Gregorian calendar. */
 struct clock_date {

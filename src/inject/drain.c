@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 #define FETCH_MAX 256
-#define SWEEP_EVERY_MS 10000
+#define SWEEP_EVERY_US 10000000
 #define SWEEP_MAX 2000
 #define IDLE_MS 100
 
@@ -32,17 +32,19 @@ jobs_make(struct inject *in, struct makers *m, struct spool_job *jobs, size_t n)
 	}
 }
 
-static void
-sweep(struct inject *in, int64_t *next_ms)
+/* Now and then. True: there is more to forget at once. */
+static bool
+sweep(struct inject *in, int64_t *next_us)
 {
 	struct err e = { 0 };
-	int64_t now = clock_now_ms();
-	if (now < *next_ms)
-		return;
-	int n = spool_sweep(in->store, now, SWEEP_MAX, &e);
+	int64_t now = clock_mono_us();
+	if (now < *next_us)
+		return false;
+	int n = spool_sweep(in->store, clock_now_ms(), SWEEP_MAX, &e);
 	if (n < 0)
 		log_warn("spool: ended jobs cannot be forgotten: %s", e.text);
-	*next_ms = n == SWEEP_MAX ? now : now + SWEEP_EVERY_MS;
+	*next_us = n == SWEEP_MAX ? now : now + SWEEP_EVERY_US;
+	return n == SWEEP_MAX;
 }
 
 /* One look at the spool; returns until when there is nothing to do. */
@@ -76,9 +78,8 @@ cutter_main(void *arg)
 	while (pipeline_room(in->pipe)) {
 		int64_t until = drain_once(in, m, a);
 		arena_reset(a);
-		sweep(in, &next_sweep);
-		if (until > clock_now_ms())
-			pipeline_wait(in->pipe, until < next_sweep ? until : next_sweep);
+		if (!sweep(in, &next_sweep) && until > clock_now_ms())
+			pipeline_wait(in->pipe, until);
 	}
 	arena_free(&a);
 	makers_free(&m);

@@ -32,8 +32,8 @@ struct pipeline {
 	struct claim *claims, *dropped;
 	size_t max_ready, slots;
 	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
-	int64_t down_until_ms;
-	bool stirred; /* something changed since the cutter last looked */
+	int64_t down_until_us; /* by clock_mono_us: a wall clock that is set back must not keep it down */
+	bool stirred;	       /* something changed since the cutter last looked */
 	bool stopping, senders_ended;
 };
 
@@ -66,16 +66,6 @@ item_free(struct item **ip)
 	arena_free(&a);
 }
 
-static void
-cond_init(pthread_cond_t *c)
-{
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(c, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 struct pipeline *
 pipeline_new(size_t connections, double rate)
 {
@@ -83,9 +73,9 @@ pipeline_new(size_t connections, double rate)
 	if (p == NULL)
 		abort();
 	pthread_mutex_init(&p->lock, NULL);
-	cond_init(&p->cutter);
-	cond_init(&p->sender);
-	cond_init(&p->recorder);
+	clock_cond_init(&p->cutter);
+	clock_cond_init(&p->sender);
+	clock_cond_init(&p->recorder);
 	p->ready_tail = &p->ready;
 	p->done_tail = &p->done;
 	p->max_ready = connections * READY_PER_CONNECTION;
@@ -195,21 +185,13 @@ pipeline_put(struct pipeline *p, struct item *it)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void
-timespec_mono(int64_t us, struct timespec *ts)
-{
-	ts->tv_sec = (time_t)(us / 1000000);
-	ts->tv_nsec = (long)(us % 1000000) * 1000;
-}
-
 void
 pipeline_wait(struct pipeline *p, int64_t until_ms)
 {
-	struct timespec ts;
 	int64_t wait_ms = until_ms - clock_now_ms();
 	/* Other processes add jobs and the clock may be set: look again at least so often. */
 	wait_ms = wait_ms > 1000 ? 1000 : wait_ms < 0 ? 0 : wait_ms;
-	timespec_mono(clock_mono_us() + wait_ms * 1000, &ts);
+	struct timespec ts = clock_mono_timespec(clock_mono_us() + wait_ms * 1000);
 	pthread_mutex_lock(&p->lock);
 	while (!p->stopping && !p->stirred)
 		if (pthread_cond_timedwait(&p->cutter, &p->lock, &ts) != 0)
@@ -222,9 +204,9 @@ int64_t
 pipeline_down_until(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
-	int64_t until = p->down_until_ms;
+	int64_t left_us = p->down_until_us - clock_mono_us();
 	pthread_mutex_unlock(&p->lock);
-	return until > clock_now_ms() ? until : 0;
+	return left_us > 0 ? clock_now_ms() + left_us / 1000 + 1 : 0;
 }
 
 /* Lock held. */
@@ -275,7 +257,7 @@ pipeline_take(struct pipeline *p)
 		if (wait < 0) {
 			pthread_cond_wait(&p->sender, &p->lock);
 		} else if (wait > 0) {
-			timespec_mono(clock_mono_us() + wait, &ts);
+			ts = clock_mono_timespec(clock_mono_us() + wait);
 			pthread_cond_timedwait(&p->sender, &p->lock, &ts);
 		} else {
 			it = p->ready;
@@ -321,7 +303,7 @@ void
 pipeline_down(struct pipeline *p, int64_t down_ms)
 {
 	pthread_mutex_lock(&p->lock);
-	p->down_until_ms = clock_now_ms() + down_ms;
+	p->down_until_us = clock_mono_us() + down_ms * 1000;
 	struct item *list = p->ready;
 	for (struct item *it = list; it != NULL; it = it->next)
 		claim_drop(p, &it->job.key);
@@ -341,7 +323,7 @@ void
 pipeline_up(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
-	p->down_until_ms = 0;
+	p->down_until_us = 0;
 	pthread_mutex_unlock(&p->lock);
 }
 

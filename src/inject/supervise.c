@@ -95,14 +95,7 @@ log_end(pid_t pid, int status)
 static void
 pause_for(struct injector *i, int64_t ms)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += (ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
+	struct timespec until = clock_mono_timespec(clock_mono_us() + ms * 1000);
 	while (!i->stopping && !i->reloading)
 		if (pthread_cond_timedwait(&i->changed, &i->lock, &until) == ETIMEDOUT)
 			break;
@@ -164,7 +157,7 @@ injector_start(const char *program, const struct inject_options *o, bool wanted,
 	i->wanted = wanted;
 	i->pipe = -1;
 	pthread_mutex_init(&i->lock, NULL);
-	pthread_cond_init(&i->changed, NULL);
+	clock_cond_init(&i->changed);
 	int rc = pthread_create(&i->thread, NULL, supervise, i);
 	if (rc == 0)
 		return i;

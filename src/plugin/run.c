@@ -123,7 +123,7 @@ job_wait(struct plugin_set *s, struct job *j, size_t *done)
 		if (now >= until)
 			break;
 		until = until - now > shortest ? now + shortest : until;
-		struct timespec ts = { (time_t)(until / 1000000), (long)(until % 1000000) * 1000 };
+		struct timespec ts = clock_mono_timespec(until);
 		pthread_cond_timedwait(&j->wake, &j->lock, &ts);
 	}
 	if (j->finished) {

@@ -19,16 +19,6 @@
 #define MAX_SPARE 64
 #define SPARE_BYTES (256u * 1024)
 
-static void
-cond_init_monotonic(pthread_cond_t *c)
-{
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(c, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 /* ---- jobs ---- */
 
 struct job *
@@ -49,7 +39,7 @@ job_take(struct plugin_set *s)
 		}
 		j->arena = arena_new(16 * 1024);
 		pthread_mutex_init(&j->lock, NULL);
-		cond_init_monotonic(&j->wake);
+		clock_cond_init(&j->wake);
 	}
 	j->next = NULL;
 	j->refs = 2;

@@ -111,15 +111,11 @@ set_new(const struct conf *c)
 {
 	struct arena *a = arena_new(4096);
 	struct plugin_set *s = ARENA_NEW(a, struct plugin_set);
-	pthread_condattr_t attr;
 	s->arena = a;
 	s->refs = 1;
 	s->queue_end = &s->queue_first;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->left, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&s->left);
 
 	const char *slash = c->file ? strrchr(c->file, '/') : NULL;
 	s->directory = slash ? arena_cstr(a, str_make(c->file, (size_t)(slash - c->file) + 1)) : "";
@@ -188,8 +184,7 @@ plugin_set_free(struct plugin_set **set)
 	pthread_mutex_lock(&s->lock);
 	s->closing = true;
 	workers_dismiss(s);
-	int64_t until = clock_mono_us() + 1000000;
-	struct timespec ts = { (time_t)(until / 1000000), (long)(until % 1000000) * 1000 };
+	struct timespec ts = clock_mono_timespec(clock_mono_us() + 1000000);
 	while (s->nworkers > (size_t)atomic_load(&s->nstuck)) {
 		if (pthread_cond_timedwait(&s->left, &s->lock, &ts) != 0)
 			break;
