@@ -201,8 +201,6 @@ item_envelope(struct item *it, const struct kept *k)
 		.eightbit = k->message.eightbit,
 		.smtputf8 = k->message.smtputf8,
 	};
-	if (it->envelope.rcpt.n >= 2 && it->envelope.rcpt.p[0] == '<')
-		it->envelope.rcpt = str_sub(it->envelope.rcpt, 1, it->envelope.rcpt.n - 1);
 }
 
 static int

@@ -76,6 +76,9 @@ void session_client(struct session *s, const char *hostname, const void *sockadd
 /* True when this session may name campaigns. */
 bool session_trusted(const struct session *s, const struct conf *c);
 
+/* Of a MAIL or RCPT argument: without its <>. Points into s. */
+struct str without_brackets(struct str s);
+
 /* False when the service stops: the transaction is not opened. */
 bool tx_begin(struct session *s, SMFICTX *ctx, char **argv);
 /* Frees what the transaction holds; idempotent (a dropped client gives two aborts). */

@@ -66,7 +66,7 @@ session_trusted(const struct session *s, const struct conf *c)
 	return conf_trusts(c, s->client) || (s->authenticated && c->milter.trust_authenticated);
 }
 
-static struct str
+struct str
 without_brackets(struct str s)
 {
 	if (s.n >= 2 && s.p[0] == '<' && s.p[s.n - 1] == '>')

@@ -61,7 +61,7 @@ payload_make(struct spooling *sp, const struct tx_recipient *to, const struct re
 {
 	struct str data = tailor_message_recipient_json(sp->rq.message, r->address);
 	struct buf sealed = { 0 };
-	const struct job_payload p = { to->address, to->notify, to->orcpt, data };
+	const struct job_payload p = { without_brackets(to->address), to->notify, to->orcpt, data };
 	int rc = job_payload_seal(sp->rq.worker->sealer, &j->key, &p, &sealed, e);
 	j->payload = arena_str(sp->f->tx->arena, buf_str(&sealed));
 	buf_free(&sealed);

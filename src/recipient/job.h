@@ -21,7 +21,7 @@ struct job_message {
 
 /* What belongs to one recipient. */
 struct job_payload {
-	struct str address;	  /* envelope recipient as it came */
+	struct str address;	  /* envelope recipient without <>, as it came */
 	struct str notify, orcpt; /* DSN parameters of RCPT; empty: none */
 	struct str data;	  /* this recipient's merge data as JSON; empty: none */
 };
