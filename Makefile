@@ -20,7 +20,7 @@ CORPUS    ?= ../shared/data
 export CORPUS
 
 VERSION := 0.1.0
-PKGS    := gmime-3.0 glib-2.0 libconfuse jansson libcrypto libidn2 libutf8proc libsystemd smartcols zlib libzstd
+PKGS    := gmime-3.0 glib-2.0 libconfuse jansson libcrypto libidn2 libutf8proc libsystemd smartcols zlib libzstd libmicrohttpd
 
 # Queried lazily, so that `make demo` on a bare machine can install them first.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
@@ -41,18 +41,20 @@ LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lpthread -ldl -lm $(LIBS_EXTRA)
 
 # ---- what is built ----
-LIB_DIRS := base conf mail template html token store score plugin tailor recipient engine milter inject
+LIB_DIRS := base conf mail template html token store score plugin tailor recipient engine milter inject web
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard src/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libmailtailor.a
 
 DAEMON_SRC := $(wildcard src/main/daemon*.c)
+TRACKD_SRC := $(wildcard src/main/trackd*.c)
 ADMIN_SRC  := $(wildcard src/main/admin*.c)
-COMMON_SRC := $(filter-out $(DAEMON_SRC) $(ADMIN_SRC),$(wildcard src/main/*.c))
+COMMON_SRC := $(filter-out $(DAEMON_SRC) $(TRACKD_SRC) $(ADMIN_SRC),$(wildcard src/main/*.c))
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/obj/%.o)
+TRACKD_OBJ := $(TRACKD_SRC:%.c=$(BUILD)/obj/%.o)
 ADMIN_OBJ  := $(ADMIN_SRC:%.c=$(BUILD)/obj/%.o)
 COMMON_OBJ := $(COMMON_SRC:%.c=$(BUILD)/obj/%.o)
-PROGRAMS   := $(BUILD)/bin/mailtailord $(BUILD)/bin/mailtailor
+PROGRAMS   := $(BUILD)/bin/mailtailord $(BUILD)/bin/mailtailor-trackd $(BUILD)/bin/mailtailor
 
 PLUGIN_NAMES := $(notdir $(wildcard plugins/*))
 PLUGINS      := $(PLUGIN_NAMES:%=$(BUILD)/plugins/%.so)
@@ -65,7 +67,12 @@ TOOL_BIN  := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TOOL_SRC)))
 FUZZ_SRC  := $(wildcard tests/fuzz/fuzz-*.c)
 
 .PHONY: all deps
-all: $(PROGRAMS) $(PLUGINS)
+all: $(PROGRAMS) $(PLUGINS) $(BUILD)/pages
+
+# Programs of a build tree look beside themselves.
+$(BUILD)/pages:
+	@mkdir -p $(@D)
+	$(Q)ln -sfn $(abspath conf/pages) $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -79,6 +86,11 @@ $(LIB): $(LIB_OBJ)
 	$(Q)ar qcs $@ $^
 
 $(BUILD)/bin/mailtailord: $(DAEMON_OBJ) $(COMMON_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(BUILD)/bin/mailtailor-trackd: $(TRACKD_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
@@ -225,6 +237,7 @@ bindir     := $(DESTDIR)$(PREFIX)/bin
 sbindir    := $(DESTDIR)$(PREFIX)/sbin
 plugindir  := $(DESTDIR)$(PREFIX)/lib/mailtailor/plugins
 includedir := $(DESTDIR)$(PREFIX)/include
+pagesdir   := $(DESTDIR)$(PREFIX)/share/mailtailor/pages
 confdir    := $(DESTDIR)$(SYSCONFDIR)/mailtailor
 mandir     := $(DESTDIR)$(PREFIX)/share/man
 unitdir    := $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -234,7 +247,7 @@ tmpfilesdir := $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 install: all
 	install -d $(bindir) $(sbindir) $(plugindir) $(includedir) $(confdir)/campaigns.d \
 	    $(unitdir) $(sysusersdir) $(tmpfilesdir)
-	install -m 755 $(BUILD)/bin/mailtailord $(sbindir)
+	install -m 755 $(BUILD)/bin/mailtailord $(BUILD)/bin/mailtailor-trackd $(sbindir)
 	install -m 755 $(BUILD)/bin/mailtailor $(bindir)
 	install -m 755 $(PLUGINS) $(plugindir)
 	install -m 644 include/mailtailor_plugin.h $(includedir)
@@ -243,10 +256,13 @@ install: all
 	    t=$(confdir)/$${f#conf/}; [ -e "$$t" ] || install -m 644 "$$f" "$$t"; done
 	for f in contrib/man/*.[1-8]; do \
 	    install -d $(mandir)/man$${f##*.} && install -m 644 "$$f" $(mandir)/man$${f##*.}; done
-	sed 's|@PREFIX@|$(PREFIX)|; /^# make install/d' contrib/systemd/mailtailord.service >$(unitdir)/mailtailord.service
+	for u in mailtailord mailtailor-trackd; do \
+	    sed 's|@PREFIX@|$(PREFIX)|; /^# make install/d' contrib/systemd/$$u.service >$(unitdir)/$$u.service; \
+	    chmod 644 $(unitdir)/$$u.service; done
+	cd conf/pages && find . -type f -exec install -D -m 644 {} $(pagesdir)/{} \;
 	sed 's|/etc/|$(SYSCONFDIR)/|' contrib/systemd/tmpfiles.conf >$(tmpfilesdir)/mailtailor.conf
 	install -m 644 contrib/systemd/sysusers.conf $(sysusersdir)/mailtailor.conf
-	chmod 644 $(unitdir)/mailtailord.service $(tmpfilesdir)/mailtailor.conf
+	chmod 644 $(tmpfilesdir)/mailtailor.conf
 
 clean:
 	rm -rf $(BUILD)

@@ -249,7 +249,7 @@ const char *conf_host_url(struct arena *a, struct str s, const char **why);
  * and *why otherwise. conf_target_split takes that form apart.
  */
 const char *conf_target(struct arena *a, struct str s, const char **why);
-void conf_target_split(struct arena *a, struct conf_inject *inject);
+void conf_target_split(struct arena *a, struct str target, struct conf_endpoint *out);
 int conf_net_parse(struct arena *a, struct str s, struct conf_net *out, const char **why);
 void conf_net_print(struct buf *b, const struct conf_net *n);
 

@@ -208,12 +208,18 @@ net_holds(const struct conf_net *n, const uint8_t addr[16])
 }
 
 bool
-conf_trusts(const struct conf *c, const uint8_t addr[16])
+conf_nets_hold(const struct conf_net *nets, size_t n, const uint8_t addr[16])
 {
-	for (size_t i = 0; i < c->milter.ntrusted; i++)
-		if (net_holds(&c->milter.trusted[i], addr))
+	for (size_t i = 0; i < n; i++)
+		if (net_holds(&nets[i], addr))
 			return true;
 	return false;
+}
+
+bool
+conf_trusts(const struct conf *c, const uint8_t addr[16])
+{
+	return conf_nets_hold(c->milter.trusted, c->milter.ntrusted, addr);
 }
 
 const char *

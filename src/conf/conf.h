@@ -68,6 +68,13 @@ struct conf_milter {
 	enum log_level log_level;
 };
 
+/* Where to listen. */
+struct conf_endpoint {
+	const char *text;      /* as written; NULL: none */
+	const char *host;      /* of a TCP address; NULL for a unix socket */
+	int port;
+	const char *unix_path; /* of "unix:/path"; NULL for TCP */
+};
 /* track { host = "https://t.example.com" … domain "shop.example" { host = … } } */
 struct conf_track_domain {
 	const char *domain; /* From domain, lower-case A-label form; subdomains are not included */
@@ -76,6 +83,19 @@ struct conf_track_domain {
 struct conf_track {
 	const char *host; /* "https://t.example.com", no trailing slash; NULL: tracking and unsubscribe links
 			     impossible */
+	struct conf_endpoint listen;  /* public, behind a proxy that does TLS. default 127.0.0.1:8025 */
+	struct conf_endpoint private; /* metrics, health. default 127.0.0.1:8026 */
+	int64_t socket_mode;	      /* of unix sockets. default 0660 */
+	struct conf_net *proxies;     /* trusted_proxies: whose X-Forwarded-For counts. default loopback;
+					 who comes by the unix socket is trusted, too */
+	size_t nproxies;
+	int64_t threads;     /* of the public listener, 1..64. default 2 */
+	int64_t connections; /* at once. default 4096 */
+	int64_t idle_timeout_ms; /* a client that neither sends nor reads for so long is cut off. default 15s */
+	int64_t rate;	   /* requests a minute from one client address; 0: no limit. default 1200 */
+	const char *pages; /* directory of the page templates; NULL: the installed ones */
+	const char *queue; /* file that takes events while the database does not. default
+			      /var/lib/mailtailor/trackd.queue */
 	struct conf_track_domain *domains;
 	size_t ndomains;
 };
@@ -239,7 +259,9 @@ void conf_free(struct conf **c);
 
 /* NULL when there is none. */
 const struct conf_campaign *conf_campaign_find(const struct conf *c, struct str name);
-/* True when addr (16 bytes, v4-mapped) lies in a trusted network. */
+/* True when addr (16 bytes, IPv4 as v4-mapped) lies in one of the networks. */
+bool conf_nets_hold(const struct conf_net *nets, size_t n, const uint8_t addr[16]);
+/* True when addr lies in a trusted network. */
 bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
 /* The tracking host for a campaign and a From domain (campaign, then domain, then default); NULL when none is
  * set. */

@@ -277,8 +277,12 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 static void
 check_inject(struct conf_work *w, cfg_t *sec, struct conf_inject *i)
 {
+	struct conf_endpoint to = { 0 };
 	if (i->target)
-		conf_target_split(w->arena, i);
+		conf_target_split(w->arena, str_of(i->target), &to);
+	i->host = to.host;
+	i->port = to.port;
+	i->unix_path = to.unix_path;
 	if (i->retry_min_ms > i->retry_max_ms)
 		conf_wrong_tok(
 		    w, setting_tok(w, sec, "retry_min"),
@@ -374,6 +378,10 @@ conf_fill(struct conf_work *w, cfg_t *root)
 		check_schedule(w, inject, sec, &c->campaigns[i]);
 	}
 	check_inject(w, inject, &c->inject);
+	if (c->track.listen.text)
+		conf_target_split(w->arena, str_of(c->track.listen.text), &c->track.listen);
+	if (c->track.private.text)
+		conf_target_split(w->arena, str_of(c->track.private.text), &c->track.private);
 	if (track)
 		check_domains(w, track);
 	check_refs(w);

@@ -165,19 +165,18 @@ conf_target(struct arena *a, struct str s, const char **why)
 }
 
 void
-conf_target_split(struct arena *a, struct conf_inject *inject)
+conf_target_split(struct arena *a, struct str s, struct conf_endpoint *endpoint)
 {
-	struct str s = str_of(inject->target);
 	size_t colon = s.n;
 	if (str_starts(s, STR("unix:"))) {
-		inject->unix_path = arena_cstr(a, str_sub(s, 5, s.n));
+		endpoint->unix_path = arena_cstr(a, str_sub(s, 5, s.n));
 		return;
 	}
 	while (s.p[colon - 1] != ':')
 		colon--;
 	struct str host = str_sub(s, 0, colon - 1), six = bracketed(a, host);
-	inject->host = arena_cstr(a, six.p ? six : host);
-	inject->port = port_of(str_sub(s, colon, s.n));
+	endpoint->host = arena_cstr(a, six.p ? six : host);
+	endpoint->port = port_of(str_sub(s, colon, s.n));
 }
 
 /* ---- https://host[:port] ---- */

@@ -60,6 +60,16 @@ static const struct conf_key KEYS[] = {
 
 static const struct conf_key TRACK[] = {
 	KEY("host", KEY_URL, AT(track.host), NULL),
+	KEY("listen", KEY_TARGET, AT(track.listen.text), "127.0.0.1:8025"),
+	KEY("private", KEY_TARGET, AT(track.private.text), "127.0.0.1:8026"),
+	KEY("socket_mode", KEY_MODE, AT(track.socket_mode), "0660"),
+	KEY("trusted_proxies", KEY_NETS, AT(track.proxies), "127.0.0.0/8 ::1/128"),
+	KEY("threads", KEY_INT, AT(track.threads), "2", RANGE(1, 64)),
+	KEY("connections", KEY_INT, AT(track.connections), "4096", RANGE(16, 100000)),
+	KEY("idle_timeout", KEY_DURATION, AT(track.idle_timeout_ms), "15s", RANGE(S, HOUR)),
+	KEY("rate", KEY_INT, AT(track.rate), "1200", RANGE(0, 1000000000)),
+	KEY("pages", KEY_PATH, AT(track.pages), NULL),
+	KEY("queue", KEY_PATH, AT(track.queue), "/var/lib/mailtailor/trackd.queue"),
 };
 
 static const struct conf_key INJECT[] = {

@@ -31,6 +31,7 @@ struct epoch_options {
 	const char *conf_file;
 	const char *plugin_directory; /* default when the file names none */
 	bool ephemeral_keys;	      /* preview without a key ring: links open nowhere */
+	bool links_only; /* no plugins and no compiled parts (NULL): for who opens tokens and makes no copies */
 };
 
 /* NULL when anything is wrong; every mistake went to report as "FILE:LINE: …". One reference, the caller's.

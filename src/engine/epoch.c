@@ -76,8 +76,10 @@ epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx)
 	if (e->conf != NULL) {
 		/* All three, so that one run shows every mistake. */
 		bool ok = keys_load(e, o, report, ctx);
-		ok &= (e->plugins = plugin_set_load(e->conf, report, ctx)) != NULL;
-		ok &= (e->cache = tailor_cache_new(e->conf, report, ctx)) != NULL;
+		if (!o->links_only) {
+			ok &= (e->plugins = plugin_set_load(e->conf, report, ctx)) != NULL;
+			ok &= (e->cache = tailor_cache_new(e->conf, report, ctx)) != NULL;
+		}
 		if (ok)
 			return e;
 	}

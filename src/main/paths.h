@@ -10,5 +10,7 @@
 const char *paths_conf(void);
 /* $MAILTAILOR_PLUGINS, or the plugins beside the running program (a build tree), or the installed ones. */
 const char *paths_plugins(void);
+/* The same for the templates of pages: $MAILTAILOR_PAGES … */
+const char *paths_pages(void);
 
 #endif

@@ -32,3 +32,31 @@ store_consent_put(struct store *s, const uint8_t rk[16], const struct consent_re
 	buf_free(&record);
 	return r;
 }
+
+int
+store_consent_get(struct store *s, const uint8_t rk[16], struct str topic, struct arena *a,
+		  struct consent_record *out, struct err *e)
+{
+	uint8_t key[STORE_KEY_LEN + STORE_MAX_WORD];
+	MDB_txn *txn;
+	MDB_val k = { STORE_KEY_LEN + topic.n, key }, v;
+	if (topic.n == 0 || topic.n > STORE_MAX_WORD)
+		return err_set(e, ERR_LIMIT, "consent: a topic has 1 to %d bytes", STORE_MAX_WORD);
+	memcpy(key, rk, STORE_KEY_LEN);
+	memcpy(key + STORE_KEY_LEN, topic.p, topic.n);
+	if (read_begin(s, &s->records, &txn, e) != 0)
+		return -1;
+	int r = 1, rc = mdb_get(txn, s->consent, &k, &v);
+	if (rc == MDB_NOTFOUND)
+		r = 0;
+	else if (rc != 0)
+		r = store_err(s, e, rc, "cannot read a consent");
+	else if (consent_decode(str_of_val(v), out) != 0)
+		r = store_corrupt(s, e, "consent");
+	else {
+		out->topic = arena_str(a, topic);
+		out->source = arena_str(a, out->source);
+	}
+	read_end(s, &s->records, txn);
+	return r;
+}

@@ -88,6 +88,9 @@ struct consent_record {
 	struct str source; /* "import", "admin", "preferences" … */
 };
 int store_consent_put(struct store *s, const uint8_t rk[16], const struct consent_record *c, struct err *e);
+/* 1 found (strings in a), 0 not, -1. */
+int store_consent_get(struct store *s, const uint8_t rk[16], struct str topic, struct arena *a,
+		      struct consent_record *out, struct err *e);
 
 /* ---- suppression ---- */
 enum suppression_reason {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, chmodSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import net from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -126,6 +127,52 @@ export class Daemon {
   }
 }
 
+/** One mailtailor-trackd; listen and private: ports. */
+export class Trackd {
+  constructor(conf, listen, metrics, log) {
+    Object.assign(this, { conf, listen, metrics, logFile: log });
+    ending.push(() => this.child && this.child.exitCode === null && this.child.signalCode === null && this.child.kill("SIGKILL"));
+  }
+
+  async start() {
+    const log = openSync(this.logFile, "a");
+    this.child = spawn(join(build, "bin/mailtailor-trackd"), ["-c", this.conf], { stdio: ["ignore", "ignore", log] });
+    closeSync(log);
+    this.ended = once(this.child, "exit");
+    await until("trackd's port", async () => {
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`mailtailor-trackd ended with ${this.child.exitCode ?? this.child.signalCode}: ${this.log().slice(-2000)}`);
+      return connects({ host: "127.0.0.1", port: this.metrics });
+    });
+  }
+
+  log() {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, "utf8") : "";
+  }
+
+  /**
+   * One request: { status, headers, body }. path may be a whole URL: its host is not asked. options: method, headers, body,
+   * port. Never follows a redirect.
+   */
+  request(path, { method = "GET", headers = {}, body, port = this.listen } = {}) {
+    const { pathname, search } = new URL(path, TRACK);
+    return new Promise((done, failed) => {
+      const asked = http.request({ host: "127.0.0.1", port, method, path: pathname + search, headers, agent: false }, (answer) => {
+        const parts = [];
+        answer.on("data", (part) => parts.push(part)).on("end", () => done({ status: answer.statusCode, headers: answer.headers, body: Buffer.concat(parts) }));
+        answer.on("error", failed);
+      });
+      asked.on("error", failed).end(body);
+    });
+  }
+
+  async stop(signal = "SIGTERM") {
+    this.child.kill(signal);
+    const [code, by] = await this.ended;
+    return { code, signal: by };
+  }
+}
+
 /** One MTA: a Postfix or a Sendmail. */
 class Mta {
   constructor(dir, script) {
@@ -216,11 +263,15 @@ export class Sendmail extends Mta {
 }
 
 /** The configuration of a test: what all have in common, and more. */
-export function configuration(dir, { milter = "", inject = "", more = "", socket = "milter.sock", state = "state" } = {}) {
+export function configuration(dir, { milter = "", inject = "", track = "", more = "", socket = "milter.sock", state = "state" } = {}) {
   return `
 state { directory = "${dir}/${state}" map_size = 256M }
 keys { file = "${dir}/keys" }
-track { host = "${TRACK}" }
+track {
+	host = "${TRACK}"
+	queue = "${dir}/trackd.queue"
+	${track}
+}
 milter {
 	socket = "unix:${dir}/run/${socket}"
 	socket_mode = 0660
@@ -238,7 +289,7 @@ export class World {
    * in run/; mta: Sendmail instead of Postfix; postfix: false for neither; profiles: address → object; settings: more of
    * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. With inject, the target is the MTA's
    * port "inject", with the signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta,
-   * and world.postfix, too.
+   * and world.postfix, too. track: lines of that section; then there is a world.trackd.
    */
   static async start(options) {
     if (process.getuid() !== 0) {
@@ -257,7 +308,7 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, track }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
@@ -267,6 +318,11 @@ export class World {
     this.postfix = this.mta;
     if (signer) await this.#sign(mta.name.toLowerCase());
     if (inject !== undefined) this.inject = `target = "127.0.0.1:${injectTo ?? (await this.mta.reserve("inject"))}" ${inject}`;
+    if (track !== undefined) {
+      const ports = [await freePort(), await freePort()];
+      this.track = `listen = "127.0.0.1:${ports[0]}" private = "127.0.0.1:${ports[1]}" ${track}`;
+      this.trackd = new Trackd(this.conf, ...ports, join(this.dir, "trackd.log"));
+    }
     this.configure({ milter, more: conf });
     process.env.MAILTAILOR_CONF = this.conf;
     this.mt("key", "generate");
@@ -274,6 +330,7 @@ export class World {
     this.socket = join(this.dir, "run/milter.sock");
     this.daemon = new Daemon(this.conf, this.socket, join(this.dir, "mailtailord.log"));
     await this.daemon.start();
+    await this.trackd?.start();
     explainFailures(() => this.#explain());
     if (!postfix) return;
     this.sink = new Sink();
@@ -295,9 +352,9 @@ export class World {
     await until("the signer's socket", () => connects(socket));
   }
 
-  /** Writes the configuration anew; the inject section stays as it was at the start unless it is given. */
+  /** Writes the configuration anew; the sections inject and track stay as they were at the start unless they are given. */
   configure(parts) {
-    writeFileSync(this.conf, configuration(this.dir, { inject: this.inject, ...parts }));
+    writeFileSync(this.conf, configuration(this.dir, { inject: this.inject, track: this.track, ...parts }));
   }
 
   /** Runs the admin tool; returns what it prints. */
@@ -346,6 +403,7 @@ export class World {
 
   #explain() {
     if (this.dir === undefined) return;
+    if (this.trackd) comment(`--- trackd\n${this.trackd.log().split("\n").slice(-6).join("\n")}`);
     comment(`--- mailtailord\n${this.daemon?.log().split("\n").slice(-6).join("\n") ?? ""}`);
     if (this.mta?.log()) comment(`--- ${this.mta.constructor.name}\n${this.mta.log().split("\n").slice(-5).join("\n")}`);
   }
@@ -356,8 +414,11 @@ export class World {
       this.daemon.child.exitCode === null && this.daemon.child.signalCode === null ? this.daemon.stop() : { code: 0 },
       this.mta?.stop(),
       this.sink?.stop(),
+      this.trackd && this.trackd.child.exitCode === null && this.trackd.child.signalCode === null ? this.trackd.stop() : { code: 0 },
     ]);
     this.signer?.kill();
+    assert.deepEqual(ended[3].code, 0, `mailtailor-trackd ended with ${JSON.stringify(ended[3])}`);
+    assert.doesNotMatch(this.trackd?.log() ?? "", /Sanitizer/);
     assert.deepEqual(ended[0].code, 0, `mailtailord ended with ${JSON.stringify(ended[0])}`);
     // What a sanitizer finds in the injector, a process of its own, is told there.
     assert.doesNotMatch(this.daemon.log(), /Sanitizer|injector: process \d+ ended with code/);

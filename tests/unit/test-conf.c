@@ -216,17 +216,17 @@ test_targets(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
 		const char *why = NULL;
-		struct conf_inject got = { .target = conf_target(a, str_of(V[i].in), &why) };
-		if (!got.target) {
+		struct conf_endpoint got = { .text = conf_target(a, str_of(V[i].in), &why) };
+		if (!got.text) {
 			if (V[i].out || !why || !strchr(why, ';'))
 				fail_msg("%s: %s", V[i].in, why ? why : "no reason");
 			continue;
 		}
-		conf_target_split(a, &got);
-		if (!V[i].out || strcmp(got.target, V[i].out) != 0 || got.port != V[i].port ||
+		conf_target_split(a, str_of(got.text), &got);
+		if (!V[i].out || strcmp(got.text, V[i].out) != 0 || got.port != V[i].port ||
 		    !str_eq(str_of(got.host), str_of(V[i].host)) ||
 		    !str_eq(str_of(got.unix_path), str_of(V[i].path)))
-			fail_msg("%s → %s", V[i].in, got.target);
+			fail_msg("%s → %s", V[i].in, got.text);
 	}
 	arena_free(&a);
 }
@@ -516,7 +516,9 @@ static const char EVERYTHING[] =
     "inject { target = localhost:26 helo = \"[127.0.0.1]\" connections = 9 rate = 100 connect_timeout = 2s "
     "command_timeout = 3s data_timeout = 4s\n"
     " retry_min = 5s retry_max = 6s lifetime = 1d keep = 2d report_from = \"postmaster@a.b\" }\n"
-    "track { host = \"https://t.example\" domain a.b { host = \"http://x\" } domain d { host = \"https://d\" "
+    "track { host = \"https://t.example\" listen = \"unix:/run/t\" private = \"[::1]:9\" socket_mode = 0600 "
+    "trusted_proxies = { 10.0.0.0/8 } threads = 3 connections = 99 idle_timeout = 3s rate = 7 "
+    "pages = \"/p\" queue = \"/q\" domain a.b { host = \"http://x\" } domain d { host = \"https://d\" "
     "} }\n"
     "plugin p { path = \"/q.so\" deadline = 1s options { a = \"b\\\"\\\\\\n\\t$\" } }\nplugin q { path = "
     "\"q.so\" }\n"

@@ -1,0 +1,127 @@
+/* private: what the files of src/web share. */
+#ifndef MT_WEB_PRIVATE_H
+#define MT_WEB_PRIVATE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/engine.h"
+#include "store/event.h"
+#include "web/agent.h"
+#include "web/form.h"
+#include "web/limit.h"
+#include "web/metrics.h"
+#include "web/page.h"
+#include "web/queue.h"
+#include "web/route.h"
+#include "web/watch.h"
+#include "web/web.h"
+
+/* A reload makes a new one; requests finish on theirs. */
+struct site {
+	struct epoch *epoch;
+	struct pages *pages;
+	atomic_int refs;
+};
+
+struct web {
+	struct web_options options;
+	pthread_mutex_t lock; /* guards site and store */
+	struct site *site;
+	struct store *store; /* NULL: it cannot be opened now; set once, closed at the end */
+	struct limiter *limiter;
+	struct watch *watch;
+	struct metrics metrics;
+	int64_t open_at_us; /* when opening it is tried again */
+	struct recorder *recorder;
+	int public_fd, private_fd;
+	struct MHD_Daemon *public, *private;
+};
+
+/* One HTTP request. Belongs to the thread that works on it: libmicrohttpd's, or the recorder's while the
+ * connection is suspended. */
+struct request {
+	struct web *web;
+	struct site *site;
+	struct MHD_Connection *connection;
+	struct arena *arena;
+	struct route route;
+	bool waiting;	   /* handed to the recorder */
+	size_t body;	   /* bytes so far */
+	struct form *form; /* of a POST */
+	struct token token;
+	int64_t now_ms;
+	/* What is written before the answer. */
+	struct event *events; /* in the arena */
+	size_t nevents;
+	struct queue_entry change; /* made before the events are written */
+	bool changed;		   /* it is in the database */
+	bool must_record;	   /* without a durable record there is no success to report: 503 */
+	bool recorded;
+	/* The answer, made before the record and sent after it. */
+	unsigned status;
+	struct MHD_Response *response;
+	int64_t began_us;
+	struct request *next;
+};
+
+/* ---- service.c ---- */
+struct site *site_get(struct web *w); /* a reference to the one in use */
+void site_put(struct site **s);
+/* NULL while the database cannot be opened. */
+struct store *web_store(struct web *w);
+
+/* ---- track.c: pixel and redirect; optout.c: unsubscribe and preferences; status.c: the private listener
+ * ---- Each fills rq->response, rq->status and, when there is something to record, events and change. */
+void track_handle(struct request *rq);
+void optout_handle(struct request *rq);
+void status_handle(struct request *rq);
+
+/* ---- request.c ---- */
+/* The token of the route, or false with the answer made: every token that is none looks alike. */
+bool request_token(struct request *rq, enum token_purpose purpose);
+/* Header of the request; STR_NULL when absent. */
+struct str request_header(struct request *rq, const char *name);
+/* Adds an event of the token's copy, classed by what the request shows; returns it for more. */
+struct event *request_event(struct request *rq, enum event_type type);
+/* The client's address, IPv4 as v4-mapped, a proxy's word taken where the configuration says so; zero: a unix
+ * socket's client that names none. */
+void request_client(struct request *rq, uint8_t out[16]);
+
+/* ---- respond.c ---- */
+void respond_static(void); /* once, before the daemons start */
+void respond_static_free(void);
+void respond_pixel(struct request *rq);
+void respond_redirect(struct request *rq, struct str url);
+void respond_page(struct request *rq, unsigned status, enum page page, const struct value *values);
+void respond_text(struct request *rq, unsigned status, struct str text);
+/* Replaces what was made. */
+void respond_drop(struct request *rq); /* with nothing */
+void respond_unavailable(struct request *rq);
+void respond_header(struct request *rq, const char *name, const char *value);
+
+/* ---- recorder.c ---- */
+struct recorder *recorder_start(struct web *w, struct err *e);
+/* Takes a suspended request; resumes it when its events are on disk, or cannot be. */
+bool recorder_add(struct recorder *r, struct request *rq); /* false: it takes none any more */
+/* Takes no more, and returns when all it had are resumed. */
+void recorder_refuse(struct recorder *r);
+/* Writes what waits, then ends. Takes NULL; leaves NULL. */
+void recorder_stop(struct recorder **r);
+
+/* ---- server.c ---- */
+int server_start(struct web *w, struct err *e);
+/* first: the site that it was started with. */
+void server_stop(struct web *w, struct site *first);
+
+/* ---- reaper.c ---- */
+int reaper_start(int64_t idle_ms, struct err *e);
+void reaper_stop(void);
+/* libmicrohttpd's MHD_NotifyConnectionCallback; cls is the struct web. */
+void reaper_connection(void *cls, struct MHD_Connection *c, void **socket_context,
+		       enum MHD_ConnectionNotificationCode code);
+/* A new deadline; 0: the usual time from now. INT64_MAX: none. */
+void reaper_touch(struct MHD_Connection *c, int64_t deadline_us);
+
+#endif

@@ -1,0 +1,374 @@
+/*
+ * recorder: one thread that writes the events of all waiting requests in one commit, while libmicrohttpd's
+ * threads go on reading. A request is resumed, and so answered, when its events are on disk: in the database,
+ * or while that does not work in the queue file.
+ *
+ * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
+ * and a few threads of their own make them, so that opens never wait for them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "web/private.h"
+
+#define BATCH 4096	   /* events of one commit */
+#define CHANGERS 4	   /* changes under way at once */
+#define RETRY_MS 5000	   /* how soon a database that failed is tried again */
+#define DRAIN_ENTRIES 1000 /* of the queue, in one commit */
+
+struct list {
+	struct request *head, **tail;
+};
+
+struct recorder {
+	struct web *web;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t work, change_work, empty;
+	struct list waiting, changes;
+	size_t held; /* added, not yet resumed */
+	bool refusing;
+	size_t changing; /* taken out of changes, not yet in waiting */
+	bool stopping;
+	/* Of the recorder's thread alone. */
+	struct queue *queue;
+	int64_t retry_at_ms;
+	struct event *events;
+	bool failed, queue_failed; /* said so in the log */
+	pthread_t thread, changers[CHANGERS];
+};
+
+static void
+list_add(struct list *l, struct request *rq)
+{
+	rq->next = NULL;
+	*l->tail = rq;
+	l->tail = &rq->next;
+}
+
+static struct request *
+list_take(struct list *l, size_t max_events)
+{
+	struct request *all = l->head, **end = &l->head;
+	size_t n = 0;
+	while (*end != NULL && (n == 0 || n + (*end)->nevents <= max_events)) {
+		n += (*end)->nevents;
+		end = &(*end)->next;
+	}
+	l->head = *end;
+	*end = NULL;
+	if (l->head == NULL)
+		l->tail = &l->head;
+	return all;
+}
+
+/* ---- changes ---- */
+
+static int
+change_apply(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms, struct err *e)
+{
+	const struct suppression_record sr = {
+		.category = q->category,
+		.reason = SUPPRESS_UNSUBSCRIBE,
+		.at_ms = at_ms,
+		.note = STR("by the recipient, over HTTP"),
+	};
+	if (q->suppress && store_suppression_put(s, rk, &sr, e) != 0)
+		return -1;
+	for (size_t i = 0; i < q->nconsents; i++)
+		if (store_consent_put(s, rk, &q->consents[i], e) != 0)
+			return -1;
+	for (size_t i = 0; i < q->nlifted; i++)
+		if (store_suppression_remove(s, rk, q->lifted[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+static bool
+is_change(const struct queue_entry *q)
+{
+	return q->suppress || q->nconsents > 0 || q->nlifted > 0;
+}
+
+static void *
+changer_main(void *arg)
+{
+	struct recorder *r = arg;
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (r->changes.head == NULL && !r->stopping)
+			pthread_cond_wait(&r->change_work, &r->lock);
+		if (r->changes.head == NULL)
+			break;
+		struct request *rq = list_take(&r->changes, 0);
+		r->changing++;
+		pthread_mutex_unlock(&r->lock);
+		struct store *s = web_store(r->web);
+		struct err e = { 0 };
+		rq->changed =
+		    s != NULL && change_apply(s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
+		if (s != NULL && !rq->changed)
+			log_error("an unsubscribe or preference cannot be stored now: %s", e.text);
+		pthread_mutex_lock(&r->lock);
+		r->changing--;
+		list_add(&r->waiting, rq);
+		pthread_cond_signal(&r->work);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+/* ---- the queue ---- */
+
+static int
+queue_requests(struct recorder *r, const struct request *list, struct err *e)
+{
+	size_t n = 0, i = 0;
+	for (const struct request *rq = list; rq != NULL; rq = rq->next)
+		n += rq->nevents + 1;
+	struct queue_entry *v = calloc(n > 0 ? n : 1, sizeof(*v));
+	if (v == NULL)
+		abort();
+	for (const struct request *rq = list; rq != NULL; rq = rq->next) {
+		if (is_change(&rq->change) && !rq->changed) {
+			v[i] = rq->change;
+			v[i].at_ms = rq->now_ms;
+			memcpy(v[i++].rk, rq->token.recipient.b, sizeof(v[i].rk));
+		}
+		for (size_t k = 0; k < rq->nevents; k++)
+			v[i++] = (struct queue_entry){ .has_event = true, .event = rq->events[k] };
+	}
+	int rc =
+	    r->queue != NULL ? queue_write(r->queue, v, i, e) : err_set(e, ERR_IO, "there is no queue file");
+	if (rc == 0)
+		atomic_fetch_add(&r->web->metrics.queued, (long long)i);
+	free(v);
+	return rc;
+}
+
+/* Consent is looked at again: when these events were queued nobody could. */
+static bool
+may_keep(struct store *s, const struct event *ev)
+{
+	struct arena *a = arena_new(512);
+	struct consent_record c;
+	struct err e = { 0 };
+	bool ask = ev->type == EVENT_OPENED || ev->type == EVENT_CLICKED;
+	int found = ask ? store_consent_get(s, ev->rk, STR("tracking"), a, &c, &e) : 0;
+	arena_free(&a);
+	return found == 0 || (found == 1 && c.state != CONSENT_DENIED);
+}
+
+static int
+drain_some(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
+{
+	struct recorder *r = ctx;
+	struct store *s = web_store(r->web);
+	size_t events = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].has_event && change_apply(s, v[i].rk, &v[i], v[i].at_ms, e) != 0)
+			return -1;
+		if (v[i].has_event && may_keep(s, &v[i].event))
+			r->events[events++] = v[i].event;
+	}
+	return events > 0 ? event_add(s, r->events, events, NULL, e) : 0;
+}
+
+/* Moves the queue into the database when both are there. False: not yet. */
+static bool
+queue_to_database(struct recorder *r)
+{
+	struct err e = { 0 };
+	if (r->queue == NULL || queue_empty(r->queue))
+		return true;
+	if (web_store(r->web) == NULL)
+		return false;
+	if (queue_drain(r->queue, DRAIN_ENTRIES, drain_some, r, &e) != 0) {
+		log_error("queued events cannot be stored yet: %s", e.text);
+		return false;
+	}
+	log_info("queued events are in the database now");
+	return true;
+}
+
+/* ---- events ---- */
+
+static int
+store_requests(struct recorder *r, const struct request *list, struct err *e)
+{
+	size_t n = 0;
+	for (const struct request *rq = list; rq != NULL; rq = rq->next) {
+		if (is_change(&rq->change) && !rq->changed)
+			return err_set(e, ERR_TEMP, "a change is not stored");
+		for (size_t k = 0; k < rq->nevents; k++)
+			r->events[n++] = rq->events[k];
+	}
+	struct store *s = web_store(r->web);
+	if (s == NULL)
+		return err_set(e, ERR_IO, "the database is not open");
+	return n > 0 ? event_add(s, r->events, n, NULL, e) : 0;
+}
+
+static void
+said(bool *before, bool failed, const char *what, const char *why)
+{
+	if (failed && !*before)
+		log_error("%s: %s", what, why);
+	else if (!failed && *before)
+		log_info("%s: works again", what);
+	*before = failed;
+}
+
+/* Marks what is on disk now, one way or the other. */
+static void
+record(struct recorder *r, struct request *list)
+{
+	struct err e = { 0 }, qe = { 0 };
+	struct metrics *m = &r->web->metrics;
+	bool try_store = clock_now_ms() >= r->retry_at_ms && queue_to_database(r);
+	bool ok = try_store && store_requests(r, list, &e) == 0;
+	if (!ok) {
+		if (try_store)
+			atomic_fetch_add(&m->failures, 1);
+		r->retry_at_ms =
+		    try_store || r->retry_at_ms == 0 ? clock_now_ms() + RETRY_MS : r->retry_at_ms;
+	}
+	if (ok || try_store)
+		said(&r->failed, !ok, "events cannot be stored, so they go to the queue file", e.text);
+	if (!ok) {
+		ok = queue_requests(r, list, &qe) == 0;
+		said(&r->queue_failed, !ok, "the queue file takes no events", qe.text);
+	}
+	for (struct request *rq = list; rq != NULL; rq = rq->next) {
+		rq->recorded = ok;
+		if (!ok)
+			atomic_fetch_add(&m->lost, (long long)rq->nevents);
+		for (size_t k = 0; ok && k < rq->nevents; k++)
+			atomic_fetch_add(&m->events[rq->events[k].type][rq->events[k].class], 1);
+	}
+}
+
+static size_t
+resume_all(struct request *list)
+{
+	size_t n = 0;
+	while (list != NULL) {
+		/* Once resumed it may be answered and freed. */
+		struct request *next = list->next;
+		MHD_resume_connection(list->connection);
+		list = next;
+		n++;
+	}
+	return n;
+}
+
+static void *
+recorder_main(void *arg)
+{
+	struct recorder *r = arg;
+	pthread_mutex_lock(&r->lock);
+	for (;;) {
+		while (r->waiting.head == NULL &&
+		       !(r->stopping && r->changing == 0 && r->changes.head == NULL)) {
+			struct timespec until;
+			clock_gettime(CLOCK_REALTIME, &until);
+			until.tv_sec += RETRY_MS / 1000;
+			if (pthread_cond_timedwait(&r->work, &r->lock, &until) == 0)
+				continue;
+			pthread_mutex_unlock(&r->lock);
+			queue_to_database(r);
+			pthread_mutex_lock(&r->lock);
+		}
+		if (r->waiting.head == NULL)
+			break;
+		struct request *list = list_take(&r->waiting, BATCH);
+		pthread_mutex_unlock(&r->lock);
+		record(r, list);
+		size_t resumed = resume_all(list);
+		pthread_mutex_lock(&r->lock);
+		r->held -= resumed;
+		if (r->held == 0)
+			pthread_cond_signal(&r->empty);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+bool
+recorder_add(struct recorder *r, struct request *rq)
+{
+	bool change = is_change(&rq->change);
+	pthread_mutex_lock(&r->lock);
+	bool ok = !r->refusing;
+	if (ok) {
+		r->held++;
+		list_add(change ? &r->changes : &r->waiting, rq);
+		pthread_cond_signal(change ? &r->change_work : &r->work);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ok;
+}
+
+void
+recorder_refuse(struct recorder *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->refusing = true;
+	while (r->held > 0)
+		pthread_cond_wait(&r->empty, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
+struct recorder *
+recorder_start(struct web *w, struct err *e)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	struct err qe = { 0 };
+	if (r == NULL || (r->events = calloc(BATCH + 8, sizeof(*r->events))) == NULL)
+		abort();
+	r->web = w;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->work, NULL);
+	pthread_cond_init(&r->change_work, NULL);
+	pthread_cond_init(&r->empty, NULL);
+	r->waiting.tail = &r->waiting.head;
+	r->changes.tail = &r->changes.head;
+	r->queue = queue_open(w->site->epoch->conf->track.queue, &qe);
+	if (r->queue == NULL)
+		log_warn("track: queue: %s; while the database is gone nothing can be recorded", qe.text);
+	bool ok = pthread_create(&r->thread, NULL, recorder_main, r) == 0;
+	for (size_t i = 0; i < CHANGERS; i++)
+		ok = ok && pthread_create(&r->changers[i], NULL, changer_main, r) == 0;
+	if (ok)
+		return r;
+	err_set(e, ERR_TEMP, "cannot start a thread");
+	return NULL; /* the process ends */
+}
+
+void
+recorder_stop(struct recorder **rp)
+{
+	struct recorder *r = *rp;
+	if (r == NULL)
+		return;
+	*rp = NULL;
+	pthread_mutex_lock(&r->lock);
+	r->stopping = true;
+	pthread_cond_broadcast(&r->change_work);
+	pthread_cond_broadcast(&r->work);
+	pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < CHANGERS; i++)
+		pthread_join(r->changers[i], NULL);
+	pthread_mutex_lock(&r->lock);
+	pthread_cond_broadcast(&r->work);
+	pthread_mutex_unlock(&r->lock);
+	pthread_join(r->thread, NULL);
+	queue_close(&r->queue);
+	pthread_cond_destroy(&r->work);
+	pthread_cond_destroy(&r->change_work);
+	pthread_cond_destroy(&r->empty);
+	pthread_mutex_destroy(&r->lock);
+	free(r->events);
+	free(r);
+}

@@ -1,0 +1,333 @@
+/*
+ * server: libmicrohttpd's side. A request is read, answered in memory, suspended while its events go to disk,
+ * and sent when they are there. Threads of libmicrohttpd never wait for a disk.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "web/private.h"
+
+/* Of one connection: the longest token, and what browsers and proxies put around it. */
+#define CONNECTION_MEMORY ((size_t)32 << 10)
+#define BACKLOG 1024
+#define PRIVATE_CONNECTIONS 32U
+
+/* ---- one request ---- */
+
+static struct request *
+request_new(struct web *w, struct MHD_Connection *c, const char *url, const char *method, bool private)
+{
+	struct arena *a = arena_new(4096);
+	struct request *rq = ARENA_NEW(a, struct request);
+	rq->arena = a;
+	rq->web = w;
+	rq->site = site_get(w);
+	rq->connection = c;
+	rq->began_us = clock_mono_us();
+	rq->now_ms = clock_now_ms();
+	/* libmicrohttpd keeps url and method only as long as the request lives; so does this. */
+	route_find(str_of(method), str_of(url), private, &rq->route);
+	return rq;
+}
+
+static void
+on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_RequestTerminationCode why)
+{
+	struct request *rq = *con_cls;
+	(void)cls;
+	(void)why;
+	reaper_touch(c, 0);
+	if (rq == NULL)
+		return;
+	*con_cls = NULL;
+	if (rq->form != NULL)
+		form_end(rq->form);
+	respond_drop(rq);
+	site_put(&rq->site);
+	struct arena *a = rq->arena;
+	arena_free(&a);
+}
+
+static enum MHD_Result
+finish(struct request *rq)
+{
+	struct metrics *m = &rq->web->metrics;
+	if (rq->waiting && rq->must_record && !rq->recorded)
+		respond_unavailable(rq);
+	if (rq->route.kind != ROUTE_NONE && !rq->route.allowed)
+		respond_header(rq, MHD_HTTP_HEADER_ALLOW, rq->route.allow);
+	atomic_fetch_add(&m->requests[rq->route.kind][rq->status / 100], 1);
+	metrics_latency(m, clock_mono_us() - rq->began_us);
+	return MHD_queue_response(rq->connection, rq->status, rq->response);
+}
+
+/* Is the client to be sent away? */
+static bool
+limited(struct request *rq)
+{
+	uint8_t addr[16];
+	char seconds[16];
+	int retry_s = 1;
+	request_client(rq, addr);
+	if (limiter_take(rq->web->limiter, addr, rq->site->epoch->conf->track.rate, rq->began_us, &retry_s))
+		return false;
+	atomic_fetch_add(&rq->web->metrics.limited, 1);
+	respond_text(rq, MHD_HTTP_TOO_MANY_REQUESTS, STR("Too many requests.\n"));
+	snprintf(seconds, sizeof(seconds), "%d", retry_s);
+	respond_header(rq, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	return true;
+}
+
+static void
+dispatch(struct request *rq)
+{
+	if (rq->route.kind == ROUTE_NONE)
+		respond_page(rq, MHD_HTTP_NOT_FOUND, PAGE_NOT_FOUND, NULL);
+	else if (!rq->route.allowed)
+		respond_text(rq, MHD_HTTP_METHOD_NOT_ALLOWED, STR("This method is not for this address.\n"));
+	else if (rq->form != NULL && form_too_large(rq->form))
+		respond_text(rq, MHD_HTTP_CONTENT_TOO_LARGE, STR("The form is too large.\n"));
+	else
+		switch (rq->route.kind) {
+		case ROUTE_OPEN:
+		case ROUTE_CLICK:
+			track_handle(rq);
+			break;
+		case ROUTE_UNSUBSCRIBE:
+		case ROUTE_PREFERENCES:
+			optout_handle(rq);
+			break;
+		case ROUTE_ROBOTS:
+			respond_text(rq, MHD_HTTP_OK, STR("User-agent: *\nDisallow: /\n"));
+			break;
+		default:
+			status_handle(rq);
+		}
+}
+
+static enum MHD_Result
+answer(struct request *rq)
+{
+	if (rq->response == NULL)
+		dispatch(rq);
+	if (rq->nevents == 0)
+		return finish(rq);
+	rq->waiting = true;
+	reaper_touch(rq->connection, INT64_MAX);
+	/* First: the recorder may be done before recorder_add returns. */
+	MHD_suspend_connection(rq->connection);
+	if (!recorder_add(rq->web->recorder, rq))
+		MHD_resume_connection(rq->connection);
+	return MHD_YES;
+}
+
+/* A request's headers are there. */
+static enum MHD_Result
+begin(struct request *rq, bool private)
+{
+	struct str length = request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	if (!private && limited(rq))
+		return MHD_YES;
+	if (rq->route.method != METHOD_POST || !rq->route.allowed)
+		return MHD_YES;
+	if (length.n > 5) {
+		/* A body that is not wanted is not read. */
+		respond_text(rq, MHD_HTTP_CONTENT_TOO_LARGE, STR("The form is too large.\n"));
+		return finish(rq);
+	}
+	rq->form = form_begin(rq->arena, rq->connection);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+handle(struct web *w, bool private, struct MHD_Connection *c, const char *url, const char *method,
+       const char *data, size_t *n, void **con_cls)
+{
+	struct request *rq = *con_cls;
+	if (rq == NULL) {
+		*con_cls = rq = request_new(w, c, url, method, private);
+		return begin(rq, private);
+	}
+	if (*n > 0) {
+		if (rq->form != NULL)
+			form_feed(rq->form, data, *n);
+		/* Who goes on sending what nobody wants is cut off. */
+		rq->body += *n;
+		*n = 0;
+		return rq->body <= 4 * FORM_MAX_BODY ? MHD_YES : MHD_NO;
+	}
+	return rq->waiting ? finish(rq) : answer(rq);
+}
+
+static enum MHD_Result
+on_public(void *cls, struct MHD_Connection *c, const char *url, const char *method, const char *version,
+	  const char *data, size_t *n, void **con_cls)
+{
+	(void)version;
+	return handle(cls, false, c, url, method, data, n, con_cls);
+}
+
+static enum MHD_Result
+on_private(void *cls, struct MHD_Connection *c, const char *url, const char *method, const char *version,
+	   const char *data, size_t *n, void **con_cls)
+{
+	(void)version;
+	return handle(cls, true, c, url, method, data, n, con_cls);
+}
+
+/* ---- listeners ---- */
+
+static int
+listen_unix(const struct conf_endpoint *at, int64_t mode, struct err *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	strcpy(sa.sun_path, at->unix_path); /* the configuration checked its length */
+	/* A socket that nobody serves is what an earlier process left. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (stat(at->unix_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
+			close(fd);
+			return err_set(e, ERR_TEMP, "%s: another program listens there", at->text);
+		}
+		unlink(at->unix_path);
+	}
+	mode_t old = umask(0177);
+	int rc = bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+	umask(old);
+	if (rc == 0 && chmod(at->unix_path, (mode_t)mode) == 0)
+		return fd;
+	err_set(e, ERR_IO, "cannot listen on %s: %s", at->text, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+static int
+listen_tcp(const struct conf_endpoint *at, struct err *e)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+			*list;
+	char port[8];
+	int on = 1, fd = -1, why = 0;
+	snprintf(port, sizeof(port), "%d", at->port);
+	int rc = getaddrinfo(at->host, port, &hints, &list);
+	if (rc != 0)
+		return err_set(e, ERR_CONFIG, "cannot listen on %s: %s", at->text, gai_strerror(rc));
+	for (struct addrinfo *i = list; i != NULL && fd < 0; i = i->ai_next) {
+		fd = socket(i->ai_family, i->ai_socktype | SOCK_CLOEXEC, i->ai_protocol);
+		if (fd < 0)
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		if (bind(fd, i->ai_addr, i->ai_addrlen) != 0) {
+			why = errno;
+			close(fd);
+			fd = -1;
+		}
+	}
+	freeaddrinfo(list);
+	if (fd < 0)
+		err_set(e, ERR_IO, "cannot listen on %s: %s", at->text, strerror(why));
+	return fd;
+}
+
+static int
+listener(const struct conf_endpoint *at, int64_t mode, struct err *e)
+{
+	int fd = at->unix_path != NULL ? listen_unix(at, mode, e) : listen_tcp(at, e);
+	if (fd >= 0 && listen(fd, BACKLOG) != 0) {
+		err_set(e, ERR_IO, "cannot listen on %s: %s", at->text, strerror(errno));
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static void
+on_log(void *cls, const char *format, va_list ap)
+{
+	char text[512];
+	(void)cls;
+	vsnprintf(text, sizeof(text), format, ap);
+	log_debug("http: %s", text);
+}
+
+static struct MHD_Daemon *
+daemon_start(struct web *w, int fd, MHD_AccessHandlerCallback handler, unsigned threads, unsigned connections,
+	     int64_t idle_ms)
+{
+	struct MHD_OptionItem pool[] = {
+		{ threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+				0, NULL, NULL, handler, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+				MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections,
+				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((idle_ms + 999) / 1000),
+				MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+				MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+				reaper_connection, w, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+}
+
+static void
+descriptors(int64_t connections)
+{
+	struct rlimit l;
+	rlim_t want = (rlim_t)connections + PRIVATE_CONNECTIONS + 128;
+	if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = l.rlim_max == RLIM_INFINITY || l.rlim_max >= want ? want : l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur < want)
+		log_warn(
+		    "track: connections = %lld needs %llu open files, and only %llu are allowed (ulimit -n, "
+		    "LimitNOFILE)",
+		    (long long)connections, (unsigned long long)want, (unsigned long long)l.rlim_cur);
+}
+
+int
+server_start(struct web *w, struct err *e)
+{
+	const struct conf_track *t = &w->site->epoch->conf->track;
+	descriptors(t->connections);
+	w->public_fd = listener(&t->listen, t->socket_mode, e);
+	if (w->public_fd < 0)
+		return -1;
+	w->private_fd = listener(&t->private, t->socket_mode, e);
+	if (w->private_fd < 0)
+		return -1;
+	w->public = daemon_start(w, w->public_fd, on_public, (unsigned)t->threads, (unsigned)t->connections,
+				 t->idle_timeout_ms);
+	w->private = daemon_start(w, w->private_fd, on_private, 1, PRIVATE_CONNECTIONS, t->idle_timeout_ms);
+	if (w->public == NULL || w->private == NULL)
+		return err_set(e, ERR_IO, "cannot start the HTTP server: %s", strerror(errno));
+	return 0;
+}
+
+void
+server_stop(struct web *w, struct site *first)
+{
+	const struct conf_track *t = &first->epoch->conf->track;
+	/* libmicrohttpd does not stop while a connection is suspended. */
+	recorder_refuse(w->recorder);
+	if (w->public != NULL)
+		MHD_stop_daemon(w->public);
+	if (w->private != NULL)
+		MHD_stop_daemon(w->private);
+	if (t->listen.unix_path != NULL)
+		unlink(t->listen.unix_path);
+	if (t->private.unix_path != NULL)
+		unlink(t->private.unix_path);
+}

@@ -1,0 +1,67 @@
+/*
+ * track: the pixel and the redirect. The answer never depends on what can be recorded: keys are enough.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "web/private.h"
+
+/* What the recipient said of tracking holds for mail already sent, too. */
+static bool
+tracking_denied(struct request *rq)
+{
+	struct store *s = web_store(rq->web);
+	struct consent_record c;
+	struct err e = { 0 };
+	if (s == NULL)
+		return false;
+	int found = store_consent_get(s, rq->token.recipient.b, STR("tracking"), rq->arena, &c, &e);
+	if (found < 0) {
+		log_error("consent cannot be read, so nothing is recorded: %s", e.text);
+		return true;
+	}
+	if (found == 1 && c.state != CONSENT_UNKNOWN)
+		return c.state == CONSENT_DENIED;
+	/* Its copies have no tracked link as long as the campaign says so; it may have changed its mind. */
+	const struct conf_campaign *k = conf_campaign_find(rq->site->epoch->conf, rq->token.campaign);
+	return k != NULL && k->tracking_unknown == CONF_CONSENT_DENY;
+}
+
+static void
+track_open(struct request *rq)
+{
+	if (!request_token(rq, TOKEN_OPEN))
+		return;
+	respond_pixel(rq);
+	if (!tracking_denied(rq))
+		request_event(rq, EVENT_OPENED);
+}
+
+static void
+track_click(struct request *rq)
+{
+	if (!request_token(rq, TOKEN_CLICK))
+		return;
+	/* The URL is the sender's own, out of an authentic token; whatever else it is, a browser goes to no
+	 * other scheme from here. */
+	if (!str_casestarts(rq->token.url, STR("https://")) &&
+	    !str_casestarts(rq->token.url, STR("http://"))) {
+		respond_page(rq, MHD_HTTP_NOT_FOUND, PAGE_NOT_FOUND, NULL);
+		return;
+	}
+	respond_redirect(rq, rq->token.url);
+	if (tracking_denied(rq))
+		return;
+	struct event *ev = request_event(rq, EVENT_CLICKED);
+	ev->link = rq->token.link;
+	ev->url = rq->token.url;
+}
+
+void
+track_handle(struct request *rq)
+{
+	if (rq->route.kind == ROUTE_OPEN)
+		track_open(rq);
+	else
+		track_click(rq);
+}
