@@ -112,21 +112,23 @@ hand_over(const struct finish *f, const struct engine_request *rq, struct engine
 	return answer_decision(f, copy);
 }
 
+/* 1, 0, or -1. */
+static int
+is_paused(const struct finish *f, struct err *e)
+{
+	uint8_t id[8];
+	spool_campaign_id(str_of(f->tx->campaign->name), id);
+	return spool_paused(milter_service.store, id, e);
+}
+
+/* One recipient: his copy leaves on the spot, or becomes a job when it has to wait. */
 static sfsistat
-tailor(const struct finish *f)
+tailor_one(const struct finish *f, const struct tailor_message *m, struct worker *w)
 {
 	struct tx *tx = f->tx;
-	struct worker *w = engine_worker_get(tx->epoch);
-	struct tailor_message *m = NULL;
 	struct engine_copy copy;
 	struct err e = { 0 };
-	sfsistat answer;
-	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) !=
-	    0) {
-		answer = answer_error(f, &e);
-		goto out;
-	}
-	struct engine_request rq = {
+	const struct engine_request rq = {
 		.epoch = tx->epoch,
 		.worker = w,
 		.store = milter_service.store,
@@ -136,13 +138,32 @@ tailor(const struct finish *f)
 		.queue_id = str_of(f->mta_id),
 		.now_ms = clock_now_ms(),
 	};
-	if (tx->nrecipients > 1)
-		answer = message_spool(f, m, w);
-	else if (engine_make(&rq, &copy, &e) != 0)
+	int paused = is_paused(f, &e);
+	if (paused == 1 && tx->epoch->conf->inject.target != NULL)
+		return message_spool(f, m, w);
+	if (paused == 1) {
+		log_info("%s: campaign=%s is paused, and there is no inject target: refused for now",
+			 f->queue_id, tx->campaign->name);
+		return reply(f->ctx, "451", "4.3.2", "campaign %s is paused, try again later",
+			     tx->campaign->name);
+	}
+	if (paused < 0 || engine_make(&rq, &copy, &e) != 0)
+		return answer_error(f, &e);
+	return hand_over(f, &rq, &copy);
+}
+
+static sfsistat
+tailor(const struct finish *f)
+{
+	struct tx *tx = f->tx;
+	struct worker *w = engine_worker_get(tx->epoch);
+	struct tailor_message *m = NULL;
+	struct err e = { 0 };
+	sfsistat answer;
+	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) != 0)
 		answer = answer_error(f, &e);
 	else
-		answer = hand_over(f, &rq, &copy);
-out:
+		answer = tx->nrecipients > 1 ? message_spool(f, m, w) : tailor_one(f, m, w);
 	tailor_message_free(&m);
 	engine_worker_put(tx->epoch, &w);
 	return answer;

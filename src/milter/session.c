@@ -271,17 +271,20 @@ tx_match_header(const struct session *s, struct tx *tx)
 {
 	const struct conf *c = tx->epoch->conf;
 	struct mail_fields f;
-	bool ours = false;
+	size_t ours = 0;
+	bool marked = false;
 	mail_fields_split(tx->arena, buf_str(&tx->bytes), &f);
 	for (size_t i = 0; i < f.n; i++) {
-		ours |= str_casestarts(f.v[i].name, STR("X-Mailtailor-"));
-		tx->own_copy |=
-		    str_caseeq(f.v[i].name, STR("X-Mailtailor-Job")) && mark_fits(tx, f.v[i].value);
+		ours += str_casestarts(f.v[i].name, STR("X-Mailtailor-"));
+		marked |= str_caseeq(f.v[i].name, STR(JOB_MARK_FIELD)) && mark_fits(tx, f.v[i].value);
 	}
+	/* A copy of ours has its mark and no other of our fields. Who got one may put its mark on mail of his
+	 * own, but smuggles nothing past us that a mailtailor further on would obey. */
+	tx->own_copy = marked && ours == 1;
 	if (tx->own_copy)
 		return;
 	if (!session_trusted(s, c)) {
-		tx->strip_only = ours;
+		tx->strip_only = ours > 0;
 		return;
 	}
 	const struct mail_field *named = mail_fields_find(&f, STR("X-Mailtailor-Campaign"));
@@ -291,5 +294,5 @@ tx_match_header(const struct session *s, struct tx *tx)
 	}
 	if (tx->campaign == NULL)
 		tx->campaign = match_from(tx, &f);
-	tx->strip_only = ours && tx->campaign == NULL;
+	tx->strip_only = ours > 0 && tx->campaign == NULL;
 }

@@ -111,17 +111,6 @@ turn_take(struct drain *d, struct turn *t)
 /* ---- all campaigns ---- */
 
 static int
-campaign_paused(struct drain *d, const uint8_t id[8], bool *paused)
-{
-	MDB_val k = { 8, (void *)(uintptr_t)id }, v = { 0, NULL };
-	int rc = mdb_get(d->txn, d->s->sp.campaign, &k, &v);
-	/* A pause holds as long as these two bytes do, whatever became of the others. */
-	const uint8_t *p = v.mv_data;
-	*paused = rc == 0 && v.mv_size >= 2 && p[0] == RECORD_VERSION && p[1] == 1;
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int
 turn_add(struct drain *d, const uint8_t campaign[8], struct turn ***tail)
 {
 	struct turn *t = ARENA_NEW(d->a, struct turn);
@@ -147,7 +136,7 @@ turns_find(struct drain *d)
 	do {
 		rc = spool_campaign_seek(d->s, d->txn, &w, SPOOL_CLASS_QUEUED, id, &k);
 		if (rc == 0)
-			rc = campaign_paused(d, k.campaign, &paused);
+			rc = spool_campaign_paused(d->s, d->txn, k.campaign, &paused);
 		if (rc != 0)
 			break;
 		if (!paused && k.at_ms > d->now_ms)

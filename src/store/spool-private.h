@@ -123,6 +123,7 @@ void spool_walk_end(struct spool_walk *w);
  * the last. */
 int spool_campaign_seek(struct store *s, MDB_txn *txn, struct spool_walk *w, enum spool_class class,
 			const uint8_t id[8], struct spool_due_key *k);
+int spool_campaign_paused(struct store *s, MDB_txn *txn, const uint8_t id[8], bool *paused);
 /* The next id in the order of bytes; false behind the last. */
 bool spool_campaign_after(uint8_t id[8]);
 

@@ -214,3 +214,17 @@ spool_pause(struct store *s, const uint8_t campaign_id[8], struct str name, bool
 		return err_set(e, ERR_BUG, "spool: no such campaign or time");
 	return store_submit(s, &s->spool, op_pause, &p, e) != 0 ? -1 : p.changed;
 }
+
+int
+spool_paused(struct store *s, const uint8_t campaign_id[8], struct err *e)
+{
+	MDB_txn *txn;
+	bool paused;
+	if (!s->spool.env)
+		return 0;
+	if (read_begin(s, &s->spool, &txn, e) != 0)
+		return -1;
+	int rc = spool_campaign_paused(s, txn, campaign_id, &paused);
+	read_end(s, &s->spool, txn);
+	return rc == 0 ? paused : store_err(s, e, rc, "cannot read a campaign");
+}

@@ -153,3 +153,14 @@ spool_campaign_after(uint8_t id[8])
 			return true;
 	return false;
 }
+
+int
+spool_campaign_paused(struct store *s, MDB_txn *txn, const uint8_t id[8], bool *paused)
+{
+	MDB_val k = { 8, (void *)(uintptr_t)id }, v = { 0, NULL };
+	int rc = mdb_get(txn, s->sp.campaign, &k, &v);
+	/* A pause holds as long as these two bytes do, whatever became of the others. */
+	const uint8_t *p = v.mv_data;
+	*paused = rc == 0 && v.mv_size >= 2 && p[0] == RECORD_VERSION && p[1] == 1;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}

@@ -172,6 +172,8 @@ spool_due_count(struct store *s, const uint8_t campaign_id[8], int64_t now_ms, i
  * -1. Pausing a campaign that has no jobs yet is remembered, also over the end of its jobs. */
 int spool_pause(struct store *s, const uint8_t campaign_id[8], struct str name, bool paused, int64_t now_ms,
 		struct err *e);
+/* 1, 0, -1. */
+int spool_paused(struct store *s, const uint8_t campaign_id[8], struct err *e);
 
 struct spool_filter {
 	const uint8_t *campaign_id; /* NULL: all */

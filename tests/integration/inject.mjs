@@ -313,6 +313,19 @@ await test("what was made in place and comes again as jobs is sent: the MTA may 
   await assertCopies([waits]);
 });
 
+await test("a paused campaign: one recipient's copy waits, too; resumed, it leaves", async () => {
+  const before = world.daemon.log().length;
+  world.mt("campaign", "pause", "spring");
+  const to = [...(await submit(["pause-one"])), ...(await submit(["pause-two", "pause-three"]))];
+  const [other] = await submit(["pause-other"], { campaign: "strict", text: "nothing is missing" });
+  await world.sink.take(other);
+  assert.match(world.daemon.log().slice(before), /campaign=spring spooled recipients=1 /);
+  await sleep(1500);
+  for (const one of to) assert.equal(port.of(one).length, 0);
+  world.mt("campaign", "resume", "spring");
+  await assertCopies(to);
+});
+
 await test("one recipient who has to wait is spooled, too", async () => {
   const before = world.daemon.log().length;
   const to = await submit(["later-one"], { headers: { "X-Mailtailor-Send-At": new Date(Date.now() + 1500).toISOString() } });
@@ -405,6 +418,10 @@ await test("SIGUSR1 takes the target away: several RCPTs are refused; jobs wait 
   const answer = await world.submit({ envelope: { from: "news@shop.example", to: ["p@customers.example", "q@customers.example"] }, subject: "x", text: "x", headers: { "X-Mailtailor-Campaign": "spring" } });
   assert.equal(answer.code, 550, answer.response);
   assert.match(answer.response, /^550 5\.5\.3 .*one recipient/);
+  world.mt("campaign", "pause", "spring");
+  const paused = await world.submit({ envelope: { from: "news@shop.example", to: ["r@customers.example"] }, subject: "x", text: "x", headers: { "X-Mailtailor-Campaign": "spring" } });
+  assert.match(paused.response, /^451 4\.3\.2 .*campaign spring is paused/);
+  world.mt("campaign", "resume", "spring");
   await sleep(1200);
   assert.equal(port.of(waiting[0]).length, 0);
   world.configure({ more: CONF, inject: inject(port.port) });

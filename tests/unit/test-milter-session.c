@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "milter/private.h"
+#include "token/job.h"
 
 static const char settings[] =
     "milter {\n trusted_networks = { 127.0.0.0/8, 192.0.2.0/24, \"2001:db8::/32\" }\n max_message = 1K\n}\n"
@@ -139,7 +141,8 @@ by_header(struct fixture *f, const char *header)
 	buf_reset(&tx->bytes);
 	buf_adds(&tx->bytes, str_of(header));
 	tx_match_header(f->s, tx);
-	return tx->campaign	  ? tx->campaign->name
+	return tx->own_copy	  ? "own"
+	       : tx->campaign	  ? tx->campaign->name
 	       : tx->bad_campaign ? "bad"
 	       : tx->strip_only	  ? "strip"
 				  : "none";
@@ -175,6 +178,43 @@ test_header(void **state)
 	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "none");
 }
 
+/* A mark, with other fields behind it. */
+static const char *
+marked(struct fixture *f, int64_t age_ms, const char *rest)
+{
+	struct buf b = { 0 };
+	const uint8_t idem[16] = { 1 };
+	buf_adds(&b, STR(JOB_MARK_FIELD ": "));
+	assert_int_equal(job_mark_seal(f->epoch.keys, idem, clock_now_ms() - age_ms, &b), 0);
+	buf_printf(&b, "\r\n%s", rest);
+	const char *campaign = by_header(f, b.p);
+	buf_free(&b);
+	return campaign;
+}
+
+static void
+test_mark(void **state)
+{
+	static const int64_t day = 86400000;
+	struct fixture *f = *state;
+	const uint8_t seed[32] = { 7 };
+	f->epoch.keys = keyring_ephemeral(seed);
+	f->s->tx.sender = STR("bounce@shop.test");
+	assert_string_equal(marked(f, 0, "From: a@shop.test\r\n"), "own");
+	assert_string_equal(marked(f, 29 * day, "From: a@shop.test\r\n"), "own");
+	assert_string_equal(marked(f, 31 * day, "From: a@shop.test\r\n"), "from");
+	assert_string_equal(by_header(f, "X-Mailtailor-Job: 1 2 3 4\r\nFrom: a@shop.test\r\n"), "from");
+	/* A copy of ours has no other field of ours. */
+	assert_string_equal(marked(f, 0, "X-Mailtailor-Campaign: named\r\n"), "named");
+	assert_string_equal(marked(f, 0, "X-Mailtailor-Data: {}\r\n"), "strip");
+	trusted_from(f, AF_INET, "198.51.100.1");
+	assert_string_equal(marked(f, 0, "From: a@shop.test\r\n"), "own");
+	assert_string_equal(marked(f, 31 * day, "From: a@shop.test\r\n"), "strip");
+	assert_string_equal(marked(f, 0, "X-Mailtailor-Campaign: named\r\n"), "strip");
+	assert_string_equal(marked(f, 0, "x-mailtailor-job: 1 2 3 4\r\n"), "strip");
+	keyring_free(&f->epoch.keys);
+}
+
 static void
 test_bound(void **state)
 {
@@ -195,6 +235,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_envelope, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_header, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mark, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bound, setup, teardown),
 	};
 	mail_init();

@@ -235,8 +235,11 @@ test_pause(void **state)
 	for (uint32_t i = 0; i < 2000; i++)
 		jobs[i] = job_of(1, i, "alpha", NOW);
 	add_jobs(f, 1, jobs, 2000);
+	assert_int_equal(spool_paused(f->s, jobs[0].campaign_id, &f->e), 0);
 	assert_int_equal(spool_pause(f->s, jobs[0].campaign_id, STR("alpha"), true, NOW, &f->e), 1);
 	assert_int_equal(spool_pause(f->s, jobs[0].campaign_id, STR("alpha"), true, NOW, &f->e), 0);
+	assert_int_equal(spool_paused(f->s, jobs[0].campaign_id, &f->e), 1);
+	assert_int_equal(spool_paused(f->s, quiet.campaign_id, &f->e), 0);
 	assert_int_equal(due(f, NOW + 1, NULL, 64, out, &next), 0);
 	assert_int_equal(next, INT64_MAX);
 	add1(f, 2, 1, "beta", NOW + 7);
