@@ -38,10 +38,10 @@ HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC,$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
 LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
-LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lpthread -ldl -lm $(LIBS_EXTRA)
+LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -lpthread -ldl -lm $(LIBS_EXTRA)
 
 # ---- what is built ----
-LIB_DIRS := base conf mail template html token store score plugin tailor recipient engine milter inject web
+LIB_DIRS := base conf mail template html token store score plugin tailor recipient engine milter inject web feedback
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard src/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libmailtailor.a

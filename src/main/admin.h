@@ -47,6 +47,7 @@ extern const struct admin_verb admin_caps_verb;
 extern const struct admin_verb admin_queue_verb;
 extern const struct admin_verb admin_render_verb;
 extern const struct admin_verb admin_template_verb;
+extern const struct admin_verb admin_feedback_verb;
 
 /* ---- errors and usage ---- */
 

@@ -1,0 +1,177 @@
+/* mailtailor feedback: bounces, complaints and automatic replies that come back. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "feedback/identify.h"
+#include "feedback/sandbox.h"
+#include "main/admin-profile.h"
+
+static const char usage[] =
+    "usage: mailtailor feedback [--recipient ADDRESS]… [--json] <MESSAGE\n"
+    "\n"
+    "Reads one message from standard input and says what it is: a bounce, a complaint, an automatic\n"
+    "reply, or none of them; whom it concerns, and whether anything can ever be delivered there.\n"
+    "For pipe(8) of Postfix and the prog mailer of Sendmail; contrib/postfix and contrib/sendmail\n"
+    "have the lines.\n"
+    "\n"
+    "  -r, --recipient ADDRESS   where the message was addressed to, by its envelope: the return path\n"
+    "                            of the copy, whose token says whose copy it was. Without it\n"
+    "                            $ORIGINAL_RECIPIENT, then what the message's header says\n"
+    "  -c, --config CONF         the configuration\n"
+    "      --json                print JSON\n"
+    "  -h, --help                print this text\n";
+
+#define MAX_RECIPIENTS 8
+
+struct request {
+	const char *conf_path;
+	struct str to[MAX_RECIPIENTS];
+	size_t nto;
+	bool json;
+};
+
+/* ---- what is printed ---- */
+
+static void
+put(struct buf *out, const char *key, struct str s)
+{
+	buf_printf(out, ", \"%s\": ", key);
+	if (s.n > 0)
+		json_print_string(out, s);
+	else
+		buf_adds(out, STR("null"));
+}
+
+static void
+print_json(const struct feedback *f, const struct identity *who)
+{
+	static const char *const proofs[] = { "", "return-path", "unsubscribe-link", "job" };
+	struct buf out = { 0 };
+	for (size_t i = 0; i < f->n; i++) {
+		const struct feedback_item *it = &f->items[i];
+		buf_printf(&out, "%s{\"kind\": \"%s\"", i ? ",\n " : "[", feedback_kind_name(it->kind));
+		put(&out, "recipient", it->recipient);
+		buf_printf(&out, ", \"hard\": %s", it->hard ? "true" : "false");
+		put(&out, "status", str_of(it->status));
+		put(&out, "campaign", who->campaign);
+		put(&out, "reason",
+		    it->kind == FEEDBACK_BOUNCE ? str_of(feedback_reason_name(it->reason)) : STR_NULL);
+		put(&out, "feedback_type", str_of(it->type));
+		put(&out, "proof", str_of(proofs[who->proof]));
+		buf_addc(&out, '}');
+	}
+	buf_adds(&out, STR("]\n"));
+	fwrite(out.p, 1, out.n, stdout);
+	buf_free(&out);
+}
+
+static void
+print_text(const struct feedback *f, const struct identity *who)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		const struct feedback_item *it = &f->items[i];
+		printf("%s", feedback_kind_name(it->kind));
+		if (it->kind == FEEDBACK_BOUNCE)
+			printf(" %s %s (%s)", it->hard ? "hard" : "soft", it->status,
+			       feedback_reason_name(it->reason));
+		if (it->type[0])
+			printf(" %s", it->type);
+		if (it->recipient.n > 0)
+			printf(" %.*s", STR_ARG(it->recipient));
+		if (who->campaign.n > 0)
+			printf(" campaign %.*s", STR_ARG(who->campaign));
+		printf("\n");
+	}
+}
+
+/* ---- one message ---- */
+
+static int
+message(const struct request *r)
+{
+	struct arena *a = arena_new(65536);
+	struct feedback f;
+	struct identity who = { .proof = PROOF_NONE };
+	struct desk d = { 0 };
+	struct err e = { 0 };
+	int rc = EX_OK;
+	/* before keys and store are opened: the reader has neither */
+	if (sandbox_read(STDIN_FILENO, a, &f, &e) != 0) {
+		rc = admin_fail(&e);
+		arena_free(&a);
+		return rc;
+	}
+	/* Without a configuration there is nothing to open tokens with: the message is read all the same. */
+	bool configured = r->conf_path || access(admin_conf_path(NULL), F_OK) == 0;
+	if (configured)
+		rc = desk_open(&d, r->conf_path, DESK_READ);
+	if (configured && rc == EX_OK) {
+		const struct identify_source src = { d.store, d.keys, d.sealer };
+		if (identify(&src, r->to, r->nto, &f, a, &who, &e) != 0)
+			rc = admin_fail(&e);
+	}
+	if (rc == EX_OK && r->json)
+		print_json(&f, &who);
+	else if (rc == EX_OK)
+		print_text(&f, &who);
+	desk_close(&d);
+	arena_free(&a);
+	return rc;
+}
+
+/* ---- command line ---- */
+
+static int
+option_read(struct request *r, int c, const char *arg)
+{
+	switch (c) {
+	case 'c':
+		r->conf_path = arg;
+		return -1;
+	case 'r':
+		if (r->nto == MAX_RECIPIENTS)
+			return admin_misuse("--recipient may be given %d times", MAX_RECIPIENTS);
+		r->to[r->nto++] = str_of(arg);
+		return -1;
+	case 'j':
+		r->json = true;
+		return -1;
+	case 'h':
+		return admin_usage(stdout, usage);
+	default:
+		return EX_USAGE;
+	}
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "recipient", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct request r = { 0 };
+	int c, rc = -1;
+	optind = 0;
+	while (rc < 0 && (c = getopt_long(argc, argv, "c:r:h", options, NULL)) != -1)
+		rc = option_read(&r, c, optarg);
+	if (rc >= 0)
+		return rc;
+	if (optind < argc)
+		return admin_misuse("feedback reads the message from standard input; \"%s\" is not wanted",
+				    argv[optind]);
+	/* local(8) of Postfix says so; whoever runs it by hand may, too */
+	const char *original = getenv("ORIGINAL_RECIPIENT");
+	if (original && r.nto < MAX_RECIPIENTS)
+		r.to[r.nto++] = str_of(original);
+	return message(&r);
+}
+
+const struct admin_verb admin_feedback_verb = { "feedback", "read bounces, complaints and automatic replies",
+						run };
