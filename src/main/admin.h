@@ -48,6 +48,7 @@ extern const struct admin_verb admin_queue_verb;
 extern const struct admin_verb admin_render_verb;
 extern const struct admin_verb admin_template_verb;
 extern const struct admin_verb admin_feedback_verb;
+extern const struct admin_verb admin_events_verb;
 
 /* ---- errors and usage ---- */
 

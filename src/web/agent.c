@@ -78,6 +78,8 @@ static const struct str PRODUCTS[] = {
 	STR("Ddg"),
 	STR("YaBrowser"),
 	STR("Yowser"),
+	STR("SA"),
+	STR("KAIOS"),
 	STR("YaApp_Android"),
 	STR("SamsungBrowser"),
 	STR("UCBrowser"),
@@ -203,6 +205,8 @@ static const struct str ITEMS[] = {
 	STR("arm64"),
 	STR("Macintosh"),
 	STR("Intel Mac OS X"),
+	STR("Intelx64 Mac OS X"),
+	STR("Lotus-Notes"),
 	STR("PPC Mac OS X"),
 	STR("ARM Mac OS X"),
 	STR("X11"),
@@ -346,13 +350,12 @@ item_known(struct str item)
 }
 
 static bool
-comment_known(struct str comment)
+comment_known(struct str comment, bool any_model)
 {
 	struct str rest = comment, item;
-	bool android = finds(comment, STR("Android")) || finds(comment, STR("Symbian"));
 	while (str_split(&rest, ';', &item)) {
 		struct str parts = str_trim(item), part;
-		while (!android && str_split(&parts, ',', &part))
+		while (!any_model && str_split(&parts, ',', &part))
 			if (!item_known(str_trim(part)))
 				return false;
 	}
@@ -377,6 +380,7 @@ static bool
 all_known(struct str ua)
 {
 	size_t i = 0, products = 0;
+	bool phone = finds(ua, STR("Android")) || finds(ua, STR("Symbian"));
 	while (i < ua.n) {
 		char c = ua.p[i];
 		size_t from = i;
@@ -388,7 +392,7 @@ all_known(struct str ua)
 				depth += ua.p[i] == '(' ? 1 : ua.p[i] == ')' ? -1 : 0;
 				i++;
 			} while (i < ua.n && depth > 0);
-			if (depth != 0 || !comment_known(str_sub(ua, from + 1, i - 1)))
+			if (depth != 0 || !comment_known(str_sub(ua, from + 1, i - 1), phone))
 				return false;
 		} else {
 			while (i < ua.n && ua.p[i] != ' ' && ua.p[i] != '(' && ua.p[i] != ',' &&
