@@ -3,7 +3,9 @@
  */
 #include "inject/smtp-private.h"
 
-#define MAX_LOCAL 64	 /* RFC 5321, 4.5.3.1.1 */
+/* RFC 5321, 4.5.3.1.1 says 64. Who took the message has judged already, and there are senders that are
+ * longer. */
+#define MAX_LOCAL 255
 #define MAX_DOMAIN 255	 /* 4.5.3.1.2 */
 #define MAX_ENVID 100	 /* RFC 3461, 4.4 */
 #define MAX_ORCPT 500	 /* RFC 3461, 4.2 */
@@ -11,22 +13,47 @@
 
 /* ---- checks ---- */
 
+/* Behind a quoted local part (RFC 5321, 4.1.2), which may hold blanks, < and >; 0 when it does not end. */
+static size_t
+quoted_end(struct str a)
+{
+	for (size_t i = 1; i < a.n; i++) {
+		if (a.p[i] == '"')
+			return i + 1;
+		if (a.p[i] == '\\')
+			i++;
+	}
+	return 0;
+}
+
+static bool
+plain_ok(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == ' ' || s.p[i] == '<' || s.p[i] == '>')
+			return false;
+	return true;
+}
+
 static bool
 address_ok(struct str a, bool utf8)
 {
-	size_t at = a.n;
+	bool quoted = a.n > 0 && a.p[0] == '"';
+	size_t quotes = quoted ? quoted_end(a) : 0, at = a.n;
 
+	if (quoted && (quotes == 0 || (quotes < a.n && a.p[quotes] != '@')))
+		return false;
 	for (size_t i = 0; i < a.n; i++) {
 		unsigned char c = (unsigned char)a.p[i];
 
-		if (c <= ' ' || c == 0x7f || c == '<' || c == '>' || (c > 0x7f && !utf8))
+		if (c < ' ' || c == 0x7f || (c > 0x7f && !utf8))
 			return false;
-		if (c == '@')
+		if (c == '@' && (i == quotes || (!quoted && i > 0)))
 			at = i;
 	}
-	if (at == 0 || at > MAX_LOCAL || (at < a.n && (at + 1 == a.n || a.n - at - 1 > MAX_DOMAIN)))
+	if (!plain_ok(str_sub(a, quotes, a.n)) || !str_is_utf8(a))
 		return false;
-	return str_is_utf8(a);
+	return at > 0 && at <= MAX_LOCAL && (at == a.n || (at + 1 < a.n && a.n - at - 1 <= MAX_DOMAIN));
 }
 
 /* RFC 3461, 4: printable ASCII; "+" only before two upper-case hexadecimal digits; no "=". */

@@ -398,11 +398,21 @@ message_send(struct smtp_conn *c, struct str message, struct smtp_result *out)
 		buf_free(&c->out);
 }
 
+/* Who submitted it may have said SMTPUTF8 to be safe, or for another recipient (RFC 6531, 3.2). */
+static bool
+needs_utf8(const struct smtp_envelope *env, struct str message)
+{
+	return !str_is_ascii(env->mail_from) || !str_is_ascii(env->rcpt) || !str_is_ascii(env->orcpt) ||
+	       !str_is_ascii(str_sub(message, 0, str_find(message, STR("\r\n\r\n"))));
+}
+
 /* What this server cannot take, whatever it would say. */
 static bool
-server_fits(struct smtp_conn *c, const struct smtp_envelope *env, size_t size, struct smtp_result *out)
+server_fits(struct smtp_conn *c, const struct smtp_envelope *env, struct str message, struct smtp_result *out)
 {
-	if (env->smtputf8 && !(c->offered & EHLO_SMTPUTF8))
+	const size_t size = message.n;
+
+	if (env->smtputf8 && !(c->offered & EHLO_SMTPUTF8) && needs_utf8(env, message))
 		smtp_result_set(out, SMTP_PERMFAIL, steps[STEP_MAIL].name, "5.6.7",
 				"the server does not offer SMTPUTF8, which this address or header needs");
 	else if (c->max_size > 0 && size > c->max_size)
@@ -420,7 +430,7 @@ transaction(struct smtp_conn *c, const struct smtp_envelope *env, struct str mes
 {
 	bool kept = c->used;
 
-	if (!server_fits(c, env, message.n, out))
+	if (!server_fits(c, env, message, out))
 		return true;
 	c->used = true;
 	if (!envelope_send(c, env, message.n, out))

@@ -45,7 +45,8 @@ struct smtp_envelope {
 	/* The content has 8-bit bytes. A server that does not offer 8BITMIME gets it all the same: it is a
 	 * port of the MTA that took it in. */
 	bool eightbit;
-	bool smtputf8; /* an address or the header is UTF-8: PERMFAIL 5.6.7 when the server lacks SMTPUTF8 */
+	/* An address or the header may be UTF-8: PERMFAIL 5.6.7 when one is and the server lacks SMTPUTF8. */
+	bool smtputf8;
 };
 
 enum smtp_status {
@@ -90,8 +91,9 @@ smtp_send(struct smtp_conn *c, const struct smtp_envelope *env, struct str messa
 
 /*
  * True when the envelope can be put into commands; else *out is PERMFAIL 5.1.7 (sender), 5.1.3 (recipient) or
- * 5.5.4 (DSN parameters). Addresses: at most 64 octets before and 255 behind the last @, no controls, blanks,
- * < or >; ASCII unless smtputf8, then UTF-8. An address without a domain is left to the server.
+ * 5.5.4 (DSN parameters). Addresses: at most 255 octets before and 255 behind the last @, no controls; no
+ * blanks, < or > but in a quoted local part; ASCII unless smtputf8, then UTF-8. An address without a domain
+ * is left to the server.
  */
 bool smtp_envelope_check(const struct smtp_envelope *env, struct smtp_result *out);
 

@@ -11,6 +11,7 @@
 #include "test-smtp.h"
 
 #define L64 "llllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll"
+#define L64_1 "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll" /* 63 */
 #define D250 L64 L64 L64 "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
 #define E100                                                                                                 \
 	"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee" \
@@ -37,10 +38,12 @@ envelope_check(struct smtp_envelope e, const char *enhanced, const char *what)
 static void
 test_addresses(void **state)
 {
-	static const char *const good[] = { "a@b.example",   "a+b=c@b.example", "\"a.b\"@b.example",
-					    "postmaster",    L64 "@" D250,	"a@[127.0.0.1]",
-					    "a@b@c.example", "a@b-.",		"o'x&y@b.exam",
-					    "{}|~@b.example" };
+	static const char *const good[] = {
+		"a@b.example",	   "a+b=c@b.example", "\"a.b\"@b.example",	"postmaster",
+		L64 "@" D250,	   "a@[127.0.0.1]",   "a@b@c.example",		"a@b-.",
+		"o'x&y@b.exam",	   "{}|~@b.example",  "\"john doe\"@b.example", "\"<a>@\\\"b\"@c.example",
+		"\"only quoted\"", "x" L64 "@b",      L64 L64 L64 L64_1 "@b"
+	};
 	static const char *const bad[] = { "@b.example",
 					   "a@",
 					   "@",
@@ -53,7 +56,15 @@ test_addresses(void **state)
 					   "<a@b",
 					   "a\x7f@b",
 					   "a\x01@b",
-					   "x" L64 "@b",
+					   L64 L64 L64 L64 "@b",
+					   "\"a b@c.example",
+					   "\"a\\\"@c.example",
+					   "\"a b\"c d@e.example",
+					   "\"a b\"@c d",
+					   "\"a b\"> x@c",
+					   "a\"b c\"@d",
+					   "\"a\r\nb\"@c",
+					   "\"a b\"@",
 					   "a@" D250 "123456",
 					   "a@b> NOTIFY=NEVER" };
 	static const char *const utf8[] = { "gr\xc3\xbc\xc3\x9f@b.example", "a@b\xc3\xbc"
@@ -212,6 +223,12 @@ test_commands(void **state)
 	commands("250 SMTPUTF8\n", &e, SMTP_SENT, "2.0.0",
 		 "EHLO client.example\r\nMAIL FROM:<> SMTPUTF8\r\nRCPT "
 		 "TO:<gr\xc3\xbcn@b.example>\r\nDATA\r\nQUIT\r\n");
+	commands("250 8BITMIME\n", &e, SMTP_PERMFAIL, "5.6.7", "EHLO client.example\r\nQUIT\r\n");
+	/* Nothing of it is UTF-8. */
+	e.rcpt = full.rcpt;
+	commands("250 8BITMIME\n", &e, SMTP_SENT, "2.0.0",
+		 "EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<t@b.example>\r\nDATA\r\nQUIT\r\n");
+	e.mail_from = STR("gr\xc3\xbcn@b.example");
 	commands("250 8BITMIME\n", &e, SMTP_PERMFAIL, "5.6.7", "EHLO client.example\r\nQUIT\r\n");
 	e = full;
 	commands("250-SIZE 2\n250 DSN\n", &e, SMTP_PERMFAIL, "5.3.4", "EHLO client.example\r\nQUIT\r\n");
