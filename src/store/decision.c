@@ -226,6 +226,8 @@ reserve_write(struct store_txn *t, const struct reserve *r, const struct cap_fil
 	if (res == OP_OK)
 		res = txn_put(t, t->s->ledger, str_of_key(key, sizeof key), r->record);
 	t->decisions_delta++;
+	if (res == OP_OK && rq->event)
+		res = outbox_put(t, rq->event);
 	if (res == OP_OK)
 		res = expire_neighbours(t, rq);
 	return res != OP_OK ? res : expire_sweep(t, rq->now_ms);
@@ -293,6 +295,8 @@ reserve_check(const struct reserve_request *rq, struct err *e)
 			       STORE_MAX_DECISION);
 	if (rq->now_ms < 0 || rq->decision_keep_ms < 0)
 		return err_set(e, ERR_BUG, "reserve: negative time");
+	if (rq->event && event_check(rq->event, e) != 0)
+		return -1;
 	for (size_t i = 0; i < rq->ncaps; i++) {
 		if (rq->caps[i].limit <= 0 || rq->caps[i].window_ms <= 0)
 			return err_set(e, ERR_BUG, "reserve: a cap without limit or window");
@@ -342,6 +346,7 @@ reserve_room(struct store_txn *t, const struct reserve_many *m, struct err *e)
 		const int64_t n = 1 + 2 * (int64_t)m->v[i].rq->ncaps;
 		records += n;
 		bytes += (int64_t)m->v[i].record.n + 64 * n;
+		bytes += m->v[i].rq->event ? outbox_bytes(m->v[i].rq->event) : 0;
 	}
 	return room_take(t, bytes, records, ROOM_OWED, e);
 }

@@ -207,12 +207,17 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 		{ &s->events, "person", &s->ev.person },
 		{ &s->events, "once", &s->ev.once },
 		{ &s->events, "link", &s->ev.link },
+		{ &s->events, "queue", &s->ev.queue },
 	};
 	int rc = 0;
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
 		if (tables[i].lane == lane)
 			rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
-	return rc;
+	if (rc != 0 || (lane != &s->books && lane != &s->spool))
+		return rc;
+	/* Of a directory that an earlier version made. */
+	rc = mdb_dbi_open(txn, "outbox", flags, &lane->outbox);
+	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 /* A new file survives a power cut only when its name does too. */

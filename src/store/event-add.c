@@ -135,6 +135,7 @@ row_begin(struct store_txn *t, struct adding *a, struct item *it)
 		.link = ev->link,
 		.micros = ev->value_micros,
 		.details = ev->details,
+		.queue_id = ev->queue_id,
 		.unique = true,
 		.unique_link = true,
 	};
@@ -382,6 +383,8 @@ step_log(struct store_txn *t, struct adding *a)
 		rc = mdb_cursor_put(c, &k, &v, MDB_APPEND);
 		if (rc == 0 && it->ev->url.n > 0)
 			rc = event_link_put(t, &it->row, it->ev->url);
+		if (rc == 0 && it->row.queue_id.n > 0)
+			rc = event_queue_put(t, &it->row);
 	}
 	if (c)
 		mdb_cursor_close(c);
@@ -449,7 +452,7 @@ value_check(const struct event *ev, struct err *e)
 	return 0;
 }
 
-static int
+int
 event_check(const struct event *ev, struct err *e)
 {
 	const struct {
@@ -458,7 +461,7 @@ event_check(const struct event *ev, struct err *e)
 	} words[] = {
 		{ ev->campaign, "campaign" }, { ev->arm, "arm" },	    { ev->domain, "domain" },
 		{ ev->segment, "segment" },   { ev->category, "category" }, { ev->reason, "reason" },
-		{ ev->source, "source" },
+		{ ev->source, "source" },     { ev->queue_id, "queue id" },
 	};
 	if (!event_type_name(ev->type) || !event_class_name(ev->class))
 		return err_set(e, ERR_INPUT, "event: no such type or class");
@@ -469,6 +472,8 @@ event_check(const struct event *ev, struct err *e)
 	if (ev->details.n > EVENT_MAX_DETAILS)
 		return err_set(e, ERR_LIMIT, "event: %zu bytes of details, more than the %zu allowed",
 			       ev->details.n, EVENT_MAX_DETAILS);
+	if (ev->queue_id.n > EVENT_MAX_QUEUE_ID)
+		return err_set(e, ERR_LIMIT, "event: a queue id of %zu bytes", ev->queue_id.n);
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (word_check(words[i].word, words[i].what, e) != 0)
 			return -1;

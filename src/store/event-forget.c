@@ -31,7 +31,7 @@ row_erase(struct event_row *r)
 	memset(r->url_hash, 0, sizeof r->url_hash);
 	r->at_ms -= r->at_ms % 3600000;
 	r->prev = 0;
-	r->details = STR_NULL;
+	r->queue_id = r->details = STR_NULL;
 	r->forgotten = true;
 }
 

@@ -45,6 +45,7 @@ row_show(struct event_words *w, MDB_txn *txn, uint64_t number, const struct even
 			   .class = r->class,
 			   .link = r->link,
 			   .value_micros = r->micros,
+			   .queue_id = r->queue_id,
 			   .details = r->details },
 	};
 	memcpy(ev->rk, r->rk, sizeof ev->rk);

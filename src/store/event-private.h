@@ -68,7 +68,7 @@ struct event_row {
 	uint32_t word[EVENT_WORDS]; /* 0: empty */
 	int link;
 	int64_t micros; /* when there is a currency */
-	struct str details;
+	struct str queue_id, details;
 };
 void event_row_encode(const struct event_row *r, struct buf *out);
 int event_row_decode(struct str bytes, struct event_row *r);
@@ -93,6 +93,12 @@ int event_tally_decode(struct str bytes, struct event_tally *t);
 /* Of what is kept of a URL. */
 void event_url_hash(struct str url, uint8_t out[8]);
 int event_link_put(struct store_txn *t, const struct event_row *r, struct str url);
+
+/* ---- event-queue.c ---- */
+
+int event_queue_put(struct store_txn *t, const struct event_row *r);
+/* When that record's event was; -1: it is none. */
+int event_queue_at(struct str bytes, int64_t *at_ms);
 
 /* ---- event-person.c ---- */
 

@@ -118,6 +118,8 @@ event_row_encode(const struct event_row *r, struct buf *out)
 	add_varint(out, (uint64_t)(r->link + 1));
 	if (r->word[WORD_CURRENCY] != 0)
 		add_signed(out, r->micros);
+	add_u8(out, (uint8_t)r->queue_id.n);
+	buf_adds(out, r->queue_id);
 	buf_adds(out, r->details);
 	event_checksum_add(out, from);
 }
@@ -156,6 +158,9 @@ event_row_decode(struct str bytes, struct event_row *row)
 	row->link = (int)reader_bounded(&r, EVENT_MAX_LINK + 1) - 1;
 	if (row->word[WORD_CURRENCY] != 0)
 		row->micros = reader_signed(&r);
+	size_t n = reader_u8(&r);
+	const uint8_t *queue_id = reader_take(&r, n);
+	row->queue_id = queue_id ? str_of_key(queue_id, n) : STR_NULL;
 	row->details = reader_rest(&r);
 	return r.bad || row->micros > EVENT_MAX_MICROS || row->micros < -EVENT_MAX_MICROS ? -1 : 0;
 }

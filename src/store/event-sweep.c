@@ -1,8 +1,8 @@
 /*
  * event-sweep: what has had its time goes, a bounded step at a time: events from
- * the beginning of the log, records of copies, idempotency keys. Counters stay.
+ * the beginning of the log, records of copies, idempotency keys, queue ids. Counters stay.
  *
- * Copies and keys have no index by time, which every event would have to write:
+ * These have no index by time, which every event would have to write:
  * the sweep walks their tables round and round.
  */
 #include "store/event-private.h"
@@ -111,6 +111,14 @@ key_over(const struct sweep *w, struct str key, struct str val)
 	return count_decode(val, &until_ms) != 0 || until_ms <= w->now_ms;
 }
 
+static bool
+queue_over(const struct sweep *w, struct str key, struct str val)
+{
+	int64_t at_ms;
+	(void)key;
+	return event_queue_at(val, &at_ms) != 0 || at_ms <= w->now_ms - EVENT_QUEUE_KEEP_MS;
+}
+
 static enum op_result
 op_sweep(struct store_txn *t, void *arg, struct err *e)
 {
@@ -123,6 +131,8 @@ op_sweep(struct store_txn *t, void *arg, struct err *e)
 		rc = sweep_table(t, w, s->ev.person, s->person_at, sizeof s->person_at, copy_over);
 	if (rc == 0)
 		rc = sweep_table(t, w, s->ev.once, s->once_at, sizeof s->once_at, key_over);
+	if (rc == 0)
+		rc = sweep_table(t, w, s->ev.queue, s->queue_at, sizeof s->queue_at, queue_over);
 	return op_end(t, rc);
 }
 

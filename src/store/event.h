@@ -11,6 +11,7 @@
  *             recipient key, copy id                      → what was sent, and what happened to it so far
  *   once      idempotency key                             → until when
  *   link      campaign, hash of URL                       → link number, URL without query
+ *   queue     the MTA's queue id                          → when, recipient key, copy id
  *
  * Numbers rise from event to event in the order of commits; they are never used again.
  *
@@ -31,12 +32,14 @@
 
 #define EVENT_SCHEMA_VERSION 1
 #define EVENT_COPY_LEN 8
-#define EVENT_MAX_WORD STORE_MAX_WORD		/* campaign, arm, domain … */
+#define EVENT_MAX_WORD 255 /* campaign, arm, domain … */
+#define EVENT_MAX_QUEUE_ID 64
 #define EVENT_MAX_DETAILS ((size_t)16 << 10)	/* a decision with the features as scored */
 #define EVENT_MAX_URL 2000			/* longer ones are kept by hash only */
 #define EVENT_MAX_LINKS 4096			/* URLs kept for one campaign */
 #define EVENT_MAX_BATCH ((size_t)1 << 20)	/* events of one call */
 #define EVENT_MAX_TIME INT64_C(253402300799999) /* the end of year 9999 */
+#define EVENT_QUEUE_KEEP_MS (INT64_C(30) * 86400000)
 #define EVENT_IDEM_KEEP_MS (INT64_C(30) * 86400000)
 
 /* Stored: numbers never change, new ones are added at the end. */
@@ -87,6 +90,7 @@ struct event {
 	uint8_t url_hash[8]; /* in what is read; may be given instead of url; zero: none */
 	struct str currency; /* ISO 4217, "EUR"; empty: there is no value */
 	int64_t value_micros; /* millionths of the currency's unit */
+	struct str queue_id;  /* injected: the MTA's, at most EVENT_MAX_QUEUE_ID bytes; or empty */
 	struct str details;   /* a JSON object, or empty. No addresses. */
 };
 
@@ -97,6 +101,23 @@ struct event {
  * Within one call they are taken in the order given.
  */
 int event_add(struct store *s, const struct event *v, size_t n, bool *added, struct err *e);
+
+/*
+ * Where adding would cost a commit of its own, or must not fail because the event log is full: queues of
+ * events in ledger.mdb and spool.mdb, written in the transaction of what they tell of (struct
+ * reserve_request, struct spool_add, struct spool_update). They have to say `once`, or carry an idempotency
+ * key: who is killed while he moves them moves them again.
+ */
+/* One that nothing else is written with: queued in ledger.mdb. As event_add. */
+int event_post(struct store *s, const struct event *ev, struct err *e);
+/* Moves up to max of each queue into the log, oldest first. How many, or -1. One that cannot be added is
+ * logged and dropped. Several may move at once. */
+int event_move(struct store *s, size_t max, struct err *e);
+
+/* An event as bytes, for other queues on disk. Appends; of an event that event_add would take. */
+void event_encode(const struct event *ev, struct buf *out);
+/* Strings point into bytes. -1: they are damaged, or a later version's. */
+int event_decode(struct str bytes, struct event *ev);
 
 /* ---- reading the log ---- */
 
@@ -207,6 +228,10 @@ struct event_copy {
 int event_copy_get(struct store *s, const uint8_t rk[16], const uint8_t copy[EVENT_COPY_LEN], struct arena *a,
 		   struct event_copy *out, struct err *e);
 
+/* Whose copy the MTA had under that queue id, in the last EVENT_QUEUE_KEEP_MS. 1 found, 0 not, -1. */
+int event_queue_find(struct store *s, struct str queue_id, uint8_t rk[16], uint8_t copy[EVENT_COPY_LEN],
+		     struct err *e);
+
 /*
  * Erases a recipient: his totals and copies go, his events stay in the log as forgotten ones. Counters of
  * campaigns stay. In bounded commits: who is interrupted forgets again. *removed counts records. store_forget
@@ -225,8 +250,8 @@ int event_stats(struct store *s, struct event_stats *out, struct err *e);
 
 /*
  * Retention, in bounded steps: drops events from the beginning of the log as long as they are older than
- * keep_ms (counters stay), copies' records as old as that, and idempotency keys whose time has come; looks at
- * up to max records of each. Returns how many it dropped, or -1.
+ * keep_ms (counters stay), copies' records as old as that, idempotency keys and queue ids whose time has
+ * come; looks at up to max records of each. Returns how many it dropped, or -1.
  */
 int event_sweep(struct store *s, int64_t now_ms, int64_t keep_ms, size_t max, struct err *e);
 

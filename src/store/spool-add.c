@@ -88,6 +88,15 @@ new_find(struct store_txn *t, const struct adding *a, size_t *n, bool *live)
 	return rc;
 }
 
+static int
+added_write(struct tally *tl, const struct spool_add *rq, size_t i, uint64_t number)
+{
+	int rc = job_add(tl, rq, &rq->jobs[i], number);
+	if (rc == 0 && rq->events && rq->events[i] && outbox_put(tl->t, rq->events[i]) != OP_OK)
+		rc = tl->t->rc;
+	return rc;
+}
+
 static enum op_result
 op_add(struct store_txn *t, void *arg, struct err *e)
 {
@@ -105,7 +114,7 @@ op_add(struct store_txn *t, void *arg, struct err *e)
 	rc = number_take(t, t->s->sp.job, STR("next"), n, &number);
 	for (size_t i = 0; i < rq->njobs && rc == 0; i++)
 		if (rq->added[a->order[i]])
-			rc = job_add(&tl, rq, &rq->jobs[a->order[i]], number++);
+			rc = added_write(&tl, rq, a->order[i], number++);
 	if (rc == 0 && live)
 		rc = message_add(t, rq);
 	return op_end(t, tally_end(&tl, rc));
@@ -149,7 +158,10 @@ spool_add(struct store *s, const struct spool_add *rq, struct err *e)
 	for (size_t i = 0; i < rq->njobs; i++) {
 		if (job_check(&rq->jobs[i], e) != 0)
 			return -1;
-		bytes += rq->jobs[i].payload.n;
+		if (rq->events && rq->events[i] && event_check(rq->events[i], e) != 0)
+			return -1;
+		bytes += rq->jobs[i].payload.n +
+			 (size_t)(rq->events && rq->events[i] ? outbox_bytes(rq->events[i]) : 0);
 	}
 	if (rq->njobs == 0)
 		return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 /* ---- update ---- */
 
@@ -44,6 +45,22 @@ update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms)
 	return spool_change(tl, &f, &to, keep_ms);
 }
 
+/* Events live on no reserve: when there is room for nothing but ends, they are left out, and that is said. */
+static bool
+events_fit(struct store_txn *t, const struct updating *u)
+{
+	struct err e = { 0 };
+	int64_t bytes = 0, n = 0;
+	for (size_t i = u->part.from; i < u->part.from + u->part.n; i++) {
+		bytes += u->v[i].event ? outbox_bytes(u->v[i].event) : 0;
+		n += u->v[i].event != NULL;
+	}
+	if (n == 0 || room_take(t, bytes, 2, ROOM_OWED, &e) == OP_OK)
+		return true;
+	log_error("spool: the events of %lld copies are not kept: %s", (long long)n, e.text);
+	return false;
+}
+
 static enum op_result
 op_update(struct store_txn *t, void *arg, struct err *e)
 {
@@ -52,8 +69,12 @@ op_update(struct store_txn *t, void *arg, struct err *e)
 	struct tally tl = { .t = t };
 	int rc = 0;
 	(void)e;
-	for (size_t i = u->part.from; i < end && rc == 0; i++)
+	const bool events = events_fit(t, u);
+	for (size_t i = u->part.from; i < end && rc == 0; i++) {
 		rc = update_one(&tl, &u->v[i], u->keep_ms);
+		if (rc == 0 && events && u->v[i].event && outbox_put(t, u->v[i].event) != OP_OK)
+			rc = t->rc;
+	}
 	return op_end(t, tally_end(&tl, rc));
 }
 
@@ -67,6 +88,8 @@ spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms,
 		if (v[i].state < SPOOL_QUEUED || v[i].state > SPOOL_FAILED || v[i].due_ms < 0 ||
 		    keep_ms < 0 || str_of(v[i].reason).n > SPOOL_MAX_REASON)
 			return err_set(e, ERR_BUG, "spool: no such state, time or reason");
+		else if (v[i].event && event_check(v[i].event, e) != 0)
+			return -1;
 	return spool_submit_parts(s, op_update, &u.part, e);
 }
 

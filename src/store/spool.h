@@ -37,7 +37,7 @@
 #ifndef MT_STORE_SPOOL_H
 #define MT_STORE_SPOOL_H
 
-#include "store/store.h"
+#include "store/event.h"
 
 #define SPOOL_KEY_LEN 32
 #define SPOOL_MAX_NAME 64 /* campaign */
@@ -99,6 +99,7 @@ struct spool_add {
 	int64_t keep_ms;
 	bool *added; /* njobs; false: the key is there already (a retry), and stays as it is */
 	bool owed; /* what was accepted before asks for it (a delivery report): may use half of the reserve */
+	const struct event *const *events; /* event.h: njobs, queued with those that are added; or NULL */
 };
 /*
  * One durable commit for all. 0; or -1, then nothing was added: ERR_LIMIT (more than SPOOL_MAX_BATCH jobs, a
@@ -131,7 +132,8 @@ struct spool_update {
 	int64_t due_ms; /* live: not before; ended: now */
 	bool attempted; /* counts one attempt */
 	const char *reason;
-	struct str note; /* cut at SPOOL_MAX_NOTE */
+	struct str note;	   /* cut at SPOOL_MAX_NOTE */
+	const struct event *event; /* event.h: queued in the same commit, whatever is found; or NULL */
 	bool
 	    found; /* out: false when the job was not live any more (dropped by an administrator meanwhile) */
 };

@@ -60,6 +60,7 @@ struct lane {
 	int schema;	  /* the version this program speaks */
 	MDB_env *env;	  /* NULL: a spool or event log that is not there */
 	MDB_dbi main;
+	MDB_dbi outbox;	      /* of books and spool: events to be moved; 0: an earlier version's */
 	pthread_mutex_t lock; /* guards what follows */
 	bool leading;
 	struct request *head, **tail;
@@ -73,7 +74,7 @@ struct spool_tables {
 };
 
 struct event_tables {
-	MDB_dbi log, word, counter, person, once, link;
+	MDB_dbi log, word, counter, person, once, link, queue;
 };
 
 #define STORE_LANES 4
@@ -103,7 +104,7 @@ struct store {
 	uint8_t turn[8];
 
 	/* event-sweep.c: where it goes on. Guarded by the events' write lock. */
-	uint8_t person_at[STORE_KEY_LEN + 8], once_at[STORE_KEY_LEN];
+	uint8_t person_at[STORE_KEY_LEN + 8], once_at[STORE_KEY_LEN], queue_at[EVENT_MAX_QUEUE_ID];
 
 	/* The admin's batch; used by the thread that began it only. */
 	atomic_bool in_batch;
@@ -152,6 +153,15 @@ enum op_result
 room_take(struct store_txn *t, int64_t bytes, int64_t touched, enum room_for what, struct err *e);
 /* Before the environment is opened. 0, or errno when the disk is full. */
 int room_lock_file(const char *path, int64_t readers, bool create);
+
+/* ---- event-outbox.c ---- */
+
+/* What outbox_put would refuse. */
+int event_check(const struct event *ev, struct err *e);
+/* Bytes that it takes, for room_take. */
+int64_t outbox_bytes(const struct event *ev);
+/* Queues an event in the operation's own environment. */
+enum op_result outbox_put(struct store_txn *t, const struct event *ev);
 
 /* ---- read transactions ---- */
 

@@ -41,6 +41,7 @@
 #define STORE_MAX_NOTE 1000
 
 struct store;
+struct event;
 
 struct store_options {
 	const char *directory;
@@ -141,6 +142,7 @@ struct reserve_request {
 	struct str decision; /* opaque (sealed) record, kept for `decision_keep_ms`, or longer while a place
 				counts */
 	int64_t decision_keep_ms;
+	const struct event *event; /* event.h: queued when the place is taken (RESERVE_OK); or NULL */
 };
 struct reserve_result {
 	enum reserve_status status;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "test-event.h"
 
 /* ---- the log ---- */
@@ -453,6 +454,138 @@ test_forget_goes_round_damage(void **state)
 		assert_memory_not_equal(s->v[i].event.rk, gone.rk, 16);
 }
 
+/* ---- queues ---- */
+
+static void
+test_wire(void **state)
+{
+	struct fixture *f = *state;
+	struct event ev = event_of(EVENT_BOUNCED, 7, 9), out;
+	struct buf b = { 0 };
+	ev.class = EVENT_MACHINE;
+	ev.once = true;
+	ev.link = 12;
+	ev.value_micros = -5;
+	ev.currency = STR("EUR");
+	ev.campaign = STR("spring");
+	ev.url = STR("https://shop.example/");
+	ev.queue_id = STR("4WxYz");
+	ev.details = STR("{}");
+	event_encode(&ev, &b);
+	assert_int_equal(event_decode(buf_str(&b), &out), 0);
+	assert_memory_equal(out.rk, ev.rk, sizeof ev.rk);
+	assert_memory_equal(out.copy, ev.copy, sizeof ev.copy);
+	assert_true(out.once && out.type == ev.type && out.class == ev.class && out.link == 12);
+	assert_int_equal(out.value_micros, -5);
+	assert_true(str_eq(out.url, ev.url) && str_eq(out.queue_id, ev.queue_id));
+	assert_true(str_eq(out.campaign, ev.campaign) && str_eq(out.details, ev.details));
+	assert_int_equal(out.arm.n, 0);
+	for (size_t n = 0; n < b.n; n++)
+		assert_int_equal(event_decode((struct str){ b.p, n }, &out), -1);
+	for (size_t i = 0; i < b.n; i++) {
+		b.p[i] ^= 4;
+		assert_int_equal(event_decode(buf_str(&b), &out), -1);
+		b.p[i] ^= 4;
+	}
+	buf_free(&b);
+	(void)f;
+}
+
+static void
+reserve_one(struct fixture *f, uint32_t recipient, uint32_t copy, const struct event *ev,
+	    enum reserve_status want)
+{
+	struct event of = event_of(EVENT_INJECTED, recipient, 0);
+	struct reserve_request rq = {
+		.now_ms = NOW, .decision_keep_ms = DAY, .decision = STR("d"), .event = ev
+	};
+	struct reserve_result out;
+	memcpy(rq.rk, of.rk, sizeof rq.rk);
+	be64_put(rq.idem, copy);
+	if (store_reserve(f->s, &rq, f->a, &out, &f->e) != 0)
+		fail_msg("%s", f->e.text);
+	assert_int_equal(out.status, want);
+}
+
+static void
+test_queued_events_are_moved(void **state)
+{
+	struct fixture *f = *state;
+	for (uint32_t i = 1; i <= 10; i++) {
+		struct event ev = event_of(EVENT_INJECTED, i, i);
+		ev.once = true;
+		ev.campaign = STR("spring");
+		reserve_one(f, i, i, &ev, RESERVE_OK);
+		/* A retry queues nothing. */
+		reserve_one(f, i, i, &ev, RESERVE_AGAIN);
+	}
+	struct event other = event_of(EVENT_SUPPRESSED, 11, 11);
+	other.once = true;
+	other.reason = STR("consent");
+	assert_int_equal(event_post(f->s, &other, &f->e), 0);
+	other.campaign = STR("spring");
+	assert_int_equal(event_post(f->s, &other, &f->e), 0);
+	other.campaign = STR("a\x01");
+	assert_int_equal(event_post(f->s, &other, &f->e), -1);
+	assert_int_equal(see(f, &(struct event_filter){ 0 })->n, 0);
+	reopen(f, (int64_t)64 << 20);
+	assert_int_equal(event_move(f->s, 4, &f->e), 4);
+	assert_int_equal(see(f, &(struct event_filter){ 0 })->n, 4);
+	assert_int_equal(event_move(f->s, 100, &f->e), 8);
+	assert_int_equal(event_move(f->s, 100, &f->e), 0);
+	struct seen *s = see(f, &(struct event_filter){ 0 });
+	assert_int_equal(s->n, 11); /* `once` holds for the queue too */
+	for (size_t i = 0; i < 10; i++)
+		assert_int_equal(s->v[i].event.copy[7], i + 1);
+}
+
+/* The event log is full: what queues goes on, and nothing is lost. */
+static void
+test_queues_wait_for_room(void **state)
+{
+	struct fixture *f = *state;
+	char *details = malloc(EVENT_MAX_DETAILS);
+	struct event big = event_of(EVENT_VIEWED, 1, 0), ev = event_of(EVENT_INJECTED, 2, 2);
+	memset(details, 'x', EVENT_MAX_DETAILS);
+	big.details = (struct str){ details, EVENT_MAX_DETAILS };
+	reopen(f, (int64_t)1 << 20);
+	while (event_add(f->s, &big, 1, NULL, &f->e) == 0)
+		;
+	ev.once = true;
+	reserve_one(f, 2, 2, &ev, RESERVE_OK);
+	ev.details = big.details; /* large, so that it cannot slip in */
+	ev.copy[0] = 1;
+	reserve_one(f, 2, 3, &ev, RESERVE_OK);
+	assert_int_equal(event_move(f->s, 100, &f->e), -1);
+	assert_int_equal(f->e.kind, ERR_FULL);
+	assert_int_equal(see(f, &(struct event_filter){ .types = EVENT_BIT(EVENT_INJECTED) })->n, 0);
+	reopen(f, (int64_t)8 << 20);
+	assert_int_equal(event_move(f->s, 100, &f->e), 2);
+	assert_int_equal(see(f, &(struct event_filter){ .types = EVENT_BIT(EVENT_INJECTED) })->n, 2);
+	free(details);
+}
+
+static void
+test_queue_ids(void **state)
+{
+	struct fixture *f = *state;
+	struct event ev = event_of(EVENT_INJECTED, 3, 4);
+	uint8_t rk[16], copy[8];
+	ev.at_ms = clock_now_ms();
+	ev.queue_id = STR("4WxYz1Q2");
+	add(f, &ev, 1);
+	assert_int_equal(event_queue_find(f->s, STR("4WxYz1Q2"), rk, copy, &f->e), 1);
+	assert_memory_equal(rk, ev.rk, 16);
+	assert_memory_equal(copy, ev.copy, 8);
+	assert_int_equal(event_queue_find(f->s, STR("4WxYz1Q"), rk, copy, &f->e), 0);
+	assert_true(str_eq(see(f, &(struct event_filter){ 0 })->v[0].event.queue_id, STR("4WxYz1Q2")));
+	/* Used again by another copy, and old. */
+	ev.at_ms -= EVENT_QUEUE_KEEP_MS + 1000;
+	add(f, &ev, 1);
+	assert_int_equal(event_queue_find(f->s, STR("4WxYz1Q2"), rk, copy, &f->e), 0);
+	assert_int_equal(event_sweep(f->s, clock_now_ms(), INT64_C(1) << 50, 10, &f->e), 1);
+}
+
 /* ---- retention ---- */
 
 static void
@@ -619,6 +752,10 @@ main(void)
 		EVENT_TEST(test_forget),
 		EVENT_TEST(test_store_forget_covers_events),
 		EVENT_TEST(test_forget_goes_round_damage),
+		EVENT_TEST(test_wire),
+		EVENT_TEST(test_queued_events_are_moved),
+		EVENT_TEST(test_queues_wait_for_room),
+		EVENT_TEST(test_queue_ids),
 		EVENT_TEST(test_sweep),
 		EVENT_TEST(test_damage_is_skipped),
 		EVENT_TEST(test_later_versions_are_skipped),

@@ -135,9 +135,10 @@ see_one(void *ctx, const struct event_record *r)
 	}
 	struct event_record *out = &s->v[s->n++];
 	*out = *r;
-	struct str *const words[] = { &out->event.reason, &out->event.campaign, &out->event.arm,
-				      &out->event.domain, &out->event.segment,	&out->event.category,
-				      &out->event.source, &out->event.currency, &out->event.details };
+	struct str *const words[] = { &out->event.reason,  &out->event.campaign, &out->event.arm,
+				      &out->event.domain,  &out->event.segment,	 &out->event.category,
+				      &out->event.source,  &out->event.currency, &out->event.details,
+				      &out->event.queue_id };
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		*words[i] = arena_str(f->a, *words[i]);
 	return true;

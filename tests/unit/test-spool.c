@@ -58,7 +58,7 @@ test_add_again(void **state)
 	bool added[3];
 	uint8_t c[16];
 	content_of(1, c);
-	struct spool_add rq = { c, STR("sealed message 1"), j, 3, KEEP, added, false };
+	struct spool_add rq = { c, STR("sealed message 1"), j, 3, KEEP, added, false, NULL };
 	struct store_stats before, after;
 	assert_int_equal(spool_add(f->s, &rq, &f->e), 0);
 	assert_true(added[0] && added[1] && !added[2]);
@@ -90,7 +90,7 @@ test_add_bounds(void **state)
 	struct spool_job j = job_of(1, 1, "spring", NOW);
 	bool added;
 	uint8_t c[16] = { 0 };
-	struct spool_add rq = { c, STR("m"), &j, SPOOL_MAX_BATCH + 1, KEEP, &added, false };
+	struct spool_add rq = { c, STR("m"), &j, SPOOL_MAX_BATCH + 1, KEEP, &added, false, NULL };
 	assert_int_equal(spool_add(f->s, &rq, &f->e), -1);
 	assert_int_equal(f->e.kind, ERR_LIMIT);
 	rq.njobs = 0;
