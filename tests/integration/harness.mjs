@@ -10,6 +10,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import nodemailer from "nodemailer";
+import { Faketime } from "./faketime.mjs";
 import { read } from "./mail.mjs";
 import { Signer } from "./signer.mjs";
 import { Sink } from "./sink.mjs";
@@ -85,8 +86,9 @@ function connects(path) {
 
 /** One mailtailord. */
 export class Daemon {
-  constructor(conf, socket, log) {
-    Object.assign(this, { conf, socket, logFile: log });
+  /** env: more of its environment */
+  constructor(conf, socket, log, env = {}) {
+    Object.assign(this, { conf, socket, logFile: log, env });
     ending.push(() => this.child && this.child.exitCode === null && this.child.signalCode === null && this.child.kill("SIGKILL"));
   }
 
@@ -98,7 +100,7 @@ export class Daemon {
 
   async start() {
     const log = openSync(this.logFile, "a");
-    this.child = spawn(join(build, "bin/mailtailord"), ["-c", this.conf], { stdio: ["ignore", "ignore", log] });
+    this.child = spawn(join(build, "bin/mailtailord"), ["-c", this.conf], { stdio: ["ignore", "ignore", log], env: { ...process.env, ...this.env } });
     closeSync(log);
     this.ended = once(this.child, "exit");
     await until("mailtailord's socket", async () => {
@@ -287,9 +289,10 @@ export class World {
   /**
    * conf: text behind the common part; milter, inject: lines of these sections; ports: of the MTA, name → milters' sockets
    * in run/; mta: Sendmail instead of Postfix; postfix: false for neither; profiles: address → object; settings: more of
-   * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. With inject, the target is the MTA's
-   * port "inject", with the signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta,
-   * and world.postfix, too. track: lines of that section; then there is a world.trackd.
+   * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
+   * the admin tool see, set by world.clock (faketime.mjs). With inject, the target is the MTA's port "inject", with the
+   * signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta, and world.postfix, too.
+   * track: lines of that section; then there is a world.trackd.
    */
   static async start(options) {
     if (process.getuid() !== 0) {
@@ -308,12 +311,13 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, track }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, clock, track }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
     mkdirSync(join(this.dir, "run"));
     this.conf = join(this.dir, "mailtailor.conf");
+    this.clock = clock && new Faketime(this.dir, join(build, "bin/mailtailord"), clock);
     this.mta = postfix ? new mta(join(this.dir, mta.name.toLowerCase())) : undefined;
     this.postfix = this.mta;
     if (signer) await this.#sign(mta.name.toLowerCase());
@@ -328,7 +332,7 @@ export class World {
     this.mt("key", "generate");
     if (Object.keys(profiles).length > 0) this.profiles(profiles);
     this.socket = join(this.dir, "run/milter.sock");
-    this.daemon = new Daemon(this.conf, this.socket, join(this.dir, "mailtailord.log"));
+    this.daemon = new Daemon(this.conf, this.socket, join(this.dir, "mailtailord.log"), this.clock?.env);
     await this.daemon.start();
     await this.trackd?.start();
     explainFailures(() => this.#explain());
@@ -359,7 +363,7 @@ export class World {
 
   /** Runs the admin tool; returns what it prints. */
   mt(...args) {
-    const env = { ...process.env, MAILTAILOR_CONF: this.conf };
+    const env = { ...process.env, MAILTAILOR_CONF: this.conf, ...this.clock?.env };
     return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"], env });
   }
 
