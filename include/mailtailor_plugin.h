@@ -38,17 +38,18 @@
  *   Call host functions only from the thread that was called, and only until the call returns.
  *
  * Time
- *   run and score have a deadline (`deadline` in the configuration, 50 ms by default; thread_init counts
- *   towards the first call). mailtailor does not wait longer: the late call's variables or scores are
- *   dropped, the mail goes out with its fallback content. A call that is late still runs to its end on its
- *   own thread; its host functions keep working and have no effect. Five late or failed calls in a row
- *   switch the plugin off until the next reload. While 16 threads are late, all plugins that need a
- *   thread pause until some return. So: no network without a time-out of your own, no lock that is held
- *   long. A plugin that declares MT_SHORT gives up a part of this: see there.
+ *   run and score have a deadline (`deadline` in the configuration, 50 ms by default, for score times the
+ *   number of rows; thread_init counts towards the first call). mailtailor does not wait longer: the late
+ * call's variables or scores are dropped, the mail goes out with its fallback content. A call that is late
+ * still runs to its end on its own thread; its host functions keep working and have no effect. Five late or
+ * failed calls in a row switch the plugin off until the next reload. While 16 threads are late, all plugins
+ * that need a thread pause until some return. So: no network without a time-out of your own, no lock that is
+ * held long. A plugin that declares MT_SHORT gives up a part of this: see there.
  *
  * Failure
  *   A call that returns nonzero, or sets anything that a host function refuses, contributes nothing: all or
- *   nothing. error->text says why; it reaches the log, so write no addresses and no secrets there.
+ *   nothing, for all of its rows. A row of scores with one that is not finite is left out, and no other.
+ * error->text says why; it reaches the log, so write no addresses and no secrets there.
  *
  * Caveats
  *   - A plugin runs inside the mailtailor process. It is not sandboxed: one that crashes takes the process
@@ -287,7 +288,9 @@ struct mt_plugin {
 	/* 1.0, scorers: fills *shape; called once, after create. 0, or nonzero with error text. */
 	int (*shape)(void *instance, struct mt_shape *shape, struct mt_error *error);
 	/*
-	 * 1.0, scorers: one call for many recipients.
+	 * 1.0, scorers: one call for many recipients: 1 where the message is edited in place, up to 64 where
+	 * copies are made of it. A row's scores must come of that row alone, to the last bit: what a preview
+	 * shows for one is what 64 get.
 	 *   rows    nrows × nfeatures doubles, row-major: feature f of recipient i is rows[i * nfeatures +
 	 *           f], in the order of shape->features. NAN: missing or no number. Never infinite.
 	 *           Read-only.

@@ -14,8 +14,15 @@
 #define MAX_FEATURES 4096
 #define MAX_SCORES 64
 #define MAX_NAME 256
-/* Rows that go through BLAS at a time: bounds the scratch memory. */
+/* Rows that go through BLAS at a time: bounds the scratch memory. A multiple of BLOCK. */
 #define BATCH 256
+/*
+ * The last block is filled up with rows of zeros. BLAS kernels take rows four or eight at a time and those
+ * that are left over with another kernel, whose sums come out differently in the last bits; a recipient's
+ * score must not hang on who else is in the batch, or a preview could decide otherwise than the copy that is
+ * sent.
+ */
+#define BLOCK 8
 
 /* From openblas_config.h, which cblas.h of other BLAS libraries does not have. */
 extern void openblas_set_num_threads(int num_threads);
@@ -314,6 +321,7 @@ static void
 model_apply(const struct model *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures,
 	    double *scores, size_t nscores)
 {
+	size_t padded = (n + BLOCK - 1) / BLOCK * BLOCK;
 	for (size_t i = 0; i < n; i++) {
 		for (size_t k = 0; k < m->nterms; k++) {
 			const struct term *t = &m->terms[k];
@@ -321,7 +329,8 @@ model_apply(const struct model *m, struct scratch *s, const double *rows, size_t
 			s->x[i * m->nterms + k] = isfinite(x) ? x : t->missing;
 		}
 	}
-	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)m->nterms, 1.0, s->x, (int)m->nterms,
+	memset(s->x + n * m->nterms, 0, (padded - n) * m->nterms * sizeof(*s->x));
+	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)padded, (int)m->nterms, 1.0, s->x, (int)m->nterms,
 		    m->weights, 1, 0.0, s->z, 1);
 	for (size_t i = 0; i < n; i++)
 		scores[i * nscores] = sigmoid(s->z[i] + m->intercept);

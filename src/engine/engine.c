@@ -29,15 +29,29 @@ engine_message_id(const struct engine_request *rq)
 	return arena_str(rq->worker->arena, str_make((const char *)hash, sizeof(hash)));
 }
 
+/* Snapshots of n recipients. */
 static int
-snapshot_read(const struct engine_request *rq, struct engine_copy *out, struct err *e)
+snapshots_read(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e)
 {
 	struct recipient_source src = source_of(rq);
-	struct str id = engine_message_id(rq);
-	if (rq->profile_json != NULL)
-		return recipient_from_json(&src, rq->address, id, str_of(rq->profile_json), rq->now_ms,
-					   rq->worker->arena, &out->recipient, e);
-	return recipient_read(&src, rq->address, id, rq->now_ms, rq->worker->arena, &out->recipient, e);
+	struct arena *a = rq->worker->arena;
+	struct recipient_request *ask = ARENA_ARRAY(a, struct recipient_request, n);
+	struct recipient_snapshot **r = ARENA_ARRAY(a, struct recipient_snapshot *, n);
+	int rc = 0;
+	for (size_t i = 0; i < n; i++) {
+		ask[i] = (struct recipient_request){ rq[i].address, engine_message_id(&rq[i]), rq[i].now_ms };
+		out[i] = (struct engine_copy){ 0 };
+		e[i].kind = ERR_NONE;
+	}
+	if (rq->profile_json == NULL)
+		rc = recipient_read_many(&src, ask, n, a, r, e);
+	for (size_t i = 0; i < n && rq->profile_json != NULL; i++)
+		if (recipient_from_json(&src, ask[i].address, ask[i].message_id, str_of(rq[i].profile_json),
+					ask[i].now_ms, a, &r[i], &e[i]) != 0)
+			rc = -1;
+	for (size_t i = 0; i < n; i++)
+		out[i].recipient = r[i];
+	return rc;
 }
 
 /* This recipient's own merge data: the caller's, else what the message's data part says. */
@@ -72,26 +86,43 @@ message_data(const struct engine_request *rq, const struct engine_copy *out)
 	return both;
 }
 
-/* Plugins run only for copies that may leave: a suppressed recipient costs no work. */
 static void
-plugins_run(const struct engine_request *rq, struct engine_copy *out)
+plugin_request_fill(const struct engine_request *rq, const struct engine_copy *c, struct plugin_request *out)
 {
-	const struct recipient_snapshot *r = out->recipient;
-	struct plugin_request p = {
+	const struct recipient_snapshot *r = c->recipient;
+	*out = (struct plugin_request){
 		.campaign = rq->campaign,
 		.profile = r->profile,
+		.message = message_data(rq, c),
 		.defaults = rq->campaign->defaults,
 		.language = r->language,
 		.time_zone = r->time_zone,
 		.now_ms = rq->now_ms,
 		.known = r->known,
 	};
-	memcpy(p.recipient_key, r->key.b, sizeof(p.recipient_key));
-	if (r->suppressed || r->mail_denied ||
-	    (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0))
+	memcpy(out->recipient_key, r->key.b, sizeof(out->recipient_key));
+}
+
+/* Plugins run only for copies that may leave: a suppressed recipient costs no work. */
+static void
+plugins_run(const struct engine_request *rq, size_t n, struct engine_copy *copies, const struct err *e)
+{
+	struct arena *a = rq->worker->arena;
+	struct plugin_request *ask = ARENA_ARRAY(a, struct plugin_request, n);
+	struct plugin_result *results = ARENA_ARRAY(a, struct plugin_result, n);
+	size_t *of = ARENA_ARRAY(a, size_t, n), nasked = 0;
+	if (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0)
 		return;
-	p.message = message_data(rq, out);
-	plugin_run(rq->epoch->plugins, &p, rq->worker->arena, &out->plugins);
+	for (size_t i = 0; i < n; i++) {
+		const struct recipient_snapshot *r = copies[i].recipient;
+		if (e[i].kind != ERR_NONE || r->suppressed || r->mail_denied)
+			continue;
+		plugin_request_fill(&rq[i], &copies[i], &ask[nasked]);
+		of[nasked++] = i;
+	}
+	plugin_run(rq->epoch->plugins, ask, nasked, a, results);
+	for (size_t k = 0; k < nasked; k++)
+		copies[of[k]].plugins = results[k];
 }
 
 /* What is kept of a decision that leads to a copy, as JSON. */
@@ -139,22 +170,34 @@ input_of(const struct engine_request *rq, const struct engine_copy *c)
 }
 
 int
+engine_gather(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e)
+{
+	int rc = n > 0 ? snapshots_read(rq, n, out, e) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (e[i].kind == ERR_NONE)
+			out[i].data = recipient_data(&rq[i], &out[i]);
+	if (n > 0)
+		plugins_run(rq, n, out, e);
+	return rc;
+}
+
+int
+engine_render(const struct engine_request *rq, struct engine_copy *copy, struct err *e)
+{
+	const struct tailor_input in = input_of(rq, copy);
+	return tailor_render(rq->message, &in, rq->worker->scratch, rq->worker->arena, &copy->plan, e);
+}
+
+int
 engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
-	*out = (struct engine_copy){ 0 };
-	if (snapshot_read(rq, out, e) != 0)
-		return -1;
-	out->data = recipient_data(rq, out);
-	plugins_run(rq, out);
-	const struct tailor_input in = input_of(rq, out);
-	return tailor_render(rq->message, &in, rq->worker->scratch, rq->worker->arena, &out->plan, e);
+	return engine_gather(rq, 1, out, e) == 0 ? engine_render(rq, out, e) : -1;
 }
 
 int
 engine_decide(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
-	*out = (struct engine_copy){ 0 };
-	if (snapshot_read(rq, out, e) != 0)
+	if (snapshots_read(rq, 1, out, e) != 0)
 		return -1;
 	const struct tailor_input in = input_of(rq, out);
 	tailor_decide(rq->message, &in, rq->worker->arena, &out->plan.decision);
@@ -177,8 +220,7 @@ reserve_judge(const struct engine_request *rq, struct engine_copy *copy, const s
 }
 
 int
-engine_reserve_many(const struct engine_request *rq, struct engine_copy *const *copies, size_t n,
-		    struct err *e)
+engine_reserve_many(const struct engine_request *rq, struct engine_copy *copies, size_t n, struct err *e)
 {
 	struct recipient_source src = source_of(rq);
 	struct arena *a = rq->worker->arena;
@@ -186,18 +228,18 @@ engine_reserve_many(const struct engine_request *rq, struct engine_copy *const *
 	struct str *decisions = ARENA_ARRAY(a, struct str, n);
 	struct reserve_result *res = ARENA_ARRAY(a, struct reserve_result, n);
 	for (size_t i = 0; i < n; i++) {
-		r[i] = copies[i]->recipient;
-		decisions[i] = decision_json(rq, copies[i]);
+		r[i] = copies[i].recipient;
+		decisions[i] = decision_json(&rq[i], &copies[i]);
 	}
 	if (recipient_reserve_many(&src, r, decisions, n, rq->now_ms, a, res, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		reserve_judge(rq, copies[i], &res[i]);
+		reserve_judge(&rq[i], &copies[i], &res[i]);
 	return 0;
 }
 
 int
 engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e)
 {
-	return engine_reserve_many(rq, &copy, 1, e);
+	return engine_reserve_many(rq, copy, 1, e);
 }

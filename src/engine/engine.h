@@ -79,9 +79,19 @@ struct engine_copy {
 
 /*
  * snapshot → plugins → tailor. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address),
- * ERR_CONFIG, ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later.
+ * ERR_CONFIG, ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later. e is not NULL.
  */
 int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
+/*
+ * The same in two steps, for a batch of n copies: rq[i] → out[i], errors in e[i]. All n are of one epoch,
+ * worker, store, message and campaign, and all or none have a profile_json. engine_gather reads their
+ * snapshots in one transaction of each database, scores them as one matrix, and runs the personalizers; then
+ * engine_render decides and renders those that have no error, one after the other. Each copy is what
+ * engine_make would make of it. engine_gather: 0, or -1 when any e[i].kind is set: that copy is not to be
+ * rendered.
+ */
+int engine_gather(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e);
+int engine_render(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
 /*
  * What stands for the message in idempotency keys: its Message-ID, or when it has none of its own a hash of
  * what stays the same when a client submits it again. Lives in the worker's arena or the message.
@@ -96,8 +106,8 @@ int engine_decide(const struct engine_request *rq, struct engine_copy *out, stru
  * place. Needs rq->store.
  */
 int engine_reserve(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
-/* The same for many copies of one message, in one commit. -1: no place was taken. */
-int engine_reserve_many(const struct engine_request *rq, struct engine_copy *const *copies, size_t n,
-			struct err *e);
+/* The same for a batch as of engine_gather, in one commit; rq[i] belongs to copies[i]. -1: no place was
+ * taken. */
+int engine_reserve_many(const struct engine_request *rq, struct engine_copy *copies, size_t n, struct err *e);
 
 #endif

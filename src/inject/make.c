@@ -1,7 +1,8 @@
 /*
- * make: due jobs of one message become copies. Consent, suppression, caps and profile are read now, whatever
- * they were when the message was accepted; places in caps are taken for a whole batch in one commit, after
- * all its copies have been rendered and before any is handed over.
+ * make: due jobs of one message become copies, a batch at a time. Consent, suppression, caps and profile are
+ * read now, whatever they were when the message was accepted, in one transaction for the batch, and scored as
+ * one matrix; places in caps are taken in one commit, after the copies have been rendered and before any is
+ * handed over.
  */
 #include "inject/private.h"
 
@@ -28,19 +29,24 @@ struct kept {
 	uint64_t used; /* the least is the oldest */
 };
 
+/* Copies that are made together; those that have been rendered move to the front and wait for their places.
+ */
+struct batch {
+	struct item *items[BATCH_COPIES];
+	struct engine_request requests[BATCH_COPIES];
+	struct engine_copy copies[BATCH_COPIES];
+	struct err errors[BATCH_COPIES];
+	size_t n, bytes;	  /* bytes: of the message and its merge data, times n */
+	size_t nmade, made_bytes; /* of the first nmade: they are to be sent */
+};
+
 struct makers {
 	struct inject *in;
 	struct worker *worker;
 	struct kept kept[KEPT_MESSAGES];
 	uint64_t clock;
 	struct buf sealed, copy;
-};
-
-/* Copies that wait for their places. */
-struct batch {
-	struct item *items[BATCH_COPIES];
-	struct engine_copy copies[BATCH_COPIES];
-	size_t n, bytes;
+	struct batch batch;
 };
 
 struct makers *
@@ -264,59 +270,90 @@ data_parse(struct makers *m, const struct item *it, struct engine_request *rq, s
 	return 0;
 }
 
-/* Into the batch, or onwards when it is not to be sent now. */
+/* ---- a batch ---- */
+
+/* Places for what has been rendered; what has one may leave. */
 static void
-copy_make(struct makers *m, struct kept *k, struct item *it, struct batch *b)
+batch_send(struct makers *m)
 {
-	struct engine_request rq;
-	struct engine_copy *c = &b->copies[b->n];
+	struct batch *b = &m->batch;
 	struct err e = { 0 };
-	item_envelope(it, k);
-	request_of(m, k, it, &rq);
-	if (data_parse(m, it, &rq, &e) != 0 || engine_make(&rq, c, &e) != 0) {
-		copy_trouble(m, it, &e);
+	if (b->nmade == 0)
+		return;
+	int rc = engine_reserve_many(b->requests, b->copies, b->nmade, &e);
+	for (size_t i = 0; i < b->nmade; i++) {
+		const struct tailor_decision *d = &b->copies[i].plan.decision;
+		if (rc != 0)
+			copy_trouble(m, b->items[i], &e);
+		else if (d->verdict != TAILOR_SEND)
+			copy_decided(m, b->items[i], d);
+		else
+			pipeline_put(m->in->pipe, b->items[i]);
+	}
+	b->nmade = b->made_bytes = 0;
+}
+
+/* The i-th of the batch is rendered and moves to the front, or goes on when it is not to be sent now. */
+static void
+copy_make(struct makers *m, struct kept *k, size_t i)
+{
+	struct batch *b = &m->batch;
+	struct item *it = b->items[i];
+	struct engine_copy *c = &b->copies[i];
+	struct err *e = &b->errors[i];
+	if (e->kind != ERR_NONE || engine_render(&b->requests[i], c, e) != 0) {
+		copy_trouble(m, it, e);
 		return;
 	}
-	for (size_t i = 0; i < c->plugins.nnotes; i++)
+	for (size_t n = 0; n < c->plugins.nnotes; n++)
 		log_warn("job=%s campaign=%s plugin=%.*s: %.*s; the mail goes on without it", it->id,
-			 k->campaign->name, STR_ARG(c->plugins.notes[i].plugin),
-			 STR_ARG(c->plugins.notes[i].text));
+			 k->campaign->name, STR_ARG(c->plugins.notes[n].plugin),
+			 STR_ARG(c->plugins.notes[n].text));
 	if (c->plan.decision.verdict != TAILOR_SEND) {
 		copy_decided(m, it, &c->plan.decision);
 		return;
 	}
-	if (copy_write(m, it, k, c, &e) != 0) {
+	if (copy_write(m, it, k, c, e) != 0) {
+		copy_trouble(m, it, e);
+		return;
+	}
+	b->made_bytes += it->copy.n;
+	b->items[b->nmade] = it;
+	b->requests[b->nmade] = b->requests[i];
+	b->copies[b->nmade++] = *c;
+}
+
+static void
+batch_make(struct makers *m, struct kept *k)
+{
+	struct batch *b = &m->batch;
+	engine_gather(b->requests, b->n, b->copies, b->errors);
+	for (size_t i = 0; i < b->n; i++) {
+		copy_make(m, k, i);
+		if (b->made_bytes > BATCH_BYTES)
+			batch_send(m);
+	}
+	batch_send(m);
+	b->n = b->bytes = 0;
+	arena_reset(m->worker->arena);
+}
+
+static void
+batch_add(struct makers *m, struct kept *k, struct item *it)
+{
+	struct batch *b = &m->batch;
+	struct engine_request *rq = &b->requests[b->n];
+	struct err e = { 0 };
+	item_envelope(it, k);
+	request_of(m, k, it, rq);
+	if (data_parse(m, it, rq, &e) != 0) {
 		copy_trouble(m, it, &e);
 		return;
 	}
-	b->bytes += it->copy.n;
 	b->items[b->n++] = it;
-}
-
-/* ---- a batch ---- */
-
-static void
-batch_send(struct makers *m, struct kept *k, struct batch *b)
-{
-	struct engine_copy *copies[BATCH_COPIES];
-	struct engine_request rq;
-	struct err e = { 0 };
-	if (b->n == 0)
-		return;
-	for (size_t i = 0; i < b->n; i++)
-		copies[i] = &b->copies[i];
-	request_of(m, k, b->items[0], &rq);
-	int rc = engine_reserve_many(&rq, copies, b->n, &e);
-	for (size_t i = 0; i < b->n; i++) {
-		if (rc != 0)
-			copy_trouble(m, b->items[i], &e);
-		else if (copies[i]->plan.decision.verdict != TAILOR_SEND)
-			copy_decided(m, b->items[i], &copies[i]->plan.decision);
-		else
-			pipeline_put(m->in->pipe, b->items[i]);
-	}
-	*b = (struct batch){ 0 };
-	arena_reset(m->worker->arena);
+	b->bytes += k->message.bytes.n + it->payload.data.n;
+	if (b->n == BATCH_COPIES || b->bytes > BATCH_BYTES)
+		batch_make(m, k);
 }
 
 /* A report goes as it is. */
@@ -347,11 +384,8 @@ message_trouble(struct makers *m, struct item *it, enum trouble t, const struct 
 void
 makers_make(struct makers *m, const struct spool_job *jobs, size_t n)
 {
-	struct batch *b = calloc(1, sizeof(*b));
 	struct kept *k = kept_find(m, &jobs[0]);
 	struct err trouble = { 0 };
-	if (b == NULL)
-		abort();
 	enum trouble t = kept_fill(m, k, &jobs[0], &trouble);
 	for (size_t i = 0; i < n; i++) {
 		struct item *it = item_new(&jobs[i]);
@@ -364,12 +398,7 @@ makers_make(struct makers *m, const struct spool_job *jobs, size_t n)
 		else if (jobs[i].report)
 			report_send(m, k, it);
 		else
-			copy_make(m, k, it, b);
-		if (b->n == BATCH_COPIES || b->bytes > BATCH_BYTES)
-			batch_send(m, k, b);
+			batch_add(m, k, it);
 	}
-	if (t == TROUBLE_NONE)
-		batch_send(m, k, b);
-	arena_reset(m->worker->arena);
-	free(b);
+	batch_make(m, k);
 }

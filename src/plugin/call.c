@@ -6,72 +6,104 @@
 
 #include "plugin/set.h"
 
-static enum step_state
-step_fail(struct job *j, struct job_step *s, struct mt_error *pe)
+static enum call_state
+call_fail(struct job *j, struct job_call *c, struct mt_error *pe)
 {
 	pe->text[sizeof(pe->text) - 1] = '\0';
 	struct str text = str_of(pe->text);
 	if (text.n == 0 || !str_is_utf8(text))
 		text = STR("no reason given");
-	s->text = arena_str(j->arena, text);
-	return STEP_FAILED;
+	c->text = arena_str(j->arena, text);
+	return CALL_FAILED;
 }
 
-static enum step_state
-call_personalizer(struct plugin *p, void *thread, struct job *j, struct job_step *s)
+static enum call_state
+call_personalizer(struct plugin *p, void *thread, struct job *j, struct job_call *result)
 {
+	const struct job_row *row = &j->rows[result->row];
 	struct mt_error pe = { "" };
-	struct call c = { .request = j->request, .job = j, .step = s };
+	struct call c = { .request = row->request, .job = j, .row = row, .result = result };
 	c.request.host = &p->host;
 	int rc = p->api->run(p->instance, thread, &c.request, &pe);
-	if (s->text.p)
-		return STEP_REJECTED;
-	return rc != 0 ? step_fail(j, s, &pe) : STEP_DONE;
+	if (result->text.p)
+		return CALL_REJECTED;
+	return rc != 0 ? call_fail(j, result, &pe) : CALL_DONE;
 }
 
-static enum step_state
-call_scorer(struct plugin *p, void *thread, struct job *j, struct job_step *s)
+/* ---- scorers ---- */
+
+static double *
+matrix_make(const struct plugin *p, struct job *j)
+{
+	const struct mt_shape *sh = &p->shape;
+	double *rows = ARENA_ARRAY(j->arena, double, j->nrows * sh->nfeatures);
+	struct score_facts *facts = ARENA_ARRAY(j->arena, struct score_facts, j->nrows);
+	for (size_t i = 0; i < j->nrows; i++) {
+		const struct job_row *r = &j->rows[i];
+		facts[i] =
+		    (struct score_facts){ r->profile, r->message, r->request.now_ms, r->request.time_zone };
+	}
+	score_matrix(facts, j->nrows, sh->features, sh->nfeatures, j->arena, rows);
+	return rows;
+}
+
+static enum call_state
+call_scorer(struct plugin *p, void *thread, struct job *j, struct job_call *result)
 {
 	const struct mt_shape *sh = &p->shape;
 	struct mt_error pe = { "" };
-	struct score_facts facts = { j->profile, j->message, j->request.now_ms, j->request.time_zone };
-	double *row = ARENA_ARRAY(j->arena, double, sh->nfeatures);
-	double *scores = ARENA_ARRAY(j->arena, double, sh->nscores);
-	score_row(&facts, sh->features, sh->nfeatures, row);
-	for (size_t i = 0; i < sh->nscores; i++)
+	size_t n = j->nrows * sh->nscores;
+	double *rows = matrix_make(p, j), *scores = ARENA_ARRAY(j->arena, double, n);
+	for (size_t i = 0; i < n; i++)
 		scores[i] = NAN;
-
-	if (p->api->score(p->instance, thread, row, 1, sh->nfeatures, scores, &pe) != 0)
-		return step_fail(j, s, &pe);
-	for (size_t i = 0; i < sh->nscores; i++) {
-		if (!isfinite(scores[i])) {
-			s->text = arena_printf(j->arena, "score %s is not a finite number", sh->scores[i]);
-			return STEP_REJECTED;
-		}
-	}
-	s->nscores = sh->nscores;
-	s->scores = ARENA_ARRAY(j->arena, struct plugin_score, sh->nscores);
-	for (size_t i = 0; i < sh->nscores; i++) {
-		s->scores[i] = (struct plugin_score){ str_of(sh->scores[i]), scores[i] };
-		j->scores[j->nscores++] = s->scores[i];
-	}
-	return STEP_DONE;
+	if (p->api->score(p->instance, thread, rows, j->nrows, sh->nfeatures, scores, &pe) != 0)
+		return call_fail(j, result, &pe);
+	result->scores = scores;
+	return CALL_DONE;
 }
 
-enum step_state
-call_step(struct worker *w, struct job *j, size_t i)
+const char *
+scores_bad(const struct job_call *c, size_t row)
 {
-	struct job_step *s = &j->steps[i];
-	struct plugin *p = s->plugin;
+	const struct mt_shape *sh = &c->plugin->shape;
+	for (size_t k = 0; k < sh->nscores; k++)
+		if (!isfinite(c->scores[row * sh->nscores + k]))
+			return sh->scores[k];
+	return NULL;
+}
+
+void
+scores_add(const struct job_call *c, struct job_row *rows, size_t nrows, struct arena *a)
+{
+	const struct mt_shape *sh = &c->plugin->shape;
+	struct str names[PLUGIN_MAX_SCORES];
+	if (!c->scores)
+		return;
+	for (size_t k = 0; k < sh->nscores; k++)
+		names[k] = arena_str(a, str_of(sh->scores[k]));
+	for (size_t i = 0; i < nrows; i++) {
+		if (scores_bad(c, i))
+			continue;
+		for (size_t k = 0; k < sh->nscores; k++)
+			rows[i].scores[rows[i].nscores++] =
+			    (struct plugin_score){ names[k], c->scores[i * sh->nscores + k] };
+	}
+}
+
+enum call_state
+call_make(struct worker *w, struct job *j, size_t i)
+{
+	struct job_call *c = &j->calls[i];
+	struct plugin *p = c->plugin;
 	struct worker_context *ctx = &w->contexts[p->index];
 	if (!ctx->ready) {
 		struct mt_error pe = { "" };
 		ctx->thread = NULL;
 		if (p->api->thread_init && p->api->thread_init(p->instance, &ctx->thread, &pe) != 0)
-			return step_fail(j, s, &pe);
+			return call_fail(j, c, &pe);
 		ctx->ready = true;
 	}
 	if (p->api->kind == MT_KIND_SCORER)
-		return call_scorer(p, ctx->thread, j, s);
-	return call_personalizer(p, ctx->thread, j, s);
+		return call_scorer(p, ctx->thread, j, c);
+	return call_personalizer(p, ctx->thread, j, c);
 }

@@ -1,7 +1,7 @@
 /*
  * host: the host table that plugins call: variables, fields, rules, log.
  * Runs on the worker's thread, inside a plugin's call; touches only the job
- * and its current step.
+ * and its current call.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -22,12 +22,12 @@ call_reject(struct call *c, const char *fmt, ...)
 {
 	struct err e = { 0 };
 	va_list ap;
-	if (c->step->text.p)
+	if (c->result->text.p)
 		return -1;
 	va_start(ap, fmt);
 	vsnprintf(e.text, sizeof(e.text), fmt, ap);
 	va_end(ap);
-	c->step->text = arena_str(c->job->arena, str_of(e.text));
+	c->result->text = arena_str(c->job->arena, str_of(e.text));
 	return -1;
 }
 
@@ -57,11 +57,11 @@ var_name_valid(const char *name)
 	return !first;
 }
 
-/* The next free variable of the step, named; NULL when it is refused. */
-static struct step_var *
+/* The next free variable of the call, named; NULL when it is refused. */
+static struct call_var *
 var_add(struct call *c, const char *name, size_t bytes)
 {
-	struct job_step *s = c->step;
+	struct job_call *s = c->result;
 	struct arena *a = c->job->arena;
 	if (!name || !var_name_valid(name)) {
 		call_reject(c, "variable name \"%.64s\" is malformed", name ? name : "");
@@ -78,14 +78,14 @@ var_add(struct call *c, const char *name, size_t bytes)
 	}
 	if (s->nvars == s->vars_cap) {
 		size_t cap = s->vars_cap ? 2 * s->vars_cap : 8;
-		struct step_var *grown = ARENA_ARRAY(a, struct step_var, cap);
+		struct call_var *grown = ARENA_ARRAY(a, struct call_var, cap);
 		if (s->nvars > 0)
 			memcpy(grown, s->vars, s->nvars * sizeof(*grown));
 		s->vars = grown;
 		s->vars_cap = cap;
 	}
 	s->vars_bytes += bytes;
-	struct step_var *v = &s->vars[s->nvars++];
+	struct call_var *v = &s->vars[s->nvars++];
 	v->name = arena_str(a, str_of(name));
 	return v;
 }
@@ -98,12 +98,12 @@ var_set_text(const struct mt_request *rq, const char *name, const char *value, s
 		n = value ? strnlen(value, PLUGIN_MAX_VALUE + 1) : 0;
 	if (!value && n > 0)
 		return call_reject(c, "variable %.64s has no value", name ? name : "");
-	struct step_var *v = var_add(c, name, n);
+	struct call_var *v = var_add(c, name, n);
 	if (!v)
 		return -1;
 	struct str s = str_make(n > 0 ? value : "", n);
 	if (!str_is_utf8(s) || (n > 0 && memchr(value, '\0', n))) {
-		c->step->nvars--;
+		c->result->nvars--;
 		return call_reject(c, "variable %s is not well-formed UTF-8 or has NUL bytes", name);
 	}
 	v->v = (struct value){ .type = VALUE_STRING, .safe_html = html, .s = arena_str(c->job->arena, s) };
@@ -127,7 +127,7 @@ host_set_number(const struct mt_request *rq, const char *name, double value)
 {
 	if (!isfinite(value))
 		return call_reject(call_of(rq), "variable %.64s is not a finite number", name ? name : "");
-	struct step_var *v = var_add(call_of(rq), name, sizeof(value));
+	struct call_var *v = var_add(call_of(rq), name, sizeof(value));
 	if (!v)
 		return -1;
 	v->v = (struct value){ .type = VALUE_REAL, .r = value };
@@ -137,7 +137,7 @@ host_set_number(const struct mt_request *rq, const char *name, double value)
 static int
 host_set_integer(const struct mt_request *rq, const char *name, int64_t value)
 {
-	struct step_var *v = var_add(call_of(rq), name, sizeof(value));
+	struct call_var *v = var_add(call_of(rq), name, sizeof(value));
 	if (!v)
 		return -1;
 	v->v = (struct value){ .type = VALUE_INT, .i = value };
@@ -147,7 +147,7 @@ host_set_integer(const struct mt_request *rq, const char *name, int64_t value)
 static int
 host_set_bool(const struct mt_request *rq, const char *name, int value)
 {
-	struct step_var *v = var_add(call_of(rq), name, 1);
+	struct call_var *v = var_add(call_of(rq), name, 1);
 	if (!v)
 		return -1;
 	v->v = (struct value){ .type = VALUE_BOOL, .b = value != 0 };
@@ -163,24 +163,25 @@ not_null(const struct value *v)
 }
 
 static const struct value *
-field_find(const struct job *j, struct str path)
+field_find(const struct call *c, struct str path)
 {
+	const struct job_row *r = c->row;
 	const struct value *v;
 	if (str_starts(path, STR("message.")))
-		return not_null(value_path(j->message, str_sub(path, 8, path.n)));
+		return not_null(value_path(r->message, str_sub(path, 8, path.n)));
 	if (str_starts(path, STR("profile.")))
-		return not_null(value_path(j->profile, str_sub(path, 8, path.n)));
+		return not_null(value_path(r->profile, str_sub(path, 8, path.n)));
 	if (str_starts(path, STR("defaults.")))
-		return not_null(value_path(j->defaults, str_sub(path, 9, path.n)));
-	if ((v = not_null(value_path(j->message, path))) || (v = not_null(value_path(j->profile, path))))
+		return not_null(value_path(c->job->defaults, str_sub(path, 9, path.n)));
+	if ((v = not_null(value_path(r->message, path))) || (v = not_null(value_path(r->profile, path))))
 		return v;
-	return not_null(value_path(j->defaults, path));
+	return not_null(value_path(c->job->defaults, path));
 }
 
 static const struct value *
 field_of(const struct mt_request *rq, const char *path)
 {
-	return path ? field_find(call_of(rq)->job, str_of(path)) : NULL;
+	return path ? field_find(call_of(rq), str_of(path)) : NULL;
 }
 
 static int
@@ -223,11 +224,11 @@ host_get_value(const struct mt_request *rq, const char *path)
 
 /* The last scorer that gave a score of that name. */
 static bool
-score_find(const struct job *j, struct str name, double *out)
+score_find(const struct job_row *r, struct str name, double *out)
 {
-	for (size_t i = j->nscores; i > 0; i--) {
-		if (str_eq(j->scores[i - 1].name, name)) {
-			*out = j->scores[i - 1].value;
+	for (size_t i = r->nscores; i > 0; i--) {
+		if (str_eq(r->scores[i - 1].name, name)) {
+			*out = r->scores[i - 1].value;
 			return true;
 		}
 	}
@@ -238,7 +239,7 @@ static int
 host_get_score(const struct mt_request *rq, const char *name, double *out)
 {
 	*out = 0;
-	return name && score_find(call_of(rq)->job, str_of(name), out);
+	return name && score_find(call_of(rq)->row, str_of(name), out);
 }
 
 static uint64_t
@@ -319,7 +320,7 @@ rule_look(void *ctx, struct str name, const struct value **v)
 {
 	struct rule_look *l = ctx;
 	double score;
-	if (score_find(l->call->job, name, &score)) {
+	if (score_find(l->call->row, name, &score)) {
 		l->scratch = (struct value){ .type = VALUE_REAL, .r = score };
 		*v = &l->scratch;
 		return true;
@@ -328,7 +329,7 @@ rule_look(void *ctx, struct str name, const struct value **v)
 		*v = &l->scratch;
 		return true;
 	}
-	*v = field_find(l->call->job, name);
+	*v = field_find(l->call, name);
 	return *v != NULL;
 }
 

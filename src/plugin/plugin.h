@@ -46,7 +46,7 @@ struct plugin_set *plugin_set_load(const struct conf *c, conf_report_fn *report,
  */
 void plugin_set_free(struct plugin_set **s);
 
-/* What a message's plugins may see. All borrowed for the call (and copied). */
+/* What plugins may see of one recipient's message. All borrowed for the call (and copied). */
 struct plugin_request {
 	/* of the conf that the set was loaded from: its scorers run in order, then its personalizers */
 	const struct conf_campaign *campaign;
@@ -79,15 +79,18 @@ struct plugin_result {
 };
 
 /*
- * Scorers run before personalizers, since content rules may read scores. Always 0: what fails is missing and
- * noted. Result memory from a.
+ * For a batch of n recipients of one campaign with the same defaults; rq[i] → out[i], and each gets what it
+ * would get alone. Scorers run first, since content rules may read scores: one call of each with a matrix of
+ * n rows, and n times its deadline. Then personalizers, a call for each recipient. What fails is missing and
+ * noted: a scorer's call that is late or fails in all n; a score that is no number only where it stands.
+ * Result memory from a.
  */
-int
-plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *a, struct plugin_result *out);
+void plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n, struct arena *a,
+		struct plugin_result *out);
 
 struct plugin_counters {
 	const char *name;
-	int64_t calls, late, failed, rejected;
+	int64_t calls, late, failed, rejected; /* a scorer's call for a batch is one */
 	bool off;
 };
 size_t plugin_set_counters(const struct plugin_set *s, struct plugin_counters *out, size_t max);

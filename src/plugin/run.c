@@ -1,6 +1,6 @@
 /*
- * run: the caller's side of a call: runs the first steps itself as far as their
- * plugins are short; builds a job of the rest, waits for it step by step within
+ * run: the caller's side of calls: makes the first ones itself as far as their
+ * plugins are short; builds a job of the rest, waits for it call by call within
  * the deadlines; takes what is complete and notes what is missing.
  */
 #include "base/clock.h"
@@ -10,78 +10,116 @@
 /* One plugin_run on its way. */
 struct run {
 	struct plugin_set *set;
-	const struct plugin_request *rq;
+	const struct plugin_request *rq; /* nrows */
 	const struct plugin_plan *plan;
 	struct arena *a; /* the caller's: results */
-	struct value *vars, *sources;
-	struct plugin_result *out;
-	struct plugin **steps; /* those that are not switched off */
-	size_t nsteps;
+	struct job_row *rows;
+	size_t nrows;
+	struct plugin_result *out;	/* nrows */
+	struct value **vars, **sources; /* nrows: the maps of out, to write to */
+	struct job_call *calls;
+	size_t ncalls;
 };
 
+/* For one row, or for ROWS_ALL. */
 static void
-run_note(struct run *r, const struct plugin *p, struct str text)
+run_note(struct run *r, const struct plugin *p, size_t row, struct str text)
 {
-	r->out->notes[r->out->nnotes++] = (struct plugin_note){ arena_str(r->a, str_of(p->name)), text };
+	struct str name = arena_str(r->a, str_of(p->name));
+	size_t from = row == ROWS_ALL ? 0 : row, to = row == ROWS_ALL ? r->nrows : row + 1;
+	for (size_t i = from; i < to; i++)
+		r->out[i].notes[r->out[i].nnotes++] = (struct plugin_note){ name, text };
 }
 
-/* ---- the job ---- */
-
-/* All but the strings, which somebody has to keep. */
 static void
-request_fill(const struct run *r, struct mt_request *out)
+call_note(struct run *r, const struct job_call *c, struct str text)
 {
-	const struct plugin_request *rq = r->rq;
-	struct score_time t;
-	score_local_time(rq->now_ms, rq->time_zone, &t);
-	*out = (struct mt_request){
-		.size = sizeof(*out),
-		.campaign = r->plan->campaign,
-		.language = rq->language,
-		.time_zone = rq->time_zone,
-		.now_ms = rq->now_ms,
-		.year = t.year,
-		.month = t.month,
-		.day = t.day,
-		.hour = t.hour,
-		.minute = t.minute,
-		.weekday = t.weekday,
-		.known = rq->known,
-	};
-	memcpy(out->recipient_key, rq->recipient_key, sizeof(rq->recipient_key));
+	run_note(r, c->plugin, c->row, text);
 }
 
-/* Steps from..from+n of the run, and the scores that came before them, from the job's arena. */
+/* ---- rows, calls, the job ---- */
+
+/* Borrowed: what outlives the caller's arena is copied by job_build. */
 static void
-steps_fill(const struct run *r, struct job *j, size_t from, size_t n)
+rows_fill(struct run *r)
 {
-	struct arena *a = j->arena;
-	j->nsteps = n;
-	j->steps = ARENA_ARRAY(a, struct job_step, n);
-	for (size_t i = 0; i < n; i++)
-		j->steps[i].plugin = r->steps[from + i];
-	j->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);
-	for (size_t i = 0; i < r->out->nscores; i++)
-		j->scores[j->nscores++] =
-		    (struct plugin_score){ arena_str(a, r->out->scores[i].name), r->out->scores[i].value };
+	r->rows = ARENA_ARRAY(r->a, struct job_row, r->nrows);
+	for (size_t i = 0; i < r->nrows; i++) {
+		const struct plugin_request *rq = &r->rq[i];
+		struct job_row *row = &r->rows[i];
+		struct score_time t;
+		score_local_time(rq->now_ms, rq->time_zone, &t);
+		*row = (struct job_row){
+			.request = {
+				.size = sizeof(row->request),
+				.campaign = r->plan->campaign,
+				.language = rq->language,
+				.time_zone = rq->time_zone,
+				.now_ms = rq->now_ms,
+				.year = t.year,
+				.month = t.month,
+				.day = t.day,
+				.hour = t.hour,
+				.minute = t.minute,
+				.weekday = t.weekday,
+				.known = rq->known,
+			},
+			.profile = rq->profile,
+			.message = rq->message,
+			.scores = ARENA_ARRAY(r->a, struct plugin_score, r->plan->nscores),
+		};
+		memcpy(row->request.recipient_key, rq->recipient_key, sizeof(rq->recipient_key));
+	}
+}
+
+/* A scorer is called once for all rows, a personalizer once for each. */
+static void
+calls_fill(struct run *r)
+{
+	r->calls = ARENA_ARRAY(r->a, struct job_call, r->plan->nsteps * r->nrows);
+	for (size_t i = 0; i < r->plan->nsteps; i++) {
+		struct plugin *p = r->plan->steps[i];
+		bool scorer = p->api->kind == MT_KIND_SCORER;
+		for (size_t k = 0; k < (scorer ? 1 : r->nrows); k++)
+			r->calls[r->ncalls++] =
+			    (struct job_call){ .plugin = p, .row = scorer ? ROWS_ALL : k };
+	}
 }
 
 /* Copies of everything: this job may outlive the caller's arena. */
 static struct job *
-job_build(struct run *r, size_t from)
+job_build(struct run *r, size_t from, size_t n)
 {
-	const struct plugin_request *rq = r->rq;
 	struct job *j = job_take(r->set);
 	struct arena *a = j->arena;
-	request_fill(r, &j->request);
-	j->request.language = arena_cstr(a, str_of(rq->language));
-	j->request.time_zone = arena_cstr(a, str_of(rq->time_zone));
-	j->profile = value_copy(a, rq->profile);
-	j->message = value_copy(a, rq->message);
-	j->defaults =
-	    rq->defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, rq->defaults);
-	steps_fill(r, j, from, r->nsteps - from);
+	j->nrows = r->nrows;
+	j->rows = ARENA_ARRAY(a, struct job_row, j->nrows);
+	for (size_t i = 0; i < j->nrows; i++) {
+		const struct job_row *of = &r->rows[i];
+		struct job_row *row = &j->rows[i];
+		*row = *of;
+		row->request.language = arena_cstr(a, str_of(of->request.language));
+		row->request.time_zone = arena_cstr(a, str_of(of->request.time_zone));
+		row->profile = value_copy(a, of->profile);
+		row->message = value_copy(a, of->message);
+		row->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);
+		for (size_t k = 0; k < of->nscores; k++)
+			row->scores[k] =
+			    (struct plugin_score){ arena_str(a, of->scores[k].name), of->scores[k].value };
+	}
+	const struct value *defaults = r->rq[0].defaults;
+	j->defaults = defaults == r->plan->conf_defaults ? r->plan->defaults : value_copy(a, defaults);
+	j->ncalls = n;
+	j->calls = ARENA_ARRAY(a, struct job_call, n);
+	memcpy(j->calls, r->calls + from, n * sizeof(*j->calls));
 	return j;
+}
+
+/* What a call may take: a scorer that is given n rows has the time of n calls. */
+static int64_t
+call_time(const struct job_call *c, size_t nrows)
+{
+	return c->row == ROWS_ALL ? c->plugin->deadline_us * (int64_t)nrows : c->plugin->deadline_us;
 }
 
 /* How a wait ended. */
@@ -96,14 +134,14 @@ job_deadline(const struct job *j, int64_t submitted, int64_t budget, enum wait_e
 		return submitted + budget;
 	}
 	*end = WAIT_LATE;
-	return j->step_started + j->steps[j->current].plugin->deadline_us;
+	return j->call_started + call_time(&j->calls[j->current], j->nrows);
 }
 
 /*
- * Waits until the job is finished, its current step is late, or no worker took it in the time that all its
- * steps together may need. *done: steps that are complete.
+ * Waits until the job is finished, its current call is late, or no worker took it in the time that all its
+ * calls together may need. *done: calls that are complete.
  *
- * Steps begin without waking us, so we look again after the shortest deadline: a step that began meanwhile
+ * Calls begin without waking us, so we look again after the shortest deadline: a call that began meanwhile
  * cannot be late before that.
  */
 static enum wait_end
@@ -111,8 +149,8 @@ job_wait(struct plugin_set *s, struct job *j, size_t *done)
 {
 	enum wait_end end = WAIT_FINISHED;
 	int64_t submitted = clock_mono_us(), budget = 0, shortest = INT64_MAX;
-	for (size_t i = 0; i < j->nsteps; i++) {
-		int64_t d = j->steps[i].plugin->deadline_us;
+	for (size_t i = 0; i < j->ncalls; i++) {
+		int64_t d = call_time(&j->calls[i], j->nrows);
 		budget += d;
 		shortest = d < shortest ? d : shortest;
 	}
@@ -158,80 +196,112 @@ vars_set(struct arena *a, struct value *map, struct str name, const struct value
 }
 
 static void
-take_done(struct run *r, const struct job_step *s)
+take_vars(struct run *r, const struct job_call *c)
 {
-	struct str plugin = arena_str(r->a, str_of(s->plugin->name));
-	for (size_t i = 0; i < s->nvars; i++) {
-		struct str name = arena_str(r->a, s->vars[i].name);
-		vars_set(r->a, r->vars, name, value_copy(r->a, &s->vars[i].v));
-		value_map_set(r->a, r->sources, name, value_string(r->a, plugin));
-	}
-	for (size_t i = 0; i < s->nscores; i++) {
-		struct plugin_score *to = &r->out->scores[r->out->nscores++];
-		to->name = arena_str(r->a, s->scores[i].name);
-		to->value = s->scores[i].value;
+	struct str plugin = arena_str(r->a, str_of(c->plugin->name));
+	for (size_t i = 0; i < c->nvars; i++) {
+		struct str name = arena_str(r->a, c->vars[i].name);
+		vars_set(r->a, r->vars[c->row], name, value_copy(r->a, &c->vars[i].v));
+		value_map_set(r->a, r->sources[c->row], name, value_string(r->a, plugin));
 	}
 }
 
 static void
-take_step(struct run *r, const struct job_step *s)
+take_bad(struct run *r, const struct job_call *c, const char *kind, _Atomic int64_t *counter)
 {
-	struct plugin *p = s->plugin;
-	struct str note;
-	atomic_fetch_add(&p->calls, 1);
-	if (s->state == STEP_DONE) {
-		take_done(r, s);
+	struct str note = arena_printf(r->a, "%s: %.*s", kind, STR_ARG(c->text));
+	atomic_fetch_add(counter, 1);
+	call_note(r, c, note);
+	plugin_call_bad(c->plugin, note.p);
+}
+
+/* Rows that are no numbers are left out, each for itself; a call that gave none that is has failed. */
+static void
+take_scores(struct run *r, const struct job_call *c)
+{
+	struct plugin *p = c->plugin;
+	struct str note = STR_NULL;
+	size_t nbad = 0;
+	for (size_t i = 0; i < r->nrows; i++) {
+		const char *bad = scores_bad(c, i);
+		if (!bad)
+			continue;
+		note = arena_printf(r->a, "bad output: score %s is not a finite number", bad);
+		run_note(r, p, i, note);
+		nbad++;
+	}
+	if (nbad > 0)
+		atomic_fetch_add(&p->rejected, 1);
+	scores_add(c, r->rows, r->nrows, r->a);
+	if (nbad < r->nrows)
 		plugin_call_good(p);
+	else
+		plugin_call_bad(p, note.p);
+}
+
+static void
+take_call(struct run *r, const struct job_call *c)
+{
+	struct plugin *p = c->plugin;
+	if (atomic_load(&p->off)) { /* since this call was begun */
+		call_note(r, c, STR("switched off until reload"));
 		return;
 	}
-	if (s->state == STEP_FAILED) {
-		atomic_fetch_add(&p->failed, 1);
-		note = arena_printf(r->a, "failed: %.*s", STR_ARG(s->text));
+	atomic_fetch_add(&p->calls, 1);
+	if (c->state == CALL_FAILED) {
+		take_bad(r, c, "failed", &p->failed);
+	} else if (c->state == CALL_REJECTED) {
+		take_bad(r, c, "bad output", &p->rejected);
+	} else if (c->row == ROWS_ALL) {
+		take_scores(r, c);
 	} else {
-		atomic_fetch_add(&p->rejected, 1);
-		note = arena_printf(r->a, "bad output: %.*s", STR_ARG(s->text));
+		take_vars(r, c);
+		plugin_call_good(p);
 	}
-	run_note(r, p, note);
-	plugin_call_bad(p, note.p);
 }
 
 static void
-take_late(struct run *r, struct plugin *p)
+take_late(struct run *r, const struct job_call *c)
 {
+	struct plugin *p = c->plugin;
 	atomic_fetch_add(&p->calls, 1);
 	atomic_fetch_add(&p->late, 1);
-	struct str note = arena_printf(r->a, "late (%lldms)", (long long)(p->deadline_us / 1000));
-	run_note(r, p, note);
+	struct str note = arena_printf(r->a, "late (%lldms)", (long long)(call_time(c, r->nrows) / 1000));
+	call_note(r, c, note);
 	plugin_call_bad(p, note.p);
 }
 
-/* Runs the steps from `from` on; returns the step to go on with, or nsteps. */
 static size_t
-run_from(struct run *r, size_t from)
+take_busy(struct run *r, size_t from, size_t to, struct str why)
+{
+	for (; from < to; from++)
+		call_note(r, &r->calls[from], why);
+	return to;
+}
+
+/* Has the calls from..to made by a worker; returns the call to go on with. */
+static size_t
+run_away(struct run *r, size_t from, size_t to)
 {
 	size_t done = 0;
-	struct job *j = job_build(r, from);
+	struct job *j = job_build(r, from, to - from);
 	if (job_submit(r->set, j) != 0) {
-		for (size_t i = from; i < r->nsteps; i++)
-			run_note(r, r->steps[i], STR("busy: no thread could be started"));
 		job_unref(r->set, j);
 		job_unref(r->set, j); /* the worker's, which it never got */
-		return r->nsteps;
+		return take_busy(r, from, to, STR("busy: no thread could be started"));
 	}
 	enum wait_end end = job_wait(r->set, j, &done);
 	for (size_t i = 0; i < done; i++)
-		take_step(r, &j->steps[i]);
+		take_call(r, &j->calls[i]);
 	job_unref(r->set, j);
 	switch (end) {
 	case WAIT_FINISHED:
-		return r->nsteps;
+		return to;
 	case WAIT_LATE:
-		take_late(r, r->steps[from + done]);
+		take_late(r, &r->calls[from + done]);
 		return from + done + 1;
 	default:
-		for (size_t i = from; i < r->nsteps; i++)
-			run_note(r, r->steps[i], STR("busy: no plugin thread was free in time"));
-		return r->nsteps;
+		return take_busy(r, from, to, STR("busy: no plugin thread was free in time"));
 	}
 }
 
@@ -248,43 +318,39 @@ leave_here(struct plugin *p, int64_t took_us)
 }
 
 /*
- * Runs the steps from `from` on that are short, on this thread and in the caller's memory; returns the first
- * step that is not. What a late one gave is dropped, as it would be had nobody waited.
+ * Makes the calls from `from` on whose plugins are short, on this thread and in the caller's memory; returns
+ * the first that is not. What a late one gave is dropped, as it would be had nobody waited.
  */
 static size_t
 run_here(struct run *r, size_t from)
 {
-	const struct plugin_request *rq = r->rq;
 	struct worker *seat = seat_take(r->set);
-	size_t n = 0;
-	struct job j = {
-		.arena = r->a, .profile = rq->profile, .message = rq->message, .defaults = rq->defaults
-	};
-	if (!seat) {
-		run_note(r, r->steps[from], STR("busy: out of memory"));
-		return from + 1;
-	}
-	while (from + n < r->nsteps && atomic_load(&r->steps[from + n]->here))
-		n++;
-	request_fill(r, &j.request);
-	steps_fill(r, &j, from, n);
+	struct job j = { .arena = r->a,
+			 .rows = r->rows,
+			 .nrows = r->nrows,
+			 .defaults = r->rq[0].defaults,
+			 .calls = r->calls,
+			 .ncalls = r->ncalls };
+	if (!seat)
+		return take_busy(r, from, from + 1, STR("busy: out of memory"));
 	int64_t now = clock_mono_us();
-	for (size_t i = 0; i < n; i++) {
-		struct plugin *p = j.steps[i].plugin;
-		size_t nscores = j.nscores;
+	size_t i = from;
+	for (; i < r->ncalls; i++) {
+		struct job_call *c = &r->calls[i];
 		int64_t start = now;
-		j.steps[i].state = call_step(seat, &j, i);
+		if (!atomic_load(&c->plugin->here) || atomic_load(&c->plugin->off))
+			break;
+		c->state = call_make(seat, &j, i);
 		now = clock_mono_us();
-		if (now - start <= p->deadline_us) {
-			take_step(r, &j.steps[i]);
+		if (now - start <= call_time(c, r->nrows)) {
+			take_call(r, c);
 			continue;
 		}
-		j.nscores = nscores;
-		leave_here(p, now - start);
-		take_late(r, p);
+		leave_here(c->plugin, now - start);
+		take_late(r, c);
 	}
 	seat_put(r->set, seat);
-	return from + n;
+	return i;
 }
 
 /* ---- the run ---- */
@@ -305,31 +371,47 @@ set_is_paused(struct plugin_set *s)
 	return false;
 }
 
-int
-plugin_run(struct plugin_set *s, const struct plugin_request *rq, struct arena *a, struct plugin_result *out)
+/* Makes the call number `from`, and those behind it that go along; returns the one to go on with. */
+static size_t
+run_from(struct run *r, size_t from)
 {
-	struct run r = { .set = s, .rq = rq, .a = a, .out = out };
-	*out = (struct plugin_result){ 0 };
-	out->vars = r.vars = value_map_new(a);
-	out->sources = r.sources = value_map_new(a);
-	r.plan = set_plan_find(s, rq->campaign);
-	if (!r.plan || r.plan->nsteps == 0)
-		return 0;
+	struct plugin *p = r->calls[from].plugin;
+	size_t to = from;
+	if (atomic_load(&p->off))
+		return take_busy(r, from, from + 1, STR("switched off until reload"));
+	if (atomic_load(&p->here))
+		return run_here(r, from);
+	if (set_is_paused(r->set))
+		return take_busy(r, from, from + 1, STR("paused: too many plugin threads are stuck"));
+	while (to < r->ncalls && !atomic_load(&r->calls[to].plugin->off))
+		to++;
+	return run_away(r, from, to);
+}
 
-	out->notes = ARENA_ARRAY(a, struct plugin_note, r.plan->nsteps);
-	out->scores = ARENA_ARRAY(a, struct plugin_score, r.plan->nscores);
-	r.steps = ARENA_ARRAY(a, struct plugin *, r.plan->nsteps);
-	bool paused = set_is_paused(s);
-	for (size_t i = 0; i < r.plan->nsteps; i++) {
-		struct plugin *p = r.plan->steps[i];
-		if (atomic_load(&p->off))
-			run_note(&r, p, STR("switched off until reload"));
-		else if (paused && !atomic_load(&p->here))
-			run_note(&r, p, STR("paused: too many plugin threads are stuck"));
-		else
-			r.steps[r.nsteps++] = p;
+void
+plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n, struct arena *a,
+	   struct plugin_result *out)
+{
+	struct run r = { .set = s, .rq = rq, .nrows = n, .a = a, .out = out };
+	r.plan = n > 0 ? set_plan_find(s, rq[0].campaign) : NULL;
+	size_t nsteps = r.plan ? r.plan->nsteps : 0;
+	r.vars = ARENA_ARRAY(a, struct value *, n);
+	r.sources = ARENA_ARRAY(a, struct value *, n);
+	for (size_t i = 0; i < n; i++) {
+		r.vars[i] = value_map_new(a);
+		r.sources[i] = value_map_new(a);
+		out[i] = (struct plugin_result){ .vars = r.vars[i],
+						 .sources = r.sources[i],
+						 .notes = ARENA_ARRAY(a, struct plugin_note, nsteps) };
 	}
-	for (size_t from = 0; from < r.nsteps;)
-		from = atomic_load(&r.steps[from]->here) ? run_here(&r, from) : run_from(&r, from);
-	return 0;
+	if (nsteps == 0)
+		return;
+	rows_fill(&r);
+	calls_fill(&r);
+	for (size_t from = 0; from < r.ncalls;)
+		from = run_from(&r, from);
+	for (size_t i = 0; i < n; i++) {
+		out[i].scores = r.rows[i].scores;
+		out[i].nscores = r.rows[i].nscores;
+	}
 }

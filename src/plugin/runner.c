@@ -3,7 +3,7 @@
  * run where the caller is.
  *
  * A caller hands its job straight to an idle worker (one wake-up) and is woken
- * once, when the job is finished; steps in between only store a number. When
+ * once, when the job is finished; calls in between only store a number. When
  * no worker is idle another is made, up to PLUGIN_MAX_WORKERS that are not
  * stuck, then jobs queue. Workers are detached: nobody can join a thread that
  * is stuck in foreign code; set->refs counts them instead.
@@ -45,7 +45,6 @@ job_take(struct plugin_set *s)
 	j->refs = 2;
 	j->started = j->finished = j->abandoned = j->stuck = false;
 	j->current = 0;
-	j->nscores = 0;
 	return j;
 }
 
@@ -81,21 +80,23 @@ job_unref(struct plugin_set *s, struct job *j)
 		job_recycle(s, j);
 }
 
-/* Runs the steps one by one until the end or until the caller has left. */
+/* Makes the calls one by one until the end or until the caller has left. */
 static void
 job_run(struct worker *w, struct job *j)
 {
 	pthread_mutex_lock(&j->lock);
 	j->started = true;
-	j->step_started = clock_mono_us();
-	while (j->current < j->nsteps && !j->abandoned) {
+	j->call_started = clock_mono_us();
+	while (j->current < j->ncalls && !j->abandoned) {
 		size_t i = j->current;
 		pthread_mutex_unlock(&j->lock);
-		enum step_state state = call_step(w, j, i);
+		enum call_state state = call_make(w, j, i);
+		if (state == CALL_DONE)
+			scores_add(&j->calls[i], j->rows, j->nrows, j->arena);
 		pthread_mutex_lock(&j->lock);
-		j->steps[i].state = state;
+		j->calls[i].state = state;
 		j->current = i + 1;
-		j->step_started = clock_mono_us();
+		j->call_started = clock_mono_us();
 	}
 	j->finished = true;
 	if (j->stuck)

@@ -58,24 +58,35 @@ struct plugin_plan {
 
 /* ---- jobs ---- */
 
-enum step_state { STEP_WAITING, STEP_DONE, STEP_FAILED, STEP_REJECTED };
+enum call_state { CALL_WAITING, CALL_DONE, CALL_FAILED, CALL_REJECTED };
 
-struct step_var {
+struct call_var {
 	struct str name;
 	struct value v;
 };
 
-/*
- * What one plugin's call gave. The worker writes it while the step is current; when the state leaves
- * STEP_WAITING (under the job's lock) it is frozen and the caller may read it.
- */
-struct job_step {
-	struct plugin *plugin;
-	enum step_state state;
-	struct step_var *vars;
-	size_t nvars, vars_cap, vars_bytes;
-	struct plugin_score *scores; /* scorers; names are the plugin's own */
+/* One recipient of the batch. */
+struct job_row {
+	struct mt_request request;
+	const struct value *profile, *message;
+	struct plugin_score *scores; /* known so far; room for all of the plan */
 	size_t nscores;
+};
+
+#define ROWS_ALL SIZE_MAX
+
+/*
+ * One call of one plugin and what it gave: a scorer's for all rows of the job, a personalizer's for one. The
+ * worker writes it while the call is current; when the state leaves CALL_WAITING (under the job's lock) it is
+ * frozen and the caller may read it.
+ */
+struct job_call {
+	struct plugin *plugin;
+	size_t row; /* personalizers; scorers: ROWS_ALL */
+	enum call_state state;
+	struct call_var *vars;
+	size_t nvars, vars_cap, vars_bytes;
+	double *scores;	 /* scorers, DONE: rows × scores, row-major; see scores_bad */
 	struct str text; /* FAILED, REJECTED: why */
 };
 
@@ -86,24 +97,23 @@ struct job {
 	pthread_cond_t wake; /* the caller waits for finished */
 	struct job *next;    /* queue, or list of spare jobs */
 	/*
-	 * Inputs: copies in arena, read-only once queued. The arena is the worker's from then on. Of a job
-	 * that runs on the caller's thread all is the caller's: his arena, borrowed inputs, no lock, no refs.
+	 * Inputs: copies in arena, the worker's from when it is queued. Of a job that runs on the caller's
+	 * thread all is the caller's: his arena, borrowed inputs, no lock, no refs.
 	 */
 	struct arena *arena;
-	struct mt_request request;
-	const struct value *profile, *message, *defaults;
-	struct job_step *steps;
-	size_t nsteps;
-	struct plugin_score *scores; /* known so far; written by the worker, room for all of the plan */
-	size_t nscores;
+	struct job_row *rows;
+	size_t nrows;
+	const struct value *defaults;
+	struct job_call *calls; /* in the order they run */
+	size_t ncalls;
 	/* Under lock. */
 	int refs;	      /* caller and worker */
 	bool started;	      /* a worker has it */
 	bool finished;	      /* nothing more will come */
-	bool abandoned;	      /* the caller has left: stop after the current step */
+	bool abandoned;	      /* the caller has left: stop after the current call */
 	bool stuck;	      /* abandoned while inside a plugin: counted in set->nstuck */
-	size_t current;	      /* the step that runs */
-	int64_t step_started; /* clock_mono_us */
+	size_t current;	      /* the call that runs */
+	int64_t call_started; /* clock_mono_us */
 };
 
 /* Per worker or seat, and plugin. */
@@ -161,15 +171,20 @@ void plugin_call_bad(struct plugin *p, const char *why);
 struct call {
 	struct mt_request request; /* first: host functions get its address */
 	struct job *job;
-	struct job_step *step;
+	const struct job_row *row;
+	struct job_call *result;
 };
 void host_table_fill(struct plugin *p);
 void host_values_fill(struct mt_host *h);
-/* Marks the step rejected (the first reason stays); returns -1. */
+/* Marks the call rejected (the first reason stays); returns -1. */
 int call_reject(struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* call.c: runs the job's i-th step with this worker; the result is in the step, the state is returned. */
-enum step_state call_step(struct worker *w, struct job *j, size_t i);
+/* call.c: makes the job's i-th call with this worker; the result is in the call, the state is returned. */
+enum call_state call_make(struct worker *w, struct job *j, size_t i);
+/* The name of the first score of a row that is no finite number; NULL: all are. */
+const char *scores_bad(const struct job_call *c, size_t row);
+/* A scorer's good rows become scores that those behind it see. Names are copied to a. */
+void scores_add(const struct job_call *c, struct job_row *rows, size_t nrows, struct arena *a);
 
 /* runner.c */
 struct job *job_take(struct plugin_set *s);

@@ -1,4 +1,4 @@
-/* read: one recipient's snapshot out of the store. */
+/* read: recipients' snapshots out of the store. */
 #include "recipient/recipient-private.h"
 
 static bool
@@ -36,21 +36,17 @@ snapshot_fill(const struct recipient_source *src, const struct store_view *v, st
 	return 0;
 }
 
-int
-recipient_read(const struct recipient_source *src, struct str address, struct str message_id, int64_t now_ms,
-	       struct arena *a, struct recipient_snapshot **out, struct err *e)
+static void
+view_request_fill(const struct recipient_snapshot *r, int64_t now_ms, struct arena *a,
+		  struct store_view_request *out)
 {
-	struct recipient_snapshot *r;
-	struct store_view view;
-	if (snapshot_begin(src, address, message_id, a, &r, e) != 0)
-		return -1;
 	struct cap_request *caps = ARENA_ARRAY(a, struct cap_request, r->ncaps);
 	for (size_t i = 0; i < r->ncaps; i++) {
 		memcpy(caps[i].id, r->caps[i].id, sizeof caps[i].id);
 		caps[i].limit = r->caps[i].cap->limit;
 		caps[i].window_ms = r->caps[i].cap->window_ms;
 	}
-	const struct store_view_request rq = {
+	*out = (struct store_view_request){
 		.rk = r->key.b,
 		.dk = r->domain_key.b,
 		.idem = r->idem,
@@ -58,8 +54,43 @@ recipient_read(const struct recipient_source *src, struct str address, struct st
 		.ncaps = r->ncaps,
 		.now_ms = now_ms,
 	};
-	if (store_view(src->store, &rq, a, &view, e) != 0 || snapshot_fill(src, &view, a, r, e) != 0)
-		return -1;
-	*out = r;
-	return 0;
+}
+
+int
+recipient_read_many(const struct recipient_source *src, const struct recipient_request *rq, size_t n,
+		    struct arena *a, struct recipient_snapshot **out, struct err *e)
+{
+	struct store_view_request *ask = ARENA_ARRAY(a, struct store_view_request, n);
+	struct store_view *views = ARENA_ARRAY(a, struct store_view, n);
+	struct err *errors = ARENA_ARRAY(a, struct err, n);
+	size_t *of = ARENA_ARRAY(a, size_t, n), nasked = 0; /* addresses that are none are not asked for */
+	int rc = 0;
+	for (size_t i = 0; i < n; i++) {
+		e[i].kind = ERR_NONE;
+		if (snapshot_begin(src, rq[i].address, rq[i].message_id, a, &out[i], &e[i]) != 0)
+			continue;
+		view_request_fill(out[i], rq[i].now_ms, a, &ask[nasked]);
+		of[nasked++] = i;
+	}
+	store_view_many(src->store, ask, nasked, a, views, errors);
+	for (size_t k = 0; k < nasked; k++) {
+		size_t i = of[k];
+		if (errors[k].kind != ERR_NONE)
+			e[i] = errors[k];
+		else
+			snapshot_fill(src, &views[k], a, out[i], &e[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (e[i].kind != ERR_NONE)
+			rc = -1;
+	return rc;
+}
+
+int
+recipient_read(const struct recipient_source *src, struct str address, struct str message_id, int64_t now_ms,
+	       struct arena *a, struct recipient_snapshot **out, struct err *e)
+{
+	const struct recipient_request rq = { address, message_id, now_ms };
+	struct err own;
+	return recipient_read_many(src, &rq, 1, a, out, e ? e : &own);
 }

@@ -33,6 +33,16 @@ struct recipient_source {
  */
 int recipient_read(const struct recipient_source *src, struct str address, struct str message_id,
 		   int64_t now_ms, struct arena *a, struct recipient_snapshot **out, struct err *e);
+/*
+ * The same for n recipients in one read transaction of each database; out[i] and e[i] belong to rq[i]. One
+ * that cannot be read (e[i].kind is set) does not keep the others from it. 0: all could be read; -1.
+ */
+struct recipient_request {
+	struct str address, message_id;
+	int64_t now_ms;
+};
+int recipient_read_many(const struct recipient_source *src, const struct recipient_request *rq, size_t n,
+			struct arena *a, struct recipient_snapshot **out, struct err *e);
 /* The same without a store: profile given as JSON text (render --profile). Consent and suppression fields as
  * documented in mailtailor-render(1): "_consent": {"tracking": "denied", "mail": …}, "_suppressed": "reason"
  * (or true), "_caps": {"NAME": places used}; a full cap counts as filled at now_ms. These three are not part

@@ -1,101 +1,119 @@
 /*
- * row: one feature row by name (see score.h).
+ * row: feature rows by name (see score.h). Each name is taken apart once for all rows.
  */
 #include <math.h>
 
 #include "base/buf.h"
 #include "score/score.h"
 
-struct row_state {
-	const struct score_facts *facts;
-	struct score_time local;
-	bool have_local;
-	struct buf text; /* printed values for one-hot features */
+enum source { FROM_CLOCK, FROM_PROFILE, FROM_MESSAGE, FROM_EITHER };
+
+/* A name, taken apart. */
+struct feature {
+	enum source source;
+	struct str path;
+	size_t hand; /* FROM_CLOCK: which of clock_names */
+	bool one_hot;
+	struct str text; /* NAME=TEXT */
 };
 
-static const struct score_time *
-row_local(struct row_state *st)
+struct matrix_state {
+	const struct score_facts *facts;
+	size_t nrows;
+	struct arena *a;
+	struct score_time *local; /* of each row; NULL: nobody asked yet */
+	struct buf text;	  /* printed values for one-hot features */
+};
+
+#define HANDS 5
+static const char *const clock_names[HANDS] = { "hour", "minute", "weekday", "day", "month" };
+
+static size_t
+hand_find(struct str name)
 {
-	if (!st->have_local) {
-		score_local_time(st->facts->now_ms, st->facts->time_zone, &st->local);
-		st->have_local = true;
-	}
-	return &st->local;
+	size_t i = 0;
+	while (i < HANDS && !str_eq(name, str_of(clock_names[i])))
+		i++;
+	return i;
 }
 
-static bool
-row_clock(struct row_state *st, struct str name, double *out)
+static void
+feature_parse(struct str s, struct feature *f)
 {
-	const struct score_time *t;
-	if (str_eq(name, STR("hour"))) {
-		t = row_local(st);
-		*out = t->hour;
-	} else if (str_eq(name, STR("minute"))) {
-		t = row_local(st);
-		*out = t->minute;
-	} else if (str_eq(name, STR("weekday"))) {
-		t = row_local(st);
-		*out = t->weekday;
-	} else if (str_eq(name, STR("day"))) {
-		t = row_local(st);
-		*out = t->day;
-	} else if (str_eq(name, STR("month"))) {
-		t = row_local(st);
-		*out = t->month;
-	} else {
-		return false;
+	size_t eq = str_find_char(s, '=');
+	struct str name = str_sub(s, 0, eq);
+	*f = (struct feature){
+		.source = FROM_EITHER, .path = name, .hand = hand_find(name), .one_hot = eq < s.n
+	};
+	if (f->one_hot)
+		f->text = str_sub(s, eq + 1, s.n);
+	if (f->hand < HANDS) {
+		f->source = FROM_CLOCK;
+	} else if (str_starts(name, STR("profile."))) {
+		f->source = FROM_PROFILE;
+		f->path = str_sub(name, 8, name.n);
+	} else if (str_starts(name, STR("message."))) {
+		f->source = FROM_MESSAGE;
+		f->path = str_sub(name, 8, name.n);
 	}
-	return true;
+}
+
+static int64_t
+clock_field(struct matrix_state *st, size_t row, size_t hand)
+{
+	if (!st->local) {
+		st->local = ARENA_ARRAY(st->a, struct score_time, st->nrows);
+		for (size_t i = 0; i < st->nrows; i++)
+			score_local_time(st->facts[i].now_ms, st->facts[i].time_zone, &st->local[i]);
+	}
+	const struct score_time *t = &st->local[row];
+	return (const int[HANDS]){ t->hour, t->minute, t->weekday, t->day, t->month }[hand];
 }
 
 static const struct value *
-row_field(const struct score_facts *f, struct str name)
+field_find(const struct score_facts *f, const struct feature *ft)
 {
-	if (str_starts(name, STR("profile.")))
-		return value_path(f->profile, str_sub(name, 8, name.n));
-	if (str_starts(name, STR("message.")))
-		return value_path(f->message, str_sub(name, 8, name.n));
-	const struct value *v = value_path(f->message, name);
-	if (v && v->type != VALUE_NULL)
-		return v;
-	return value_path(f->profile, name);
-}
-
-/* One-hot: NAME=TEXT. */
-static double
-row_equals(struct row_state *st, const struct value *v, struct str text)
-{
-	buf_reset(&st->text);
-	value_print(&st->text, v);
-	return str_eq(buf_str(&st->text), text) ? 1.0 : 0.0;
+	const struct value *v = NULL;
+	if (ft->source != FROM_PROFILE)
+		v = value_path(f->message, ft->path);
+	if (ft->source == FROM_PROFILE || (ft->source == FROM_EITHER && (!v || v->type == VALUE_NULL)))
+		v = value_path(f->profile, ft->path);
+	return v;
 }
 
 static double
-row_feature(struct row_state *st, struct str feature)
+cell(struct matrix_state *st, size_t row, const struct feature *ft)
 {
-	double out;
+	struct value shown;
+	const struct value *v;
 	bool ok;
-	size_t eq = str_find_char(feature, '=');
-	struct str name = str_sub(feature, 0, eq);
-	if (row_clock(st, name, &out)) {
-		struct value v = { .type = VALUE_INT, .i = (int64_t)out };
-		return eq < feature.n ? row_equals(st, &v, str_sub(feature, eq + 1, feature.n)) : out;
+	if (ft->source == FROM_CLOCK) {
+		shown = (struct value){ .type = VALUE_INT, .i = clock_field(st, row, ft->hand) };
+		v = &shown;
+	} else {
+		v = field_find(&st->facts[row], ft);
 	}
-
-	const struct value *v = row_field(st->facts, name);
 	if (!v || v->type == VALUE_NULL)
 		return NAN;
-	if (eq < feature.n)
-		return row_equals(st, v, str_sub(feature, eq + 1, feature.n));
-	out = value_number(v, &ok);
+	if (ft->one_hot) {
+		buf_reset(&st->text);
+		value_print(&st->text, v);
+		return str_eq(buf_str(&st->text), ft->text) ? 1.0 : 0.0;
+	}
+	double out = value_number(v, &ok);
 	return ok && isfinite(out) ? out : NAN;
 }
 
 void
-score_row(const struct score_facts *f, const char *const *names, size_t n, double *row)
+score_matrix(const struct score_facts *facts, size_t nrows, const char *const *names, size_t n,
+	     struct arena *a, double *rows)
 {
-	struct row_state st = { .facts = f };
-	for (size_t i = 0; i < n; i++)
-		row[i] = row_feature(&st, str_of(names[i]));
+	struct matrix_state st = { .facts = facts, .nrows = nrows, .a = a };
+	struct feature ft;
+	for (size_t k = 0; k < n; k++) {
+		feature_parse(str_of(names[k]), &ft);
+		for (size_t i = 0; i < nrows; i++)
+			rows[i * n + k] = cell(&st, i, &ft);
+	}
 	buf_free(&st.text);
 }

@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/value.h"
 
 /* ---- feature rows ---- */
 
 /*
- * A scorer names its features. Layout: row-major, rows × features, double.
+ * A scorer names its features, and gets one matrix for all recipients of a batch.
  *   profile.X, message.X   a field by dotted path
  *   hour minute            0..23 and 0..59 in the recipient's local time
  *   weekday                1..7, Monday is 1 (ISO 8601)
@@ -33,7 +34,12 @@ struct score_facts {
 	const char *time_zone; /* IANA name; unknown ones count as UTC */
 };
 
-void score_row(const struct score_facts *f, const char *const *names, size_t n, double *row);
+/*
+ * A row for each of nrows recipients, in their order, row-major: feature f of recipient i goes to rows[i * n
+ * + f]. A row depends on its own facts alone. Scratch from a.
+ */
+void score_matrix(const struct score_facts *facts, size_t nrows, const char *const *names, size_t n,
+		  struct arena *a, double *rows);
 
 /* ---- local time ---- */
 

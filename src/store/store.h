@@ -190,6 +190,12 @@ struct store_view {
 };
 int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	       struct err *e);
+/*
+ * The same for many recipients, in one read transaction of each file; out[i] and e[i] belong to rq[i]. One
+ * that cannot be read (e[i].kind is set) does not keep the others from it. 0: all could be read; -1.
+ */
+int store_view_many(struct store *s, const struct store_view_request *rq, size_t n, struct arena *a,
+		    struct store_view *out, struct err *e);
 
 /* Erases all that is held under rk (profile, consent, caps' places, decisions, jobs in the spool whether they
  * wait or have ended, his part in the event log), but keeps suppressions: they are what keeps mail from

@@ -1,5 +1,5 @@
 /*
- * view: all that one message needs to know of its recipient: one read
+ * view: all that a message needs to know of its recipients: one read
  * transaction of each environment. What caps say is a hint; store_reserve decides.
  */
 #include "store/store-private.h"
@@ -152,42 +152,86 @@ view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq
 	return 0;
 }
 
-static int
-view_records(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
-	     struct err *e)
+/* ---- one file after the other ---- */
+
+struct viewing {
+	struct store *s;
+	const struct store_view_request *rq;
+	size_t n;
+	struct arena *a;
+	struct store_view *out;
+	struct err *e; /* of each; kind is set: it is given up */
+};
+
+static void
+view_failed(struct viewing *v, const struct err *why)
 {
-	MDB_txn *txn;
-	if (read_begin(s, &s->records, &txn, e) != 0)
-		return -1;
-	int r = view_profile(s, txn, rq->rk, a, out, e);
-	if (r == 0)
-		r = view_consents(s, txn, rq->rk, a, out, e);
-	if (r == 0)
-		r = view_suppressions(s, txn, rq->rk, rq->dk, a, out, e);
-	read_end(s, &s->records, txn);
-	return r;
+	for (size_t i = 0; i < v->n; i++)
+		if (v->e[i].kind == ERR_NONE)
+			v->e[i] = *why;
 }
 
-static int
-view_books(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
-	   struct err *e)
+static void
+view_records(struct viewing *v)
 {
 	MDB_txn *txn;
-	if (rq->ncaps == 0 && !rq->idem)
-		return 0;
-	if (read_begin(s, &s->books, &txn, e) != 0)
-		return -1;
-	int r = view_caps(s, txn, rq, a, out, e);
-	if (r == 0)
-		r = view_reserved(s, txn, rq, out, e);
-	read_end(s, &s->books, txn);
-	return r;
+	struct err why = { 0 };
+	if (read_begin(v->s, &v->s->records, &txn, &why) != 0) {
+		view_failed(v, &why);
+		return;
+	}
+	for (size_t i = 0; i < v->n; i++) {
+		const struct store_view_request *rq = &v->rq[i];
+		struct store_view *out = &v->out[i];
+		if (view_profile(v->s, txn, rq->rk, v->a, out, &v->e[i]) == 0 &&
+		    view_consents(v->s, txn, rq->rk, v->a, out, &v->e[i]) == 0)
+			view_suppressions(v->s, txn, rq->rk, rq->dk, v->a, out, &v->e[i]);
+	}
+	read_end(v->s, &v->s->records, txn);
+}
+
+static void
+view_books(struct viewing *v)
+{
+	MDB_txn *txn = NULL;
+	struct err why = { 0 };
+	for (size_t i = 0; i < v->n; i++) {
+		const struct store_view_request *rq = &v->rq[i];
+		if (v->e[i].kind != ERR_NONE || (rq->ncaps == 0 && !rq->idem))
+			continue;
+		if (!txn && read_begin(v->s, &v->s->books, &txn, &why) != 0) {
+			view_failed(v, &why);
+			return;
+		}
+		if (view_caps(v->s, txn, rq, v->a, &v->out[i], &v->e[i]) == 0)
+			view_reserved(v->s, txn, rq, &v->out[i], &v->e[i]);
+	}
+	if (txn)
+		read_end(v->s, &v->s->books, txn);
+}
+
+int
+store_view_many(struct store *s, const struct store_view_request *rq, size_t n, struct arena *a,
+		struct store_view *out, struct err *e)
+{
+	struct viewing v = { s, rq, n, a, out, e };
+	int rc = 0;
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (struct store_view){ 0 };
+		e[i].kind = ERR_NONE;
+	}
+	view_records(&v);
+	view_books(&v);
+	for (size_t i = 0; i < n; i++)
+		if (e[i].kind != ERR_NONE)
+			rc = -1;
+	return rc;
 }
 
 int
 store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	   struct err *e)
 {
-	*out = (struct store_view){ 0 };
-	return view_records(s, rq, a, out, e) == 0 && view_books(s, rq, a, out, e) == 0 ? 0 : -1;
+	struct err own;
+	return store_view_many(s, rq, 1, a, out, e ? e : &own);
 }

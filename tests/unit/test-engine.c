@@ -2,73 +2,7 @@
  * test-engine: epochs load or say all that is wrong; the way from a message
  * and an address to a copy, with the profile given.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-#include "engine/engine.h"
-
-#define NOW 1774774800000LL
-
-struct fixture {
-	char file[64], reports[4096];
-	struct epoch *epoch;
-	struct worker *worker;
-	struct tailor_message *message;
-	struct engine_copy copy;
-	struct err e;
-};
-
-static void
-report(void *ctx, const char *text)
-{
-	struct fixture *f = ctx;
-	size_t n = strlen(f->reports);
-	snprintf(f->reports + n, sizeof(f->reports) - n, "%s\n", text);
-}
-
-static struct epoch *
-load(struct fixture *f, const char *text, bool keys)
-{
-	FILE *out = fopen(f->file, "w");
-	assert_non_null(out);
-	fputs(text, out);
-	fclose(out);
-	struct epoch_options o = { .conf_file = f->file,
-				   .plugin_directory = "/nowhere",
-				   .ephemeral_keys = keys };
-	f->reports[0] = '\0';
-	return epoch_load(&o, report, f);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	strcpy(f->file, "/tmp/test-engine.XXXXXX");
-	int fd = mkstemp(f->file);
-	assert_true(fd >= 0);
-	close(fd);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-	tailor_message_free(&f->message);
-	if (f->worker != NULL)
-		engine_worker_put(f->epoch, &f->worker);
-	epoch_unref(&f->epoch);
-	unlink(f->file);
-	free(f);
-	return 0;
-}
+#include "test-engine.h"
 
 static void
 test_load(void **state)
@@ -173,12 +107,7 @@ static void
 test_data(void **state)
 {
 	struct fixture *f = *state;
-	char slots[80], conf[1024], build[512]; /* BUILD/tests/test-engine runs here */
-	ssize_t n = readlink("/proc/self/exe", build, sizeof(build) - 1);
-	assert_true(n > 0);
-	build[n] = '\0';
-	for (int up = 0; up < 2; up++)
-		*strrchr(build, '/') = '\0';
+	char slots[80], conf[2048];
 	snprintf(slots, sizeof(slots), "%s.json", f->file);
 	FILE *out = fopen(slots, "w");
 	assert_non_null(out);
@@ -192,7 +121,7 @@ test_data(void **state)
 	    "track {\n host = \"https://t.test\"\n}\nplugin content {\n path = \"%s/plugins/content.so\"\n "
 	    "options {\n file = \"%s\"\n }\n deadline = 10s\n}\ncampaign c {\n personalizers = { content "
 	    "}\n}\n",
-	    build, slots);
+	    build_directory(), slots);
 	f->epoch = load(f, conf, true);
 	unlink(slots);
 	if (f->epoch == NULL)
@@ -204,19 +133,6 @@ test_data(void **state)
 	check_text(f, NULL, "\nown message both\n");
 	struct value *none = value_map_new(f->worker->arena);
 	check_text(f, none, "\nmessage message one\n");
-}
-
-static void
-state_remove(const char *dir)
-{
-	static const char *const files[] = { "ledger.mdb",	      "ledger.mdb-lock", "records.mdb",
-					     "records.mdb-lock", "spool.mdb",	     "spool.mdb-lock" };
-	char path[128];
-	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-		unlink(path);
-	}
-	rmdir(dir);
 }
 
 /* A place is taken by engine_reserve alone, once per message, and a full cap changes the decision. */

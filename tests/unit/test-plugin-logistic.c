@@ -132,6 +132,52 @@ mistakes(void **state)
 	fixture_free(f);
 }
 
+/* A score does not hang on who else is in the batch, to the last bit: a preview decides as the batch does. */
+static void
+batch_bits(void **state)
+{
+	enum { ROWS = 300 };
+	static struct plugin_request rq[ROWS];
+	static struct plugin_result out[ROWS];
+	static const int widths[] = { 1, 2, 3, 4, 5, 7, 8, 13, 16, 31, 40, 129 };
+	unsigned seed = 20260329;
+	(void)state;
+	for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++) {
+		struct fixture *f = fixture_new();
+		struct buf text = { 0 };
+		buf_adds(&text, STR("{\"score\":\"click\",\"features\":["));
+		for (int k = 0; k < widths[w]; k++)
+			buf_printf(&text,
+				   "%s{\"name\":\"profile.f%d\",\"weight\":%.17g,\"mean\":%d,\"scale\":3}",
+				   k ? "," : "", k, rand_r(&seed) / 1e9 - 1, k);
+		buf_adds(&text, STR("]}"));
+		weights_add(f, arena_cstr(f->a, buf_str(&text)));
+		fixture_must_load(f);
+		for (size_t i = 0; i < ROWS; i++) {
+			buf_reset(&text);
+			for (int k = 0; k < widths[w]; k++)
+				if (rand_r(&seed) % 4 > 0)
+					buf_printf(&text, "%s\"f%d\":%.17g", text.n ? "," : "", k,
+						   rand_r(&seed) / 1e8);
+			rq[i] =
+			    fixture_request(f, arena_printf(f->a, "{%.*s}", STR_ARG(buf_str(&text))).p, "en");
+		}
+		plugin_run(f->set, rq, ROWS, f->a, out);
+		for (size_t i = 0; i < ROWS; i++) {
+			struct plugin_result alone;
+			plugin_run(f->set, &rq[i], 1, f->a, &alone);
+			assert_int_equal(out[i].nscores, 1);
+			assert_int_equal(alone.nscores, 1);
+			if (memcmp(&out[i].scores[0].value, &alone.scores[0].value, sizeof(double)) != 0)
+				fail_msg("%d features, row %zu: %.17g, alone %.17g", widths[w], i,
+					 out[i].scores[0].value, alone.scores[0].value);
+		}
+		assert_int_equal(counters_of(f, "logistic").calls, ROWS + 1);
+		buf_free(&text);
+		fixture_free(f);
+	}
+}
+
 static int
 directory_make(void **state)
 {
@@ -155,6 +201,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scores),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(batch_bits),
 	};
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }

@@ -179,7 +179,7 @@ caller_main(void *arg)
 	struct plugin_result out;
 	for (int i = 0; i < 500; i++) {
 		arena_reset(a);
-		plugin_run(c->f->set, &c->rq, a, &out);
+		plugin_run(c->f->set, &c->rq, 1, a, &out);
 		c->good += out.nnotes == 0 && out.nscores == 2;
 	}
 	arena_free(&a);
@@ -232,7 +232,7 @@ cost(void **state)
 	int64_t cpu = clock_cpu_us();
 	for (int i = 0; i < ROUNDS; i++) {
 		arena_reset(a);
-		plugin_run(f->set, &rq, a, &out);
+		plugin_run(f->set, &rq, 1, a, &out);
 		assert_int_equal(out.nnotes, 0);
 	}
 	print_message("two short plugins: %.1f us CPU per message\n",

@@ -304,7 +304,7 @@ caller_main(void *arg)
 	struct plugin_result out;
 	for (int i = 0; i < c->rounds; i++) {
 		arena_reset(a);
-		plugin_run(c->f->set, &c->rq, a, &out);
+		plugin_run(c->f->set, &c->rq, 1, a, &out);
 		c->good += out.nnotes == 0;
 		for (size_t k = 0; k < out.nnotes; k++) {
 			c->late += str_starts(out.notes[k].text, STR("late"));

@@ -154,7 +154,7 @@ fixture_request(struct fixture *f, const char *profile, const char *language)
 static inline void
 fixture_run(struct fixture *f, const struct plugin_request *rq)
 {
-	assert_int_equal(plugin_run(f->set, rq, f->a, &f->out), 0);
+	plugin_run(f->set, rq, 1, f->a, &f->out);
 }
 
 /* A variable as a template prints it; "" when there is none. */

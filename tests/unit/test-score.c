@@ -269,15 +269,39 @@ row_features(void **state)
 	(void)state;
 	for (size_t i = 0; i < N; i++)
 		names[i] = cases[i].name;
-	score_row(&f, names, N, row);
+	score_matrix(&f, 1, names, N, a, row);
 	for (size_t i = 0; i < N; i++) {
 		if (cases[i].want < 0 ? !isnan(row[i]) : row[i] != cases[i].want)
 			fail_msg("%s: %g, wanted %g", names[i], row[i], cases[i].want);
 	}
 	f.message = NULL;
 	f.profile = NULL;
-	score_row(&f, names, 2, row);
+	score_matrix(&f, 1, names, 2, a, row);
 	assert_true(isnan(row[0]));
+	score_matrix(&f, 0, names, N, a, NULL);
+	arena_free(&a);
+}
+
+/* Row-major, a row for each in their order, each by its own facts. */
+static void
+matrix(void **state)
+{
+	static const char *const names[] = { "orders", "hour", "profile.country=DE" };
+	struct arena *a = arena_new(4096);
+	const struct value *de = json(a, "{\"orders\":1,\"country\":\"DE\"}"),
+			   *fr = json(a, "{\"country\":\"FR\"}");
+	const struct score_facts who[3] = {
+		{ de, NULL, INT64_C(1772440200000), "Europe/Berlin" },
+		{ fr, json(a, "{\"orders\":2}"), INT64_C(1772440200000), "Asia/Tokyo" },
+		{ de, NULL, INT64_C(1772440200000) + 3600000, "no/zone" },
+	};
+	static const double want[9] = { 1, 9, 1, 2, 17, 0, 1, 9, 1 };
+	double rows[9];
+	(void)state;
+	score_matrix(who, 3, names, 3, a, rows);
+	for (size_t i = 0; i < 9; i++)
+		if (rows[i] != want[i])
+			fail_msg("row %zu, %s: %g, wanted %g", i / 3, names[i % 3], rows[i], want[i]);
 	arena_free(&a);
 }
 
@@ -347,9 +371,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rule_outcomes), cmocka_unit_test(rule_errors),
-		cmocka_unit_test(rule_bounds),	 cmocka_unit_test(row_features),
-		cmocka_unit_test(time_zones),	 cmocka_unit_test(time_zones_many),
+		cmocka_unit_test(rule_outcomes),   cmocka_unit_test(rule_errors),
+		cmocka_unit_test(rule_bounds),	   cmocka_unit_test(row_features),
+		cmocka_unit_test(matrix),	   cmocka_unit_test(time_zones),
+		cmocka_unit_test(time_zones_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -621,7 +621,24 @@ test_damaged_records(void **state)
 	struct store_view_request rq = { rk, NULL, idem, &c, 1, NOW };
 	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), -1);
 	assert_int_equal(f->e.kind, ERR_CORRUPT);
+	/* It keeps nobody else's records from being read. */
+	uint8_t other[16];
+	key_make(other, "rk", 2);
+	assert_int_equal(store_profile_put(f->s, other, STR("other"), &f->e), 0);
+	struct store_view_request many[3] = { rq, rq, rq };
+	struct store_view views[3];
+	struct err errors[3];
+	many[0].rk = many[2].rk = other;
+	assert_int_equal(store_view_many(f->s, many, 3, f->a, views, errors), -1);
+	assert_int_equal(errors[1].kind, ERR_CORRUPT);
+	for (size_t i = 0; i < 3; i += 2) {
+		assert_int_equal(errors[i].kind, ERR_NONE);
+		assert_true(str_eq(views[i].profile, STR("other")));
+		assert_int_equal(views[i].cap_used[0], 0);
+	}
 	assert_int_equal(store_profile_put(f->s, rk, STR("fine"), &f->e), 0);
+	assert_int_equal(store_view_many(f->s, many, 3, f->a, views, errors), 0);
+	assert_true(str_eq(views[1].profile, STR("fine")));
 
 	struct raw counter = { &f->s->books, f->s->ledger, str_of_key(id, 16), STR("short") };
 	assert_int_equal(store_submit(f->s, counter.lane, op_raw, &counter, &f->e), 0);

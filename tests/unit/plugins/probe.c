@@ -1,7 +1,8 @@
 /*
  * probe: a personalizer that does what its options say, for tests.
  *   mode     what run() does, see the table below
- *   ms       how long modes "sleep" and "late-read" sleep
+ *   ms       how long modes "sleep", "sleep-when" and "late-read" sleep
+ *   rule     modes "rule", "sleep-when" and "fail-when": for whom
  *   destroyed, finished   addresses (%p) of ints in the test, counted up by destroy and thread_fini
  *   create   "fail": create() refuses
  */
@@ -169,12 +170,13 @@ probe_run(void *instance, void *thread, const struct mt_request *rq, struct mt_e
 		snprintf(error->text, sizeof(error->text), "no thread context");
 		return -1;
 	}
-	if (strcmp(m, "sleep") == 0) {
+	if (strcmp(m, "sleep") == 0 || (strcmp(m, "sleep-when") == 0 && h->rule_eval(rq, p->rule) == 1)) {
 		sleep_ms(p->ms);
 	} else if (strcmp(m, "late-read") == 0) {
 		sleep_ms(p->ms);
 		return read_all(rq);
-	} else if (strcmp(m, "fail") == 0) {
+	} else if (strcmp(m, "fail") == 0 ||
+		   (strcmp(m, "fail-when") == 0 && h->rule_eval(rq, p->rule) == 1)) {
 		h->set_string(rq, p->name, "half done", MT_NUL);
 		snprintf(error->text, sizeof(error->text), "the parrot is dead");
 		return -1;
