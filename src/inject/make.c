@@ -237,6 +237,7 @@ copy_write(struct makers *m, struct item *it, const struct kept *k, const struct
 	buf_adds(&m->copy, STR("\r\n"));
 	tailor_write(k->prepared, &c->plan, &m->copy);
 	it->copy = arena_str(it->arena, buf_str(&m->copy));
+	memcpy(it->idem, c->recipient->idem, sizeof(it->idem));
 	return return_path_own(m, it, k, c, e);
 }
 

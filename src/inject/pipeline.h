@@ -29,12 +29,14 @@ struct item {
 	struct str sender; /* of the submission: reports go there */
 	struct job_payload payload;
 	struct smtp_envelope envelope;
-	struct str copy; /* the whole message */
+	struct str copy;  /* the whole message */
+	uint8_t idem[16]; /* the copy's, under which its places in caps are known; a report has none */
 	/* What became of it: */
 	bool handed_over; /* a slot is held */
 	struct smtp_result result;
 	struct spool_update update;
 	bool fail_report;   /* its sender is to be told */
+	bool give_back;	    /* it has certainly not left, and never will: its places are free again */
 	const char *status; /* for the report: "5.7.1" */
 	struct item *next;
 };

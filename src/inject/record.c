@@ -13,29 +13,64 @@
 
 /* ---- what becomes of an item ---- */
 
-/* Replies repeat the address; at rest there is none. */
+/* s with what in place of each caseless occurrence. */
+static struct str
+replaced(struct arena *a, struct str s, struct str word, struct str what)
+{
+	struct buf b = { 0 };
+	for (size_t at = 0; at < s.n;) {
+		bool here = word.n > 0 && s.n - at >= word.n && str_caseeq(str_sub(s, at, at + word.n), word);
+		if (here)
+			buf_adds(&b, what);
+		else
+			buf_addc(&b, s.p[at]);
+		at += here ? word.n : 1;
+	}
+	struct str out = arena_str(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+static bool
+is_address_char(char c)
+{
+	return ascii_isalpha(c) || ascii_isdigit(c) || (unsigned char)c > 0x7f ||
+	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~.[]", c));
+}
+
+/* Whatever else looks like one: an alias that the MTA resolved, the sender, an A-label for what came as
+ * UTF-8. */
+static struct str
+without_addresses(struct arena *a, struct str s)
+{
+	struct buf b = { 0 };
+	for (size_t at = 0; at < s.n;) {
+		size_t word = at, end;
+		while (word < s.n && is_address_char(s.p[word]))
+			word++;
+		for (end = word; end < s.n && (s.p[end] == '@' || is_address_char(s.p[end])); end++)
+			;
+		if (word > at && word < s.n && s.p[word] == '@' && end > word + 1)
+			buf_adds(&b, STR("(address)"));
+		else if (end == at)
+			buf_addc(&b, s.p[end++]);
+		else
+			buf_adds(&b, str_sub(s, at, end));
+		at = end;
+	}
+	struct str out = arena_str(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+/* Replies repeat addresses; at rest, and in the log, there are none. */
 static struct str
 note_clean(struct item *it, struct str note)
 {
-	struct str address = it->payload.address, rest = note;
-	struct buf b = { 0 };
-	if (address.n >= 2 && address.p[0] == '<')
-		address = str_sub(address, 1, address.n - 1);
-	while (address.n > 0 && rest.n >= address.n) {
-		size_t at = 0;
-		while (at + address.n <= rest.n && !str_caseeq(str_sub(rest, at, at + address.n), address))
-			at++;
-		if (at + address.n > rest.n)
-			break;
-		buf_adds(&b, str_sub(rest, 0, at));
-		buf_adds(&b, STR("(recipient)"));
-		rest = str_sub(rest, at + address.n, rest.n);
-	}
-	buf_adds(&b, rest);
-	str_tame(b.p, b.n);
-	struct str out = arena_str(it->arena, str_sub(buf_str(&b), 0, SPOOL_MAX_NOTE));
-	buf_free(&b);
-	return out;
+	struct str s = replaced(it->arena, note, it->payload.address, STR("(recipient)"));
+	s = str_sub(without_addresses(it->arena, s), 0, SPOOL_MAX_NOTE);
+	str_tame((char *)(uintptr_t)s.p, s.n);
+	return s;
 }
 
 static void
@@ -173,7 +208,7 @@ report_or_later(const struct inject *in, struct sealer *sealer, struct item *it,
 	log_error("job=%s: its sender cannot be told that it failed: %s; trying again later", it->id,
 		  e->text);
 	item_later(it, clock_now_ms() + TROUBLE_MS, it->update.attempted, "trouble", it->update.note);
-	it->fail_report = false;
+	it->fail_report = it->give_back = false;
 	*e = (struct err){ 0 };
 	return 0;
 }
@@ -206,6 +241,8 @@ record(const struct inject *in, struct sealer *sealer, struct item *list, struct
 	for (struct item *it = list; it != NULL && rc == 0; it = it->next) {
 		if (it->fail_report)
 			rc = report_or_later(in, sealer, it, e);
+		if (rc == 0 && it->give_back && store_release(in->store, it->job.key.rk, it->idem, e) < 0)
+			rc = -1;
 		v[n++] = it->update;
 	}
 	if (rc == 0)

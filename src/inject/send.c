@@ -32,16 +32,34 @@ said(struct arena *a, const struct smtp_result *r)
 	return arena_printf(a, "%s: %s", r->step, r->text);
 }
 
+/* Whether none of its attempts may have left it with the MTA. Of one before the last it is known by the
+ * reason. */
+static bool
+never_left(const struct item *it)
+{
+	return it->result.status != SMTP_UNCERTAIN &&
+	       (it->job.attempts == 0 || str_eq(it->job.reason, STR("retry")));
+}
+
 static void
-judge_temporary(const struct inject *in, struct item *it, const char *reason, struct str note)
+give_up(struct item *it, const char *reason, const char *status, struct str note)
+{
+	item_fail(it, true, reason, status, note);
+	it->give_back = !it->job.report && never_left(it);
+}
+
+static void
+judge_temporary(const struct inject *in, struct item *it, struct str note)
 {
 	int64_t now = clock_now_ms();
 	uint32_t attempts = it->job.attempts + 1;
+	bool uncertain = it->result.status == SMTP_UNCERTAIN || str_eq(it->job.reason, STR("uncertain"));
 	/* Its lifetime begins with its first attempt, however long caps, a pause or a dead port kept it. */
 	if (attempts > 1 && now - it->job.first_due_ms > in->conf->lifetime_ms)
-		item_fail(it, true, "expired", "4.4.7", note);
+		give_up(it, "expired", "4.4.7", note);
 	else
-		item_later(it, now + retry_delay(in->conf, attempts), true, reason, note);
+		item_later(it, now + retry_delay(in->conf, attempts), true, uncertain ? "uncertain" : "retry",
+			   note);
 }
 
 static void
@@ -53,13 +71,11 @@ judge(const struct inject *in, struct item *it)
 		item_end(it, SPOOL_SENT, true, "sent", note);
 		break;
 	case SMTP_TEMPFAIL:
-		judge_temporary(in, it, "retry", note);
-		break;
 	case SMTP_UNCERTAIN: /* the answer to the final dot was lost: perhaps it has left */
-		judge_temporary(in, it, "uncertain", note);
+		judge_temporary(in, it, note);
 		break;
 	case SMTP_PERMFAIL:
-		item_fail(it, true, "rejected", it->result.enhanced, note);
+		give_up(it, "rejected", it->result.enhanced, note);
 		break;
 	}
 }

@@ -224,6 +224,21 @@ await test("a copy that cannot be made, or that a cap refuses: the sender gets a
   await assertCopies([again, other]);
 });
 
+await test("a copy that is refused for good gives its place back, unless it may have left", async () => {
+  const from = "again@shop.example";
+  port.plan("back@customers.example", { rcpt: "550 5.7.1 <else@elsewhere.example>: not now" });
+  port.plan("gone-back@customers.example", { end: "close" }, { rcpt: "451 4.7.1 wait" }, { rcpt: "550 5.1.1 no such user" });
+  const before = world.daemon.log().length;
+  const [back, perhaps] = await submit(["back", "gone-back"], { campaign: "once", from });
+  await report(from, 2);
+  const log = (await logged(/campaign=once .* failed reason=rejected.*/, before, 2)).map((m) => m[0]).join("\n");
+  assert.match(log, /550 5\.7\.1 <\(address\)>: not now/);
+  await submit(["back", "gone-back"], { campaign: "once", from });
+  await assertCopies([back]);
+  assert.match((await report(from, 3)).text, /cap "once" is full/);
+  assert.equal(port.of(perhaps).length, 0);
+});
+
 await test("cap with action defer: who had his copy waits until the window has room, the others do not", async () => {
   const before = world.daemon.log().length;
   const [one] = await submit(["rare-a", "rare-b"], { campaign: "rare" });
