@@ -70,8 +70,8 @@ struct conf_milter {
 
 /* Where to listen. */
 struct conf_endpoint {
-	const char *text;      /* as written; NULL: none */
-	const char *host;      /* of a TCP address; NULL for a unix socket */
+	const char *text; /* as written; NULL: none */
+	const char *host; /* of a TCP address; NULL for a unix socket */
 	int port;
 	const char *unix_path; /* of "unix:/path"; NULL for TCP */
 };
@@ -91,11 +91,12 @@ struct conf_track {
 	size_t nproxies;
 	int64_t threads;     /* of the public listener, 1..64. default 2 */
 	int64_t connections; /* at once. default 4096 */
-	int64_t idle_timeout_ms; /* a client that neither sends nor reads for so long is cut off. default 15s */
-	int64_t rate;	   /* requests a minute from one client address; 0: no limit. default 1200 */
-	const char *pages; /* directory of the page templates; NULL: the installed ones */
-	const char *queue; /* file that takes events while the database does not. default
-			      /var/lib/mailtailor/trackd.queue */
+	int64_t
+	    idle_timeout_ms; /* a client that neither sends nor reads for so long is cut off. default 15s */
+	int64_t rate;	     /* requests a minute from one client address; 0: no limit. default 1200 */
+	const char *pages;   /* directory of the page templates; NULL: the installed ones */
+	const char *queue;   /* file that takes events while the database does not. default
+				/var/lib/mailtailor/trackd.queue */
 	struct conf_track_domain *domains;
 	size_t ndomains;
 };
@@ -126,6 +127,21 @@ struct conf_inject {
 				default 7d */
 	const char *report_from; /* From: of delivery reports. default MAILER-DAEMON@ the machine's name */
 	struct conf_pos pos;
+};
+
+/* A bounce or complaint that proves nothing: not acted on; counted as a soft bounce; believed. */
+enum conf_trust { CONF_TRUST_NO, CONF_TRUST_SOFT, CONF_TRUST_YES };
+
+/* feedback { trust_untokened = no … }: what bounces and complaints lead to. */
+struct conf_feedback {
+	enum conf_trust trust_untokened;
+	int64_t soft_limit;	/* this many soft bounces within soft_window suppress; 0: never. default 5 */
+	int64_t soft_window_ms; /* default 15d */
+	int64_t full_limit;	/* the same for full mailboxes, but only for full_pause. default 3 */
+	int64_t full_window_ms, full_pause_ms; /* default 30d, 30d */
+	struct conf_list
+	    ignore_relays;	   /* hosts that are no recipient's server: what they take is not delivered */
+	const char *maillog_state; /* where a log has been read up to */
 };
 
 /* plugin NAME { path, deadline, options { any = "string" } } */
@@ -235,6 +251,7 @@ struct conf {
 	struct conf_track track;
 	struct conf_keys keys;
 	struct conf_inject inject;
+	struct conf_feedback feedback;
 	struct conf_plugin *plugins;
 	size_t nplugins;
 	struct conf_cap *caps;

@@ -30,6 +30,7 @@ static const char *const SCOPES[] = { "recipient", "domain" };
 static const char *const ACTIONS[] = { "discard", "reject", "defer" };
 static const char *const RECIPIENTS[] = { "one", "split" };
 static const char *const MISSING[] = { "fallback", "hold" };
+static const char *const TRUSTS[] = { "no", "soft", "yes" };
 static const char *const CONSENTS[] = { "deny", "allow" };
 
 #define AT(member) offsetof(struct conf, member)
@@ -85,6 +86,17 @@ static const struct conf_key INJECT[] = {
 	KEY("lifetime", KEY_DURATION, AT(inject.lifetime_ms), "5d", RANGE(S, 30 * DAY)),
 	KEY("keep", KEY_DURATION, AT(inject.keep_ms), "7d", RANGE(S, YEAR)),
 	KEY("report_from", KEY_ADDRESS, AT(inject.report_from), NULL),
+};
+
+static const struct conf_key FEEDBACK[] = {
+	KEY("trust_untokened", KEY_CHOICE, AT(feedback.trust_untokened), "no", CHOICES(TRUSTS)),
+	KEY("soft_limit", KEY_INT, AT(feedback.soft_limit), "5", RANGE(0, 1000)),
+	KEY("soft_window", KEY_DURATION, AT(feedback.soft_window_ms), "15d", RANGE(MIN, YEAR)),
+	KEY("full_limit", KEY_INT, AT(feedback.full_limit), "3", RANGE(0, 1000)),
+	KEY("full_window", KEY_DURATION, AT(feedback.full_window_ms), "30d", RANGE(MIN, YEAR)),
+	KEY("full_pause", KEY_DURATION, AT(feedback.full_pause_ms), "30d", RANGE(MIN, 10 * YEAR)),
+	KEY("ignore_relays", KEY_LISTENERS, AT(feedback.ignore_relays), NULL),
+	KEY("maillog_state", KEY_PATH, AT(feedback.maillog_state), "/var/lib/mailtailor/maillog.state"),
 };
 
 #undef AT
@@ -156,6 +168,7 @@ const struct conf_section CONF_SECTIONS[] = {
 	{ SECTION("milter", MILTER), .pos = NO_OFFSET },
 	{ SECTION("keys", KEYS), .pos = offsetof(struct conf, keys.pos) },
 	{ SECTION("inject", INJECT), .pos = offsetof(struct conf, inject.pos) },
+	{ SECTION("feedback", FEEDBACK), .pos = NO_OFFSET },
 	{ SECTION("track", TRACK), .pos = NO_OFFSET },
 	{ SECTION("domain", DOMAIN), .parent = "track", .title_type = KEY_DOMAINS,
 	  TITLED(struct conf_track_domain, track.domains, track.ndomains, domain), .pos = NO_OFFSET },

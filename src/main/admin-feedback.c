@@ -4,13 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
-#include "feedback/identify.h"
+#include "base/log.h"
+#include "feedback/policy.h"
 #include "feedback/sandbox.h"
 #include "main/admin-profile.h"
 
 static const char usage[] =
-    "usage: mailtailor feedback [--recipient ADDRESS]… [--json] <MESSAGE\n"
+    "usage: mailtailor feedback [--recipient ADDRESS]… [--apply] [--json] <MESSAGE\n"
     "\n"
     "Reads one message from standard input and says what it is: a bounce, a complaint, an automatic\n"
     "reply, or none of them; whom it concerns, and whether anything can ever be delivered there.\n"
@@ -20,6 +22,8 @@ static const char usage[] =
     "  -r, --recipient ADDRESS   where the message was addressed to, by its envelope: the return path\n"
     "                            of the copy, whose token says whose copy it was. Without it\n"
     "                            $ORIGINAL_RECIPIENT, then what the message's header says\n"
+    "      --apply               act on it: events and suppressions, as section feedback of the\n"
+    "                            configuration says. What fails is 75: the MTA tries again\n"
     "  -c, --config CONF         the configuration\n"
     "      --json                print JSON\n"
     "  -h, --help                print this text\n";
@@ -30,7 +34,7 @@ struct request {
 	const char *conf_path;
 	struct str to[MAX_RECIPIENTS];
 	size_t nto;
-	bool json;
+	bool json, apply;
 };
 
 /* ---- what is printed ---- */
@@ -45,10 +49,12 @@ put(struct buf *out, const char *key, struct str s)
 		buf_adds(out, STR("null"));
 }
 
+static const char *const proofs[] = { "", "return-path", "unsubscribe-link", "job" };
+
+/* outcome: NULL when nothing was acted on. */
 static void
-print_json(const struct feedback *f, const struct identity *who)
+print_json(const struct feedback *f, const struct identity *who, const enum policy_outcome *outcome)
 {
-	static const char *const proofs[] = { "", "return-path", "unsubscribe-link", "job" };
 	struct buf out = { 0 };
 	for (size_t i = 0; i < f->n; i++) {
 		const struct feedback_item *it = &f->items[i];
@@ -61,6 +67,8 @@ print_json(const struct feedback *f, const struct identity *who)
 		    it->kind == FEEDBACK_BOUNCE ? str_of(feedback_reason_name(it->reason)) : STR_NULL);
 		put(&out, "feedback_type", str_of(it->type));
 		put(&out, "proof", str_of(proofs[who->proof]));
+		if (outcome)
+			put(&out, "applied", str_of(policy_outcome_name(outcome[i])));
 		buf_addc(&out, '}');
 	}
 	buf_adds(&out, STR("]\n"));
@@ -89,37 +97,83 @@ print_text(const struct feedback *f, const struct identity *who)
 
 /* ---- one message ---- */
 
+/* No address: the log has the recipient's hash. */
+static void
+log_outcome(const struct feedback *f, const struct identity *who, const enum policy_outcome *outcome)
+{
+	char hex[33] = "-";
+	if (who->proof != PROOF_NONE)
+		recipient_key_hex(&who->recipient, hex);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct feedback_item *it = &f->items[i];
+		if (outcome[i] != POLICY_NOTHING)
+			log_info("%s %s%s%s%s recipient %s campaign %.*s: %s", feedback_kind_name(it->kind),
+				 it->kind == FEEDBACK_BOUNCE ? (it->hard ? "hard " : "soft ") : "",
+				 it->status, it->status[0] ? " " : "",
+				 it->kind == FEEDBACK_BOUNCE ? feedback_reason_name(it->reason) : it->type,
+				 hex, STR_ARG(who->campaign.n ? who->campaign : STR("-")),
+				 policy_outcome_name(outcome[i]));
+	}
+}
+
+struct work {
+	const struct request *r;
+	struct arena *arena;
+	struct desk desk;
+	struct feedback f;
+	struct identity who;
+	enum policy_outcome outcome[FEEDBACK_MAX_ITEMS];
+};
+
+static int
+apply(struct work *w, const struct identify_source *id, struct err *e)
+{
+	const struct policy_source src = { *id, &w->desk.conf->feedback, "feedback" };
+	if (policy_apply(&src, &w->f, &w->who, clock_now_ms(), w->arena, w->outcome, e) != 0)
+		return -1;
+	/* pipe(8) keeps what a command says to itself unless it fails */
+	if (!isatty(STDERR_FILENO))
+		log_open("mailtailor-feedback", LOG_TO_SYSLOG, w->desk.conf->milter.log_level);
+	log_outcome(&w->f, &w->who, w->outcome);
+	return 0;
+}
+
+static int
+judge(struct work *w)
+{
+	struct err e = { 0 };
+	/* Without a configuration there is nothing to open tokens with: the message is read all the same. */
+	bool configured = w->r->apply || w->r->conf_path || access(admin_conf_path(NULL), F_OK) == 0;
+	int rc =
+	    configured ? desk_open(&w->desk, w->r->conf_path, w->r->apply ? DESK_WRITE : DESK_READ) : EX_OK;
+	if (!configured || rc != EX_OK)
+		return rc;
+	const struct identify_source id = { w->desk.store, w->desk.keys, w->desk.sealer };
+	if (identify(&id, w->r->to, w->r->nto, &w->f, w->arena, &w->who, &e) != 0 ||
+	    (w->r->apply && apply(w, &id, &e) != 0))
+		return admin_fail(&e);
+	return EX_OK;
+}
+
 static int
 message(const struct request *r)
 {
-	struct arena *a = arena_new(65536);
-	struct feedback f;
-	struct identity who = { .proof = PROOF_NONE };
-	struct desk d = { 0 };
+	struct work w = { .r = r, .arena = arena_new(65536) };
 	struct err e = { 0 };
-	int rc = EX_OK;
+	int rc;
 	/* before keys and store are opened: the reader has neither */
-	if (sandbox_read(STDIN_FILENO, a, &f, &e) != 0) {
+	if (sandbox_read(STDIN_FILENO, w.arena, &w.f, &e) == 0)
+		rc = judge(&w);
+	else
 		rc = admin_fail(&e);
-		arena_free(&a);
-		return rc;
-	}
-	/* Without a configuration there is nothing to open tokens with: the message is read all the same. */
-	bool configured = r->conf_path || access(admin_conf_path(NULL), F_OK) == 0;
-	if (configured)
-		rc = desk_open(&d, r->conf_path, DESK_READ);
-	if (configured && rc == EX_OK) {
-		const struct identify_source src = { d.store, d.keys, d.sealer };
-		if (identify(&src, r->to, r->nto, &f, a, &who, &e) != 0)
-			rc = admin_fail(&e);
-	}
 	if (rc == EX_OK && r->json)
-		print_json(&f, &who);
-	else if (rc == EX_OK)
-		print_text(&f, &who);
-	desk_close(&d);
-	arena_free(&a);
-	return rc;
+		print_json(&w.f, &w.who, r->apply ? w.outcome : NULL);
+	else if (rc == EX_OK && !r->apply)
+		print_text(&w.f, &w.who);
+	desk_close(&w.desk);
+	arena_free(&w.arena);
+	/* MTAs give a message up for most codes; what is wrong here can be mended */
+	return rc != EX_OK && r->apply ? EX_TEMPFAIL : rc;
 }
 
 /* ---- command line ---- */
@@ -139,6 +193,9 @@ option_read(struct request *r, int c, const char *arg)
 	case 'j':
 		r->json = true;
 		return -1;
+	case 'a':
+		r->apply = true;
+		return -1;
 	case 'h':
 		return admin_usage(stdout, usage);
 	default:
@@ -150,11 +207,9 @@ static int
 run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "recipient", required_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' }, { "recipient", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },	    { "apply", no_argument, NULL, 'a' },
+		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
 	};
 	struct request r = { 0 };
 	int c, rc = -1;

@@ -58,6 +58,8 @@ suppressions_value(struct desk *d, const struct store_view *view)
 		desk_set(d, v, "category", r->category);
 		desk_set(d, v, "reason", str_of(suppression_reason_name(r->reason)));
 		desk_set(d, v, "at", desk_time(d, r->at_ms));
+		if (r->until_ms)
+			desk_set(d, v, "until", desk_time(d, r->until_ms));
 		desk_set(d, v, "note", r->note);
 		list->list.items[i] = v;
 	}

@@ -137,7 +137,7 @@ struct listing {
 
 static const struct admin_column columns[] = {
 	{ "HASH", ADMIN_COL_TEXT },  { "CATEGORY", ADMIN_COL_TEXT }, { "REASON", ADMIN_COL_TEXT },
-	{ "SINCE", ADMIN_COL_TEXT }, { "NOTE", ADMIN_COL_TEXT },
+	{ "SINCE", ADMIN_COL_TEXT }, { "UNTIL", ADMIN_COL_TEXT },    { "NOTE", ADMIN_COL_TEXT },
 };
 
 static bool
@@ -146,11 +146,14 @@ list_one(void *ctx, const uint8_t key[16], const struct suppression_record *r)
 	struct listing *l = ctx;
 	struct arena *a = arena_new(512);
 	struct recipient_key k;
-	char hex[33], since[40];
+	char hex[33], since[40], until[40];
 	memcpy(k.b, key, sizeof k.b);
 	recipient_key_hex(&k, hex);
-	const char *cells[] = { hex, r->category.n ? arena_cstr(a, r->category) : NULL,
-				suppression_reason_name(r->reason), clock_format_rfc3339(r->at_ms, since),
+	const char *cells[] = { hex,
+				r->category.n ? arena_cstr(a, r->category) : NULL,
+				suppression_reason_name(r->reason),
+				clock_format_rfc3339(r->at_ms, since),
+				r->until_ms ? clock_format_rfc3339(r->until_ms, until) : NULL,
 				r->note.n ? arena_cstr(a, r->note) : NULL };
 	admin_table_row(l->table, cells);
 	arena_free(&a);

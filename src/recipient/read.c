@@ -11,8 +11,14 @@ suppression_covers(struct str category, const char *campaign_category)
 	return str_eq(category, str_of(campaign_category));
 }
 
+static bool
+suppression_holds(const struct suppression_record *s, int64_t now_ms)
+{
+	return s->until_ms == 0 || now_ms < s->until_ms;
+}
+
 static int
-snapshot_fill(const struct recipient_source *src, const struct store_view *v, struct arena *a,
+snapshot_fill(const struct recipient_source *src, const struct store_view *v, int64_t now_ms, struct arena *a,
 	      struct recipient_snapshot *r, struct err *e)
 {
 	r->known = v->known;
@@ -23,7 +29,8 @@ snapshot_fill(const struct recipient_source *src, const struct store_view *v, st
 	for (size_t i = 0; i < v->nconsents; i++)
 		snapshot_consent(src, r, v->consents[i].topic, v->consents[i].state);
 	for (size_t i = 0; i < v->nsuppressions && !r->suppressed; i++)
-		if (suppression_covers(v->suppressions[i].category, src->campaign->category)) {
+		if (suppression_holds(&v->suppressions[i], now_ms) &&
+		    suppression_covers(v->suppressions[i].category, src->campaign->category)) {
 			r->suppressed = true;
 			r->suppressed_reason = suppression_reason_name(v->suppressions[i].reason);
 		}
@@ -78,7 +85,7 @@ recipient_read_many(const struct recipient_source *src, const struct recipient_r
 		if (errors[k].kind != ERR_NONE)
 			e[i] = errors[k];
 		else
-			snapshot_fill(src, &views[k], a, out[i], &e[i]);
+			snapshot_fill(src, &views[k], rq[i].now_ms, a, out[i], &e[i]);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (e[i].kind != ERR_NONE)

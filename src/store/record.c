@@ -4,6 +4,8 @@
 #include "store/reader.h"
 #include "store/record.h"
 
+#define SUPPRESSION_ENDS 2 /* version of suppressions that end */
+
 void
 profile_encode(struct str sealed, struct buf *out)
 {
@@ -44,23 +46,26 @@ consent_decode(struct str bytes, struct consent_record *c)
 void
 suppression_encode(const struct suppression_record *s, struct buf *out)
 {
-	add_u8(out, RECORD_VERSION);
+	add_u8(out, s->until_ms ? SUPPRESSION_ENDS : RECORD_VERSION);
 	add_u8(out, (uint8_t)s->reason);
 	add_i64(out, s->at_ms);
+	if (s->until_ms)
+		add_i64(out, s->until_ms);
 	buf_adds(out, s->note);
 }
 
 int
 suppression_decode(struct str bytes, struct suppression_record *s)
 {
-	struct reader r = reader_open(bytes);
-	uint8_t reason = reader_u8(&r);
-	if (reason > SUPPRESS_IMPORT)
+	struct reader r = { (const uint8_t *)bytes.p, bytes.n, false };
+	uint8_t version = reader_u8(&r), reason = reader_u8(&r);
+	if ((version != RECORD_VERSION && version != SUPPRESSION_ENDS) || reason > SUPPRESS_IMPORT)
 		return -1;
 	s->reason = (enum suppression_reason)reason;
 	s->at_ms = reader_i64(&r);
+	s->until_ms = version == SUPPRESSION_ENDS ? reader_i64(&r) : 0;
 	s->note = reader_rest(&r);
-	return r.bad ? -1 : 0;
+	return r.bad || (version == SUPPRESSION_ENDS && s->until_ms <= 0) ? -1 : 0;
 }
 
 void

@@ -35,7 +35,8 @@ int profile_decode(struct str bytes, struct str *sealed);
 void consent_encode(const struct consent_record *c, struct buf *out);
 int consent_decode(struct str bytes, struct consent_record *c);
 
-/* version, reason, at, note. The category is in the key. */
+/* version, reason, at, note; of one that ends: version 2, reason, at, until, note. The category is in the
+ * key. */
 void suppression_encode(const struct suppression_record *r, struct buf *out);
 int suppression_decode(struct str bytes, struct suppression_record *r);
 

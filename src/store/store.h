@@ -109,6 +109,7 @@ struct suppression_record {
 	enum suppression_reason reason;
 	int64_t at_ms;
 	struct str note;
+	int64_t until_ms; /* from then on it holds no more; 0: for good */
 };
 int store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r,
 			  struct err *e);

@@ -43,7 +43,7 @@ store_suppression_put(struct store *s, const uint8_t key[16], const struct suppr
 	if (r->category.n > STORE_MAX_WORD || r->note.n > STORE_MAX_NOTE)
 		return err_set(e, ERR_LIMIT, "suppression: a category has at most %d bytes, a note %d",
 			       STORE_MAX_WORD, STORE_MAX_NOTE);
-	if (r->reason < SUPPRESS_MANUAL || r->reason > SUPPRESS_IMPORT || r->at_ms < 0)
+	if (r->reason < SUPPRESS_MANUAL || r->reason > SUPPRESS_IMPORT || r->at_ms < 0 || r->until_ms < 0)
 		return err_set(e, ERR_BUG, "suppression: no such reason or time");
 	buf_add(&k, key, STORE_KEY_LEN);
 	buf_adds(&k, r->category);

@@ -113,6 +113,14 @@ test_defaults(void **state)
 	assert_int_equal(c->inject.retry_max_ms, 3600000);
 	assert_int_equal(c->inject.lifetime_ms, 5 * 86400000LL);
 	assert_int_equal(c->inject.keep_ms, 7 * 86400000LL);
+	assert_int_equal(c->feedback.trust_untokened, CONF_TRUST_NO);
+	assert_int_equal(c->feedback.soft_limit, 5);
+	assert_int_equal(c->feedback.soft_window_ms, 15 * 86400000LL);
+	assert_int_equal(c->feedback.full_limit, 3);
+	assert_int_equal(c->feedback.full_window_ms, 30 * 86400000LL);
+	assert_int_equal(c->feedback.full_pause_ms, 30 * 86400000LL);
+	assert_int_equal(c->feedback.ignore_relays.n, 0);
+	assert_string_equal(c->feedback.maillog_state, "/var/lib/mailtailor/maillog.state");
 	assert_string_equal(c->plugins[0].path, "p.so");
 	assert_int_equal(c->plugins[0].deadline_ms, 50);
 	assert_int_equal(c->plugins[0].pos.line, 2);
@@ -516,6 +524,8 @@ static const char EVERYTHING[] =
     "inject { target = localhost:26 helo = \"[127.0.0.1]\" connections = 9 rate = 100 connect_timeout = 2s "
     "command_timeout = 3s data_timeout = 4s\n"
     " retry_min = 5s retry_max = 6s lifetime = 1d keep = 2d report_from = \"postmaster@a.b\" }\n"
+    "feedback { trust_untokened = soft soft_limit = 9 soft_window = 1d full_limit = 8 full_window = 2d "
+    "full_pause = 3d ignore_relays = { \"127.0.0.1\" } maillog_state = \"/m\" }\n"
     "track { host = \"https://t.example\" listen = \"unix:/run/t\" private = \"[::1]:9\" socket_mode = 0600 "
     "trusted_proxies = { 10.0.0.0/8 } threads = 3 connections = 99 idle_timeout = 3s rate = 7 "
     "pages = \"/p\" queue = \"/q\" domain a.b { host = \"http://x\" } domain d { host = \"https://d\" "

@@ -259,7 +259,7 @@ test_suppression(void **state)
 			struct recipient_snapshot *r = read_copy(f, "ann@example.org", "<1@x>", NOW);
 			const uint8_t *key = domain ? r->domain_key.b : r->key.b;
 			struct suppression_record s = { str_of(cases[i].category), SUPPRESS_HARD_BOUNCE, NOW,
-							STR("") };
+							STR(""), 0 };
 			assert_int_equal(store_suppression_put(f->src.store, key, &s, &f->e), 0);
 			f->src.campaign = &f->promo;
 			r = read_copy(f, "ann@example.org", "<1@x>", NOW);
@@ -271,6 +271,19 @@ test_suppression(void **state)
 			assert_int_equal(r->suppressed, cases[i].transactional);
 			assert_int_equal(store_suppression_remove(f->src.store, key, s.category, &f->e), 1);
 		}
+}
+
+/* One that ends stands until then, and not a millisecond longer. */
+static void
+test_suppression_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct recipient_snapshot *r = read_copy(f, "ann@example.org", "<1@x>", NOW);
+	const struct suppression_record s = { STR("*"), SUPPRESS_SOFT_BOUNCE, NOW, STR("mailbox full"),
+					      NOW + DAY };
+	assert_int_equal(store_suppression_put(f->src.store, r->key.b, &s, &f->e), 0);
+	assert_true(read_copy(f, "ann@example.org", "<1@x>", NOW + DAY - 1)->suppressed);
+	assert_false(read_copy(f, "ann@example.org", "<1@x>", NOW + DAY)->suppressed);
 }
 
 static void
@@ -355,14 +368,9 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_unknown_recipient),
-		T(test_identity),
-		T(test_profile_round_trip),
-		T(test_profile_is_validated),
-		T(test_consent),
-		T(test_suppression),
-		T(test_reserve),
-		T(test_from_json),
+		T(test_unknown_recipient),    T(test_identity), T(test_profile_round_trip),
+		T(test_profile_is_validated), T(test_consent),	T(test_suppression),
+		T(test_suppression_ends),     T(test_reserve),	T(test_from_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -278,7 +278,7 @@ test_records_full(void **state)
 	while (store_profile_put(f->s, k.rk, str_make(block, sizeof block), &f->e) == 0);
 	assert_int_equal(f->e.kind, ERR_FULL);
 	/* Whoever does not want mail any more is heard, and whoever wants to be forgotten is. */
-	const struct suppression_record s = { STR(""), SUPPRESS_UNSUBSCRIBE, NOW, STR("") };
+	const struct suppression_record s = { STR(""), SUPPRESS_UNSUBSCRIBE, NOW, STR(""), 0 };
 	const struct consent_record c = { STR("mail"), CONSENT_DENIED, NOW, STR("preferences") };
 	for (uint32_t i = 0; i < 150; i++) {
 		k = key_of(2, 1000000 + i);

@@ -465,8 +465,8 @@ test_view_and_forget(void **state)
 
 	struct consent_record t = { STR("tracking"), CONSENT_DENIED, NOW, STR("import") };
 	struct consent_record mail = { STR("mail:promo"), CONSENT_GRANTED, NOW, STR("admin") };
-	struct suppression_record own = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("note") };
-	struct suppression_record domain = { STR(""), SUPPRESS_MANUAL, NOW, STR("") };
+	struct suppression_record own = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("note"), 0 };
+	struct suppression_record domain = { STR(""), SUPPRESS_MANUAL, NOW, STR(""), NOW + 5 };
 	assert_int_equal(store_profile_put(f->s, rk, STR("p"), &f->e), 0);
 	assert_int_equal(store_consent_put(f->s, rk, &t, &f->e), 0);
 	assert_int_equal(store_consent_put(f->s, rk, &mail, &f->e), 0);
@@ -484,6 +484,9 @@ test_view_and_forget(void **state)
 	assert_int_equal(v.nsuppressions_own, 1);
 	assert_true(str_eq(v.suppressions[0].category, STR("promo")));
 	assert_string_equal(suppression_reason_name(v.suppressions[0].reason), "unsubscribe");
+	assert_int_equal(v.suppressions[0].until_ms, 0);
+	assert_true(str_eq(v.suppressions[0].note, STR("note")));
+	assert_int_equal(v.suppressions[1].until_ms, NOW + 5);
 	assert_int_equal(v.cap_used[0], 3);
 	assert_int_equal(v.cap_oldest_ms[0], NOW + 1);
 	rq.now_ms = NOW + 1 + DAY; /* the first has left */
