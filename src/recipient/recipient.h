@@ -58,7 +58,8 @@ void recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, co
 /* How long a reservation is remembered, at least: a client's retry within this time adds nothing. */
 #define RECIPIENT_DECISION_KEEP_MS ((int64_t)30 * 86400000)
 
-/* Takes the places (durably) and stores the decision (sealed). See store_reserve. */
+/* Takes the places (durably) and stores the decision (sealed). See store_reserve; a decision of RESERVE_AGAIN
+ * that cannot be opened (damaged, its key gone) is absent. */
 int recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
 		      struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
 		      struct err *e);

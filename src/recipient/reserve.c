@@ -1,17 +1,17 @@
 /* reserve: a copy's places and its sealed decision, taken and given back. */
 #include "recipient/recipient-private.h"
 
-/* What the store gives back is sealed; who asks for "again" wants the decision itself. */
-static int
+/* What the store gives back is sealed; who asks for "again" wants the decision itself. One that does not open
+ * is no reason not to send: the copy has its places, and the others of its batch nothing to do with it. */
+static struct str
 decision_open(const struct recipient_source *src, const struct recipient_snapshot *r, struct arena *a,
-	      struct reserve_result *out, struct err *e)
+	      struct str sealed)
 {
 	struct buf plain = { 0 };
-	int rc = sealer_open_data(src->sealer, DECISION_PURPOSE, &r->key, out->decision, &plain, e);
-	if (rc == 0)
-		out->decision = arena_str(a, buf_str(&plain));
+	int rc = sealer_open_data(src->sealer, DECISION_PURPOSE, &r->key, sealed, &plain, NULL);
+	struct str out = rc == 0 ? arena_str(a, buf_str(&plain)) : STR_NULL;
 	buf_free(&plain);
-	return rc;
+	return out;
 }
 
 static int
@@ -51,8 +51,8 @@ recipient_reserve_many(const struct recipient_source *src, const struct recipien
 	if (store_reserve_many(src->store, rq, n, a, out, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		if (out[i].status == RESERVE_AGAIN && decision_open(src, r[i], a, &out[i], e) != 0)
-			return -1;
+		if (out[i].status == RESERVE_AGAIN)
+			out[i].decision = decision_open(src, r[i], a, out[i].decision);
 		if (out[i].status == RESERVE_OK)
 			out[i].decision = decisions[i];
 	}

@@ -313,6 +313,21 @@ test_reserve(void **state)
 	assert_int_equal(recipient_release(&f->src, first, &f->e), 1);
 	assert_int_equal(recipient_reserve(&f->src, r, STR("{}"), NOW + 2, f->a, &out, &f->e), 0);
 	assert_int_equal(out.status, RESERVE_OK);
+	/* A decision that does not open keeps nobody from his copy, nor who is in one batch with him. */
+	const struct recipient_snapshot *both[2] = { read_copy(f, "bob@example.org", "<1@x>", NOW),
+						     read_copy(f, "cyd@example.org", "<1@x>", NOW) };
+	const struct str decisions[2] = { STR("{}"), STR("{}") };
+	struct reserve_request damaged = { .now_ms = NOW,
+					   .decision = STR("not sealed"),
+					   .decision_keep_ms = DAY };
+	struct reserve_result outs[2];
+	memcpy(damaged.idem, both[0]->idem, sizeof damaged.idem);
+	memcpy(damaged.rk, both[0]->key.b, sizeof damaged.rk);
+	assert_int_equal(store_reserve(f->src.store, &damaged, f->a, &out, &f->e), 0);
+	assert_int_equal(recipient_reserve_many(&f->src, both, decisions, 2, NOW, f->a, outs, &f->e), 0);
+	assert_int_equal(outs[0].status, RESERVE_AGAIN);
+	assert_null(outs[0].decision.p);
+	assert_int_equal(outs[1].status, RESERVE_OK);
 	/* Transactional mail meets no cap. */
 	f->src.campaign = &f->transactional;
 	r = read_copy(f, "ann@example.org", "<4@x>", NOW + 3);
