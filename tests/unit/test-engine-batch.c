@@ -84,7 +84,7 @@ key_of(struct together *t, size_t i, struct recipient_key *rk)
 static void
 recipients_make(struct together *t)
 {
-	static const struct suppression_record gone = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("") };
+	static const struct suppression_record gone = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR(""), 0 };
 	static const struct consent_record denied = { STR("mail"), CONSENT_DENIED, NOW, STR("test") };
 	struct recipient_key rk;
 	unsigned seed = 20260329;
