@@ -13,7 +13,7 @@ use Time::HiRes qw(sleep time);
 use Bench;
 
 my $PER_MESSAGE = 1000; # RCPTs, as many as Postfix takes
-my (%opt, %port, %build, @rows, @variants, %result, %from, %mail);
+my (%opt, %port, %build, @rows, @variants, %result, %from, %mail, %points);
 my $spooling = 2; # seconds that spooling may take; learned
 my $sample;	  # a copy, for smtp-source
 my $number = 0;	  # messages submitted
@@ -24,7 +24,7 @@ sub plan {
 	%opt = %$options;
 	%build = (fanout => $build, defined $other ? ('fanout-other' => $other) : ());
 	@variants = ('smtp-source', sort keys %build);
-	@rows = map { my $c = $_; map { { into => $_, connections => $c } } qw(sink postfix) } split /,/, $opt{connections};
+	@rows = map { my $c = $_; map { { into => $_, connections => $c } } split /,/, $opt{into} } split /,/, $opt{connections};
 	%port = (%{$_[3]}, postfix => free_port(), map { $_ => free_port() } keys %build);
 	return map { $_ eq 'smtp-source' ? $port{postfix} : "$port{$_}=unix:$dir/run/$_.sock" } @variants;
 }
@@ -41,6 +41,7 @@ sub configure {
 sub set_up {
 	for my $name (keys %build) {
 		configure($name, 'kept', 1);
+		$points{$name} = 'kept 1';
 		local $ENV{MAILTAILOR_CONF} = "$dir/$name.conf";
 		call("$build{$name}/bin/mailtailor profile import $dir/profiles.csv >$dir/import.log 2>&1");
 		start($name, "$build{$name}/bin/mailtailord");
@@ -66,6 +67,8 @@ sub point_at {
 	my ($name, $into, $connections) = @_;
 	configure($name, $into, $connections);
 	said_all($name);
+	return if $points{$name} eq "$into $connections";
+	$points{$name} = "$into $connections";
 	kill 'USR1', $pid{$name};
 	my $ready = "injector: ready, $connections connections to 127.0.0.1:$port{$into}";
 	await($ready, sub { said($name) =~ /\Q$ready\E/ });
@@ -112,7 +115,7 @@ sub check {
 	for my $name (sort keys %build) {
 		my %seen;
 		spool($name, 4, 'check', time);
-		await("copies of $name", sub { 4 == (() = said($name) =~ / sent reason=sent/g) });
+		recorded($name, 4);
 		for my $file (glob "$dir/dump/*") {
 			my ($told, $copy) = slurp($file) =~ s/\r\n/\n/gr =~ /\A(.*?^Received: .*?\n)(?=\S)(.*)\z/ms or next;
 			my ($to) = $told =~ /^X-Rcpt-Args: <(.*?)>/m or next;
@@ -164,6 +167,12 @@ sub measure_source {
 	return { rate => $count / ($ended - $began), cpu => $cpu / $count };
 }
 
+sub recorded {
+	my ($name, $count) = @_;
+	await("all of $name to be recorded", sub { $count == (() = said($name) =~ / sent reason=sent/g) });
+	return;
+}
+
 sub measure_injector {
 	my ($name, $row, $count) = @_;
 	point_at($name, $row->{into}, $row->{connections});
@@ -174,13 +183,14 @@ sub measure_injector {
 	$spooling = $took if $took > $spooling;
 	if (time > $due - 0.1) { # what leaves while spooling goes on is no measurement
 		arrive($name, $before, $count);
+		recorded($name, $count);
 		return measure_injector($name, $row, $count);
 	}
 	my $cpu = cpu_us($injector);
 	sleep $due - time - 0.05;
 	my $began = $due - time + mono();
 	my $ended = arrive($name, $before, $count);
-	await("all of $name to be recorded", sub { $count == (() = said($name) =~ / sent reason=sent/g) });
+	recorded($name, $count);
 	$cpu = cpu_us($injector) - $cpu;
 	drained($row);
 	push @{$mail{$name}}, $count / $took;

@@ -149,7 +149,8 @@ my $blocks = <<'EOS';
 ] } }
 EOS
 
-# Both caps count every message, and neither is ever full: what is measured is copies that leave.
+# Both caps count every message, and neither is ever full: what is measured is copies that leave. The deadlines are such
+# that a busy machine delays no plugin beyond them: it would then run on threads of its own, and another thing be measured.
 my $mailtailor = <<"EOS";
 state { directory = "$dir/state" }
 keys { file = "$dir/keys" }
@@ -159,9 +160,13 @@ milter {
 	socket_mode = "0660"
 	socket_group = "postfix"
 }
-plugin greeting { path = "greeting.so" }
+plugin greeting {
+	path = "greeting.so"
+	deadline = 5s
+}
 plugin content {
 	path = "content.so"
+	deadline = 5s
 	options { file = "$dir/blocks.json" }
 }
 cap "promotions" {
@@ -185,6 +190,7 @@ EOS
 my $fanout = $mailtailor =~ s{/state"}{/state-\@NAME\@"}r =~ s{run/mailtailor}{run/\@NAME\@}r;
 $fanout =~ s{^campaign "spring" \{}{plugin propensity {
 	path = "logistic.so"
+	deadline = 5s
 	options { file = "$dir/weights.json" }
 }
 campaign "fanout" \{
