@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define FETCH_MIN 64 /* a look costs something, and many jobs may be dropped */
 #define FETCH_MAX 256
 #define SWEEP_EVERY_US 10000000
 #define SWEEP_MAX 2000
@@ -49,16 +50,17 @@ sweep(struct inject *in, int64_t *next_us)
 
 /* One look at the spool; returns until when there is nothing to do. */
 static int64_t
-drain_once(struct inject *in, struct makers *m, struct arena *a)
+drain_once(struct inject *in, struct makers *m, struct arena *a, size_t room)
 {
 	static const int64_t after_error_ms = 2000;
-	struct spool_job *jobs = ARENA_ARRAY(a, struct spool_job, FETCH_MAX);
+	size_t max = room < FETCH_MIN ? FETCH_MIN : room < FETCH_MAX ? room : FETCH_MAX;
+	struct spool_job *jobs = ARENA_ARRAY(a, struct spool_job, max);
 	struct err e = { 0 };
 	int64_t now = clock_now_ms(), next_ms = 0, down = pipeline_down_until(in->pipe);
 	if (down > 0)
 		return down;
 	pipeline_look(in->pipe);
-	int n = spool_due(in->store, now, pipeline_claimed, in->pipe, FETCH_MAX, a, jobs, &next_ms, &e);
+	int n = spool_due(in->store, now, pipeline_claimed, in->pipe, max, a, jobs, &next_ms, &e);
 	if (n < 0) {
 		log_error("spool: due jobs cannot be read: %s; trying again", e.text);
 		return now + after_error_ms;
@@ -75,8 +77,8 @@ cutter_main(void *arg)
 	struct makers *m = makers_new(in);
 	struct arena *a = arena_new(65536);
 	int64_t next_sweep = 0;
-	while (pipeline_room(in->pipe)) {
-		int64_t until = drain_once(in, m, a);
+	for (size_t room; (room = pipeline_room(in->pipe)) > 0;) {
+		int64_t until = drain_once(in, m, a, room);
 		arena_reset(a);
 		if (!sweep(in, &next_sweep) && until > clock_now_ms())
 			pipeline_wait(in->pipe, until);

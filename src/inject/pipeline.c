@@ -8,11 +8,23 @@
 
 #include "base/clock.h"
 
+/*
+ * Ready copies: at least so many for each connection, and no more than leave within READY_US. The cutter
+ * fills up when half are gone: its own commits must not keep the senders waiting, and nobody's consent should
+ * be older than it has to be when his copy leaves.
+ */
 #define READY_PER_CONNECTION 16
+#define READY_US 250000
+#define READY_MAX 512
 #define READY_BYTES ((size_t)32 << 20)
 /* Ended jobs (dropped ones take no sender's time) that wait for the recorder, whose disk may stand still. */
 #define DONE_MAX 1024
 #define COLLECT_MAX 2048
+/*
+ * Ends are written when half of the slots wait for it, when no more are to come, or after so long: a commit
+ * costs the disk as much as a message costs the MTA beside it.
+ */
+#define RECORD_US 100000
 static_assert(COLLECT_MAX <= SPOOL_MAX_BATCH, "one call of spool_update takes no more");
 
 struct claim {
@@ -24,13 +36,16 @@ struct claim {
 
 struct pipeline {
 	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t cutter, sender, recorder;
+	pthread_cond_t cutter, sender, slot, recorder;
 	struct item *ready, **ready_tail;
 	size_t nready, ready_bytes;
 	struct item *done, **done_tail;
 	size_t ndone;
 	struct claim *claims, *dropped;
-	size_t max_ready, slots;
+	size_t min_ready, max_ready, slots, min_record;
+	size_t under_way;	      /* taken, and neither done nor released */
+	size_t taken;		      /* since taken_us */
+	int64_t taken_us, done_us;    /* done_us: when the first of `done` was done */
 	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
 	int64_t down_until_us; /* by clock_mono_us: a wall clock that is set back must not keep it down */
 	bool stirred;	       /* something changed since the cutter last looked */
@@ -75,11 +90,13 @@ pipeline_new(size_t connections, double rate)
 	pthread_mutex_init(&p->lock, NULL);
 	clock_cond_init(&p->cutter);
 	clock_cond_init(&p->sender);
+	clock_cond_init(&p->slot);
 	clock_cond_init(&p->recorder);
 	p->ready_tail = &p->ready;
 	p->done_tail = &p->done;
-	p->max_ready = connections * READY_PER_CONNECTION;
+	p->min_ready = p->max_ready = connections * READY_PER_CONNECTION;
 	p->slots = connections * INJECT_UNRECORDED;
+	p->min_record = p->slots / 2;
 	p->interval_us = rate > 0 ? (int64_t)(1e6 / rate) : 0;
 	return p;
 }
@@ -129,6 +146,7 @@ pipeline_free(struct pipeline **pp)
 	}
 	pthread_cond_destroy(&p->cutter);
 	pthread_cond_destroy(&p->sender);
+	pthread_cond_destroy(&p->slot);
 	pthread_cond_destroy(&p->recorder);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -137,16 +155,16 @@ pipeline_free(struct pipeline **pp)
 
 /* ---- cutter ---- */
 
-bool
+size_t
 pipeline_room(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
 	while (!p->stopping &&
-	       (p->nready >= p->max_ready || p->ready_bytes >= READY_BYTES || p->ndone >= DONE_MAX))
+	       (p->nready > p->max_ready / 2 || p->ready_bytes >= READY_BYTES || p->ndone >= DONE_MAX))
 		pthread_cond_wait(&p->cutter, &p->lock);
-	bool go = !p->stopping;
+	size_t room = p->stopping ? 0 : p->max_ready - p->nready;
 	pthread_mutex_unlock(&p->lock);
-	return go;
+	return room;
 }
 
 void
@@ -176,6 +194,8 @@ void
 pipeline_put(struct pipeline *p, struct item *it)
 {
 	pthread_mutex_lock(&p->lock);
+	while (!p->stopping && p->ready_bytes >= READY_BYTES)
+		pthread_cond_wait(&p->cutter, &p->lock);
 	it->next = NULL;
 	*p->ready_tail = it;
 	p->ready_tail = &it->next;
@@ -217,6 +237,24 @@ stir(struct pipeline *p)
 	pthread_cond_signal(&p->cutter);
 }
 
+/* Lock held. Is it time to write down what is done? */
+static bool
+collect_now(const struct pipeline *p)
+{
+	return p->senders_ended ||
+	       (p->done != NULL && (p->ndone >= p->min_record || (p->under_way == 0 && p->nready == 0)));
+}
+
+/* Lock held. The sender has no more to do with it. */
+static void
+way_end(struct pipeline *p, struct item *it)
+{
+	p->under_way -= it->taken;
+	it->taken = false;
+	if (collect_now(p))
+		pthread_cond_signal(&p->recorder);
+}
+
 void
 pipeline_release(struct pipeline *p, struct item **it)
 {
@@ -224,8 +262,9 @@ pipeline_release(struct pipeline *p, struct item **it)
 	claim_drop(p, &(*it)->job.key);
 	if ((*it)->handed_over) {
 		p->slots++;
-		pthread_cond_broadcast(&p->sender);
+		pthread_cond_signal(&p->slot);
 	}
+	way_end(p, *it);
 	stir(p);
 	pthread_mutex_unlock(&p->lock);
 	item_free(it);
@@ -246,6 +285,39 @@ rate_wait(struct pipeline *p)
 	return 0;
 }
 
+/* Lock held. One more is taken: how many leave within READY_US? */
+static void
+ready_fit(struct pipeline *p)
+{
+	int64_t now = clock_mono_us(), us = now - p->taken_us;
+	p->taken++;
+	if (us < READY_US)
+		return;
+	size_t n = (size_t)((int64_t)p->taken * READY_US / us);
+	n = n < READY_MAX ? n : READY_MAX;
+	p->max_ready = n > p->min_ready ? n : p->min_ready;
+	p->taken = 0;
+	p->taken_us = now;
+}
+
+/* Lock held. The first ready one. */
+static struct item *
+ready_take(struct pipeline *p)
+{
+	struct item *it = p->ready;
+	p->ready = it->next;
+	if (p->ready == NULL)
+		p->ready_tail = &p->ready;
+	p->nready--;
+	p->ready_bytes -= it->copy.n;
+	it->taken = true;
+	p->under_way++;
+	ready_fit(p);
+	if (p->nready <= p->max_ready / 2)
+		pthread_cond_signal(&p->cutter);
+	return it;
+}
+
 struct item *
 pipeline_take(struct pipeline *p)
 {
@@ -260,14 +332,7 @@ pipeline_take(struct pipeline *p)
 			ts = clock_mono_timespec(clock_mono_us() + wait);
 			pthread_cond_timedwait(&p->sender, &p->lock, &ts);
 		} else {
-			it = p->ready;
-			p->ready = it->next;
-			if (p->ready == NULL)
-				p->ready_tail = &p->ready;
-			p->nready--;
-			p->ready_bytes -= it->copy.n;
-			if (p->nready <= p->max_ready / 2)
-				pthread_cond_signal(&p->cutter);
+			it = ready_take(p);
 		}
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -279,7 +344,7 @@ pipeline_slot(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
 	while (!p->stopping && p->slots == 0)
-		pthread_cond_wait(&p->sender, &p->lock);
+		pthread_cond_wait(&p->slot, &p->lock);
 	bool go = !p->stopping;
 	if (go)
 		p->slots--;
@@ -291,11 +356,15 @@ void
 pipeline_done(struct pipeline *p, struct item *it)
 {
 	pthread_mutex_lock(&p->lock);
+	if (p->done == NULL) {
+		p->done_us = clock_mono_us();
+		pthread_cond_signal(&p->recorder);
+	}
 	it->next = NULL;
 	*p->done_tail = it;
 	p->done_tail = &it->next;
 	p->ndone++;
-	pthread_cond_signal(&p->recorder);
+	way_end(p, it);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -333,8 +402,13 @@ struct item *
 pipeline_collect(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
-	while (p->done == NULL && !p->senders_ended)
-		pthread_cond_wait(&p->recorder, &p->lock);
+	while (!collect_now(p)) {
+		struct timespec ts = clock_mono_timespec(p->done_us + RECORD_US);
+		if (p->done == NULL)
+			pthread_cond_wait(&p->recorder, &p->lock);
+		else if (pthread_cond_timedwait(&p->recorder, &p->lock, &ts) != 0)
+			break;
+	}
 	struct item *list = p->done, **end = &list;
 	for (size_t n = 0; *end != NULL && n < COLLECT_MAX; n++, p->ndone--)
 		end = &(*end)->next;
@@ -355,7 +429,7 @@ pipeline_recorded(struct pipeline *p, struct item *list)
 		claim_drop(p, &it->job.key);
 		p->slots += it->handed_over;
 	}
-	pthread_cond_broadcast(&p->sender);
+	pthread_cond_broadcast(&p->slot);
 	stir(p);
 	pthread_mutex_unlock(&p->lock);
 	while (list != NULL) {
@@ -382,6 +456,7 @@ pipeline_stop(struct pipeline *p)
 	p->stopping = true;
 	pthread_cond_broadcast(&p->cutter);
 	pthread_cond_broadcast(&p->sender);
+	pthread_cond_broadcast(&p->slot);
 	pthread_mutex_unlock(&p->lock);
 }
 

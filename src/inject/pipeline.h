@@ -32,6 +32,7 @@ struct item {
 	struct str copy;  /* the whole message */
 	uint8_t idem[16]; /* the copy's, under which its places in caps are known; a report has none */
 	/* What became of it: */
+	bool taken;	  /* by a sender */
 	bool handed_over; /* a slot is held */
 	struct smtp_result result;
 	struct spool_update update;
@@ -50,8 +51,8 @@ struct pipeline *pipeline_new(size_t connections, double rate);
 void pipeline_free(struct pipeline **p);
 
 /* ---- cutter ---- */
-/* Waits until there is room for copies, and for ends. False: the process stops. */
-bool pipeline_room(struct pipeline *p);
+/* Waits until there is room for copies, and for ends. Returns for how many copies; 0: the process stops. */
+size_t pipeline_room(struct pipeline *p);
 /*
  * Before each look at the spool. Keys that were let go before it are claimed no more. Those that are let go
  * while the cutter looks stay claimed until the next one: what it reads is the spool as it was when it began,
@@ -60,6 +61,7 @@ bool pipeline_room(struct pipeline *p);
 void pipeline_look(struct pipeline *p);
 void pipeline_claim(struct pipeline *p, const struct spool_key *key);
 bool pipeline_claimed(void *p, const struct spool_key *key);
+/* Waits for room by bytes: large copies of one batch do not all fit. */
 void pipeline_put(struct pipeline *p, struct item *it);
 /* Sleeps until something changes (jobs were added, a job was let go, the target may be tried again), or
  * until_ms. */
@@ -80,8 +82,8 @@ void pipeline_down(struct pipeline *p, int64_t down_ms);
 void pipeline_up(struct pipeline *p);
 
 /* ---- recorder ---- */
-/* What is done, no more than one call of spool_update takes, waiting for the first; NULL: the process stops
- * and everything is recorded. */
+/* What is done, no more than one call of spool_update takes; waits for the first, and a moment for more.
+ * NULL: the process stops and everything is recorded. */
 struct item *pipeline_collect(struct pipeline *p);
 /* The end of these is on disk (or will not be asked for): lets go of keys and slots, frees them. */
 void pipeline_recorded(struct pipeline *p, struct item *list);

@@ -166,6 +166,142 @@ the_cutter_waits_for_a_recorder_whose_disk_stands_still(void **state)
 	pipeline_free(&r.p);
 }
 
+/* ---- when ends are collected ---- */
+
+static struct item *
+item_number(uint32_t n)
+{
+	struct spool_job job = job_of(1, n, "spring", NOW);
+	return item_new(&job);
+}
+
+static void
+ends_are_collected_while_others_are_under_way(void **state)
+{
+	struct pipeline *p = pipeline_new(1, 0);
+	struct item *taken[INJECT_UNRECORDED], *list;
+	(void)state;
+	for (uint32_t i = 0; i < INJECT_UNRECORDED; i++)
+		pipeline_put(p, item_number(i));
+	for (size_t i = 0; i < INJECT_UNRECORDED; i++)
+		taken[i] = pipeline_take(p);
+	/* Half of the slots are full. */
+	for (size_t i = 0; i < INJECT_UNRECORDED / 2; i++)
+		pipeline_done(p, taken[i]);
+	list = pipeline_collect(p);
+	assert_int_equal(length(list), INJECT_UNRECORDED / 2);
+	pipeline_recorded(p, list);
+	/* One alone, and no other comes: after a while. */
+	pipeline_done(p, taken[INJECT_UNRECORDED / 2]);
+	list = pipeline_collect(p);
+	assert_int_equal(length(list), 1);
+	pipeline_recorded(p, list);
+	for (size_t i = INJECT_UNRECORDED / 2 + 1; i < INJECT_UNRECORDED; i++)
+		pipeline_release(p, &taken[i]);
+	pipeline_senders_ended(p);
+	assert_null(pipeline_collect(p));
+	pipeline_free(&p);
+}
+
+/* ---- who waits for what ---- */
+
+struct waiter {
+	struct pipeline *p;
+	struct item *it;
+	atomic_bool had;
+};
+
+static void *
+wait_to_put(void *arg)
+{
+	struct waiter *w = arg;
+	pipeline_put(w->p, w->it);
+	atomic_store(&w->had, true);
+	return NULL;
+}
+
+static void
+large_copies_wait_for_room(void **state)
+{
+	struct waiter w = { .p = pipeline_new(1, 0), .it = item_number(2) };
+	struct item *first = item_number(1);
+	pthread_t t;
+	(void)state;
+	first->copy = w.it->copy = str_make("", (size_t)40 << 20); /* nobody reads them */
+	pipeline_put(w.p, first);
+	assert_int_equal(pthread_create(&t, NULL, wait_to_put, &w), 0);
+	usleep(100000);
+	assert_false(atomic_load(&w.had));
+	assert_ptr_equal(pipeline_take(w.p), first);
+	pthread_join(t, NULL);
+	assert_ptr_equal(pipeline_take(w.p), w.it);
+	pipeline_release(w.p, &first);
+	pipeline_release(w.p, &w.it);
+	pipeline_free(&w.p);
+}
+
+static void *
+wait_to_take(void *arg)
+{
+	struct waiter *w = arg;
+	w->it = pipeline_take(w->p);
+	return NULL;
+}
+
+static void *
+wait_for_slot(void *arg)
+{
+	struct waiter *w = arg;
+	atomic_store(&w->had, pipeline_slot(w->p));
+	return NULL;
+}
+
+static void
+who_waits_for_a_slot_takes_nobodys_wake(void **state)
+{
+	struct waiter slot = { .p = pipeline_new(1, 0) }, take = { .p = slot.p };
+	struct item *it = item_number(1);
+	pthread_t ts, tt;
+	(void)state;
+	alarm(300);
+	for (int i = 0; i < INJECT_UNRECORDED; i++)
+		assert_true(pipeline_slot(slot.p));
+	assert_int_equal(pthread_create(&ts, NULL, wait_for_slot, &slot), 0);
+	usleep(50000);
+	assert_int_equal(pthread_create(&tt, NULL, wait_to_take, &take), 0);
+	usleep(50000);
+	pipeline_put(slot.p, it);
+	pthread_join(tt, NULL);
+	assert_ptr_equal(take.it, it);
+	it->handed_over = true;
+	pipeline_release(slot.p, &it);
+	pthread_join(ts, NULL);
+	assert_true(atomic_load(&slot.had));
+	alarm(0);
+	pipeline_free(&slot.p);
+}
+
+static void
+room_is_had_when_half_is_used_up(void **state)
+{
+	struct room r = { .p = pipeline_new(1, 0) };
+	size_t most = pipeline_room(r.p), half = most / 2;
+	pthread_t t;
+	(void)state;
+	for (uint32_t i = 0; i <= half; i++)
+		pipeline_put(r.p, item_number(i));
+	assert_int_equal(pthread_create(&t, NULL, wait_for_room, &r), 0);
+	usleep(100000);
+	assert_false(atomic_load(&r.had));
+	struct item *it = pipeline_take(r.p);
+	pthread_join(t, NULL);
+	assert_int_equal(pipeline_room(r.p), most - half);
+	pipeline_release(r.p, &it);
+	pipeline_stop(r.p);
+	assert_int_equal(pipeline_room(r.p), 0);
+	pipeline_free(&r.p);
+}
+
 int
 main(void)
 {
@@ -176,6 +312,10 @@ main(void)
 						teardown),
 		cmocka_unit_test(the_recorder_gets_no_more_than_one_update_takes),
 		cmocka_unit_test(the_cutter_waits_for_a_recorder_whose_disk_stands_still),
+		cmocka_unit_test(ends_are_collected_while_others_are_under_way),
+		cmocka_unit_test(large_copies_wait_for_room),
+		cmocka_unit_test(who_waits_for_a_slot_takes_nobodys_wake),
+		cmocka_unit_test(room_is_had_when_half_is_used_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
