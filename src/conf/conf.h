@@ -38,11 +38,12 @@ struct conf_pos {
 	int line;
 };
 
-/* state { directory, map_size, max_readers } */
+/* state { directory, map_size, max_readers, events_keep } */
 struct conf_state {
 	const char *directory; /* LMDB environment; created 0700 */
 	int64_t map_size;      /* bytes; upper bound of the database file */
 	int64_t max_readers;
+	int64_t events_keep_ms; /* events older than that are dropped; what was counted of them stays */
 	struct conf_pos pos;
 };
 

@@ -39,6 +39,7 @@ static const struct conf_key STATE[] = {
 	KEY("directory", KEY_PATH, AT(state.directory), "/var/lib/mailtailor"),
 	KEY("map_size", KEY_SIZE, AT(state.map_size), "16G", RANGE(M, 1024 * 1024 * G)),
 	KEY("max_readers", KEY_INT, AT(state.max_readers), "1024", RANGE(8, 65536)),
+	KEY("events_keep", KEY_DURATION, AT(state.events_keep_ms), "400d", RANGE(DAY, 20 * YEAR)),
 };
 
 static const struct conf_key MILTER[] = {

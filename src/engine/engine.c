@@ -204,6 +204,70 @@ engine_decide(const struct engine_request *rq, struct engine_copy *out, struct e
 	return 0;
 }
 
+/* ---- events ---- */
+
+/* {"propensity":1,"scores":{…}}: what training needs of the decision beside what the event says. */
+static struct str
+event_details(const struct engine_copy *c, struct arena *a)
+{
+	const struct plugin_result *p = &c->plugins;
+	struct buf b = { 0 };
+	buf_adds(&b, STR("{\"propensity\":"));
+	value_print(&b, value_real(a, c->plan.decision.propensity));
+	for (size_t i = 0; i < p->nscores; i++) {
+		buf_adds(&b, i == 0 ? STR(",\"scores\":{") : STR(","));
+		json_print_string(&b, p->scores[i].name);
+		buf_addc(&b, ':');
+		json_print(&b, value_real(a, p->scores[i].value));
+	}
+	buf_adds(&b, p->nscores > 0 ? STR("}}") : STR("}"));
+	struct str out = arena_str(a, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+/* Shown in reports; longer or odd ones are no segments. */
+static struct str
+segment_of(const struct recipient_snapshot *r, struct arena *a)
+{
+	const struct value *v = value_map_get(r->profile, STR("segment"));
+	if (v == NULL || v->type != VALUE_STRING || v->s.n > STORE_MAX_WORD || !str_is_utf8(v->s))
+		return STR_NULL;
+	for (size_t i = 0; i < v->s.n; i++)
+		if ((unsigned char)v->s.p[i] < 0x20 || v->s.p[i] == 0x7f)
+			return STR_NULL;
+	return arena_str(a, v->s);
+}
+
+void
+engine_event(const struct engine_request *rq, const struct engine_copy *copy, enum event_type type,
+	     const char *source, struct arena *a, struct event *out)
+{
+	const struct recipient_snapshot *r = copy->recipient;
+	const struct tailor_decision *d = &copy->plan.decision;
+	bool suppressed = d->reason && strcmp(d->reason, "suppressed") == 0 && r->suppressed_reason;
+	*out = (struct event){
+		.at_ms = rq->now_ms,
+		.type = type,
+		.once = true,
+		.campaign = arena_str(a, str_of(rq->campaign->name)),
+		.category = arena_str(a, str_of(rq->campaign->category)),
+		.arm = arena_str(a, str_of(d->arm)),
+		.domain = arena_str(a, r->domain),
+		.segment = segment_of(r, a),
+		.source = str_of(source),
+		.link = EVENT_NO_LINK,
+	};
+	memcpy(out->rk, r->key.b, sizeof(out->rk));
+	memcpy(out->copy, r->idem, sizeof(out->copy));
+	if (type == EVENT_INJECTED) {
+		out->details = event_details(copy, a);
+		out->queue_id = rq->queue_id.n <= EVENT_MAX_QUEUE_ID ? arena_str(a, rq->queue_id) : STR_NULL;
+	} else {
+		out->reason = arena_str(a, str_of(suppressed ? r->suppressed_reason : d->reason));
+	}
+}
+
 /* What the reservation found instead of what was read before. */
 static void
 reserve_judge(const struct engine_request *rq, struct engine_copy *copy, const struct reserve_result *res)
@@ -227,11 +291,14 @@ engine_reserve_many(const struct engine_request *rq, struct engine_copy *copies,
 	const struct recipient_snapshot **r = ARENA_ARRAY(a, const struct recipient_snapshot *, n);
 	struct str *decisions = ARENA_ARRAY(a, struct str, n);
 	struct reserve_result *res = ARENA_ARRAY(a, struct reserve_result, n);
+	struct event *events = rq->event_source ? ARENA_ARRAY(a, struct event, n) : NULL;
 	for (size_t i = 0; i < n; i++) {
 		r[i] = copies[i].recipient;
 		decisions[i] = decision_json(&rq[i], &copies[i]);
+		if (events)
+			engine_event(&rq[i], &copies[i], EVENT_INJECTED, rq->event_source, a, &events[i]);
 	}
-	if (recipient_reserve_many(&src, r, decisions, n, rq->now_ms, a, res, e) != 0)
+	if (recipient_reserve_many(&src, r, decisions, events, n, rq->now_ms, a, res, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		reserve_judge(&rq[i], &copies[i], &res[i]);

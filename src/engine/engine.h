@@ -31,7 +31,8 @@ struct epoch_options {
 	const char *conf_file;
 	const char *plugin_directory; /* default when the file names none */
 	bool ephemeral_keys;	      /* preview without a key ring: links open nowhere */
-	bool links_only; /* no plugins and no compiled parts (NULL): for who opens tokens and makes no copies */
+	bool links_only; /* no plugins and no compiled parts (NULL): for who opens tokens and makes no copies
+			  */
 };
 
 /* NULL when anything is wrong; every mistake went to report as "FILE:LINE: …". One reference, the caller's.
@@ -68,6 +69,8 @@ struct engine_request {
 	bool own_copy;		  /* one of several made of one message: it gets a Message-ID of its own */
 	int64_t now_ms;
 	bool explain;
+	/* The reservation queues an `injected` event that this says; NULL: none */
+	const char *event_source;
 };
 
 struct engine_copy {
@@ -109,5 +112,11 @@ int engine_reserve(const struct engine_request *rq, struct engine_copy *copy, st
 /* The same for a batch as of engine_gather, in one commit; rq[i] belongs to copies[i]. -1: no place was
  * taken. */
 int engine_reserve_many(const struct engine_request *rq, struct engine_copy *copies, size_t n, struct err *e);
+/*
+ * What is known of a copy as an event: when, whose, which campaign, arm, domain, why it is not sent; with the
+ * decision for `injected`. once is set. Strings live in a; source borrows.
+ */
+void engine_event(const struct engine_request *rq, const struct engine_copy *copy, enum event_type type,
+		  const char *source, struct arena *a, struct event *out);
 
 #endif

@@ -176,8 +176,13 @@ copy_trouble(struct makers *m, struct item *it, const struct err *e)
 
 /* For a decision that is not to send. */
 static void
-copy_decided(struct makers *m, struct item *it, const struct tailor_decision *d)
+copy_decided(struct makers *m, struct item *it, const struct engine_request *rq, const struct engine_copy *c)
 {
+	const struct tailor_decision *d = &c->plan.decision;
+	const enum event_type type = d->verdict == TAILOR_DROP	  ? EVENT_SUPPRESSED
+				     : d->verdict == TAILOR_LATER ? EVENT_HELD
+								  : EVENT_FAILED;
+	engine_event(rq, c, type, "injector", it->arena, &it->event);
 	switch (d->verdict) {
 	case TAILOR_DROP:
 		item_end(it, SPOOL_DROPPED, false, d->reason, d->text);
@@ -271,6 +276,13 @@ data_parse(struct makers *m, const struct item *it, struct engine_request *rq, s
 	return 0;
 }
 
+static void
+copy_ready(struct makers *m, struct item *it, const struct engine_request *rq, const struct engine_copy *c)
+{
+	engine_event(rq, c, EVENT_INJECTED, "injector", it->arena, &it->event);
+	pipeline_put(m->in->pipe, it);
+}
+
 /* ---- a batch ---- */
 
 /* Places for what has been rendered; what has one may leave. */
@@ -283,13 +295,13 @@ batch_send(struct makers *m)
 		return;
 	int rc = engine_reserve_many(b->requests, b->copies, b->nmade, &e);
 	for (size_t i = 0; i < b->nmade; i++) {
-		const struct tailor_decision *d = &b->copies[i].plan.decision;
+		const struct engine_copy *c = &b->copies[i];
 		if (rc != 0)
 			copy_trouble(m, b->items[i], &e);
-		else if (d->verdict != TAILOR_SEND)
-			copy_decided(m, b->items[i], d);
+		else if (c->plan.decision.verdict != TAILOR_SEND)
+			copy_decided(m, b->items[i], &b->requests[i], c);
 		else
-			pipeline_put(m->in->pipe, b->items[i]);
+			copy_ready(m, b->items[i], &b->requests[i], c);
 	}
 	b->nmade = b->made_bytes = 0;
 }
@@ -311,7 +323,7 @@ copy_make(struct makers *m, struct kept *k, size_t i)
 			 k->campaign->name, STR_ARG(c->plugins.notes[n].plugin),
 			 STR_ARG(c->plugins.notes[n].text));
 	if (c->plan.decision.verdict != TAILOR_SEND) {
-		copy_decided(m, it, &c->plan.decision);
+		copy_decided(m, it, &b->requests[i], c);
 		return;
 	}
 	if (copy_write(m, it, k, c, e) != 0) {

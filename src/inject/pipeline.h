@@ -36,6 +36,7 @@ struct item {
 	bool handed_over; /* a slot is held */
 	struct smtp_result result;
 	struct spool_update update;
+	struct event event; /* what is known of the copy; type 0: nothing is to be told */
 	bool fail_report;   /* its sender is to be told */
 	bool give_back;	    /* it has certainly not left, and never will: its places are free again */
 	const char *status; /* for the report: "5.7.1" */

@@ -36,6 +36,9 @@ void makers_make(struct makers *m, const struct spool_job *jobs, size_t n);
 
 /* ---- what becomes of an item ---- */
 
+/* Says what the item's update means as an event: fills it->event and points the update at it. */
+void item_event(struct item *it);
+
 /* Live again: due_ms, reason. note without the recipient's address. */
 void item_later(struct item *it, int64_t due_ms, bool attempted, const char *reason, struct str note);
 void item_hold(struct item *it, const char *reason, struct str note);

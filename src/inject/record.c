@@ -243,6 +243,7 @@ record(const struct inject *in, struct sealer *sealer, struct item *list, struct
 			rc = report_or_later(in, sealer, it, e);
 		if (rc == 0 && it->give_back && store_release(in->store, it->job.key.rk, it->idem, e) < 0)
 			rc = -1;
+		item_event(it);
 		v[n++] = it->update;
 	}
 	if (rc == 0)

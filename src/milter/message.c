@@ -47,15 +47,30 @@ answer_error(const struct finish *f, const struct err *e)
 	}
 }
 
+/* That nothing was sent, and why. The answer does not depend on it. */
+static void
+post_event(const struct finish *f, const struct engine_request *rq, const struct engine_copy *copy,
+	   enum event_type type)
+{
+	struct event ev;
+	struct err e = { 0 };
+	engine_event(rq, copy, type, "milter", rq->worker->arena, &ev);
+	if (event_post(rq->store, &ev, &e) != 0)
+		log_error("%s: campaign=%s: its event is not kept: %s", f->queue_id, f->tx->campaign->name,
+			  e.text);
+}
+
 static sfsistat
-answer_decision(const struct finish *f, const struct engine_copy *copy)
+answer_decision(const struct finish *f, const struct engine_request *rq, const struct engine_copy *copy)
 {
 	const struct tailor_decision *d = &copy->plan.decision;
 	log_decision(f, copy);
 	switch (d->verdict) {
 	case TAILOR_DROP:
+		post_event(f, rq, copy, EVENT_SUPPRESSED);
 		return SMFIS_DISCARD;
 	case TAILOR_REFUSE:
+		post_event(f, rq, copy, EVENT_FAILED);
 		return reply(f->ctx, "550", str_eq(str_of(d->reason), STR("missing")) ? "5.6.0" : "5.7.1",
 			     "%.*s", STR_ARG(d->text));
 	case TAILOR_LATER: /* spooled instead; the configuration check lets nothing wait without a spool */
@@ -96,7 +111,7 @@ hand_over(const struct finish *f, const struct engine_request *rq, struct engine
 	if (copy->plan.decision.verdict == TAILOR_LATER)
 		return message_spool(f, rq->message, rq->worker);
 	if (copy->plan.decision.verdict != TAILOR_SEND)
-		return answer_decision(f, copy);
+		return answer_decision(f, rq, copy);
 	if (return_path(rq, copy, &sender, &e) != 0)
 		return answer_error(f, &e);
 	if (apply_plan(f->ctx, &copy->plan, sender) != 0) {
@@ -109,7 +124,7 @@ hand_over(const struct finish *f, const struct engine_request *rq, struct engine
 	/* A cap that lets wait was filled by another message meanwhile. */
 	if (copy->plan.decision.verdict == TAILOR_LATER)
 		return message_spool(f, rq->message, rq->worker);
-	return answer_decision(f, copy);
+	return answer_decision(f, rq, copy);
 }
 
 /* 1, 0, or -1. */
@@ -137,6 +152,7 @@ tailor_one(const struct finish *f, const struct tailor_message *m, struct worker
 		.address = tx->to[0].address,
 		.queue_id = str_of(f->mta_id),
 		.now_ms = clock_now_ms(),
+		.event_source = "milter",
 	};
 	int paused = is_paused(f, &e);
 	if (paused == 1 && tx->epoch->conf->inject.target != NULL)

@@ -69,6 +69,11 @@ extern struct milter_service milter_service;
 /* The current epoch, referenced. */
 struct epoch *service_epoch(void);
 
+/* events.c: the thread that moves queued events into the log and keeps the log short. 0 or an exit code. */
+int events_start(void);
+/* Moves what is there, and ends it. */
+void events_stop(void);
+
 struct session *session_new(void);
 void session_free(struct session **s);
 /* As xxfi_connect has them; both may be NULL. */

@@ -313,10 +313,12 @@ milter_serve(const struct milter_options *o)
 	struct epoch *first = epoch_ref(milter_service.epoch);
 	pthread_t reloader;
 	if ((rc = reload_start(&reloader)) == 0) {
-		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0) {
+		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0 &&
+		    (rc = events_start()) == 0) {
 			if (o->configured != NULL)
 				o->configured(c);
 			rc = serve(&c->milter);
+			events_stop();
 		}
 		reload_stop(reloader);
 	}

@@ -16,6 +16,7 @@ struct spooling {
 	const struct finish *f;
 	struct engine_request rq;
 	struct spool_job *jobs;
+	const struct event **events; /* of each job; NULL: it goes at once, nothing is to be told */
 	size_t njobs;
 	size_t now, later, dropped, again;
 	uint8_t message_key[16];
@@ -53,6 +54,19 @@ job_decided(struct spooling *sp, struct spool_job *j, const struct tailor_decisi
 	}
 	j->reason = str_of(d->reason);
 	j->note = arena_str(a, str_sub(d->text, 0, SPOOL_MAX_NOTE));
+}
+
+/* Of a copy that is not made, or waits. */
+static const struct event *
+event_make(const struct spooling *sp, const struct spool_job *j, const struct engine_copy *copy)
+{
+	const enum tailor_verdict verdict = copy->plan.decision.verdict;
+	struct arena *a = sp->f->tx->arena;
+	if (j->state != SPOOL_DROPPED && verdict != TAILOR_LATER)
+		return NULL;
+	struct event *ev = ARENA_NEW(a, struct event);
+	engine_event(&sp->rq, copy, verdict == TAILOR_LATER ? EVENT_HELD : EVENT_SUPPRESSED, "milter", a, ev);
+	return ev;
 }
 
 static int
@@ -97,6 +111,7 @@ job_make(struct spooling *sp, const struct tx_recipient *to, struct err *e)
 	j->accepted_ms = sp->rq.now_ms;
 	job_decided(sp, j, &copy.plan.decision);
 	j->first_due_ms = j->due_ms;
+	sp->events[sp->njobs] = event_make(sp, j, &copy);
 	if (j->state == SPOOL_DROPPED)
 		log_recipient(sp, copy.recipient, &copy.plan.decision);
 	else if (payload_make(sp, to, copy.recipient, j, e) != 0)
@@ -146,6 +161,7 @@ jobs_commit(struct spooling *sp, struct err *e)
 		.message = buf_str(&sealed),
 		.jobs = sp->jobs,
 		.njobs = sp->njobs,
+		.events = sp->events,
 		.keep_ms = sp->rq.epoch->conf->inject.keep_ms,
 		.added = ARENA_ARRAY(tx->arena, bool, sp->njobs),
 	};
@@ -176,6 +192,7 @@ message_spool(const struct finish *f, const struct tailor_message *m, struct wor
 	sp.rq.message_id = arena_str(tx->arena, engine_message_id(&sp.rq));
 	job_message_key(tx->epoch->keys, tx->campaign->name, sp.rq.message_id, sp.message_key);
 	sp.jobs = ARENA_ARRAY(tx->arena, struct spool_job, tx->nrecipients);
+	sp.events = ARENA_ARRAY(tx->arena, const struct event *, tx->nrecipients);
 	sp.signed_of_life_us = clock_mono_us();
 	for (size_t i = 0; i < tx->nrecipients; i++) {
 		arena_reset(w->arena);

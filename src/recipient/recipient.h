@@ -9,7 +9,7 @@
 #define MT_RECIPIENT_RECIPIENT_H
 
 #include "conf/conf.h"
-#include "store/store.h"
+#include "store/event.h"
 #include "tailor/snapshot.h"
 #include "token/token.h"
 
@@ -63,10 +63,11 @@ void recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, co
 int recipient_reserve(const struct recipient_source *src, const struct recipient_snapshot *r,
 		      struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
 		      struct err *e);
-/* The same for n copies in one commit: r[i], decisions[i] → out[i]. -1: none was placed. */
+/* The same for n copies in one commit: r[i], decisions[i], events[i] → out[i]. -1: none was placed. events
+ * may be NULL: nothing is queued. */
 int recipient_reserve_many(const struct recipient_source *src, const struct recipient_snapshot *const *r,
-			   const struct str *decisions, size_t n, int64_t now_ms, struct arena *a,
-			   struct reserve_result *out, struct err *e);
+			   const struct str *decisions, const struct event *events, size_t n, int64_t now_ms,
+			   struct arena *a, struct reserve_result *out, struct err *e);
 int recipient_release(const struct recipient_source *src, const struct recipient_snapshot *r, struct err *e);
 
 /* ---- profile records (admin, import) ---- */

@@ -41,13 +41,15 @@ request_make(const struct recipient_source *src, const struct recipient_snapshot
 
 int
 recipient_reserve_many(const struct recipient_source *src, const struct recipient_snapshot *const *r,
-		       const struct str *decisions, size_t n, int64_t now_ms, struct arena *a,
-		       struct reserve_result *out, struct err *e)
+		       const struct str *decisions, const struct event *events, size_t n, int64_t now_ms,
+		       struct arena *a, struct reserve_result *out, struct err *e)
 {
 	struct reserve_request *rq = ARENA_ARRAY(a, struct reserve_request, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (request_make(src, r[i], decisions[i], now_ms, a, &rq[i], e) != 0)
 			return -1;
+		rq[i].event = events ? &events[i] : NULL;
+	}
 	if (store_reserve_many(src->store, rq, n, a, out, e) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -64,7 +66,7 @@ recipient_reserve(const struct recipient_source *src, const struct recipient_sna
 		  struct str decision_json, int64_t now_ms, struct arena *a, struct reserve_result *out,
 		  struct err *e)
 {
-	return recipient_reserve_many(src, &r, &decision_json, 1, now_ms, a, out, e);
+	return recipient_reserve_many(src, &r, &decision_json, NULL, 1, now_ms, a, out, e);
 }
 
 int

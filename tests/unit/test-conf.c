@@ -514,7 +514,7 @@ check_round_trip(const struct conf *c)
 }
 
 static const char EVERYTHING[] =
-    "state { directory = \"/s\" map_size = 3G max_readers = 99 }\n"
+    "state { directory = \"/s\" map_size = 3G max_readers = 99 events_keep = 90d }\n"
     "milter { socket = inet:localhost:8891 socket_mode = 0600 socket_group = mail trusted_networks = { "
     "10.0.0.0/8, 2001:db8::/32 }\n"
     " trust_authenticated = no max_message = 1025K template_cache = 0 drain_timeout = 1m log_target = syslog "

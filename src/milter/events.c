@@ -1,0 +1,123 @@
+/*
+ * events: a thread of mailtailord that moves the events which reservations and ended jobs have queued into
+ * the event log, many in one commit, and drops what has had its time. Neither is in anybody's way: the log is
+ * a database of its own. When it is full, or broken, the queues wait.
+ */
+#include "milter/private.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sysexits.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define MOVE_MAX 4096
+#define MOVE_EVERY_MS 250
+#define SWEEP_EVERY_MS 1000
+#define SWEEP_MAX 1000
+/* After a failure; said again so often only. */
+#define TROUBLE_MS 5000
+#define SAY_EVERY_MS 60000
+
+static struct {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping;
+	int64_t said_ms;
+} mover = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+trouble(const struct err *e)
+{
+	int64_t now = clock_now_ms();
+	if (mover.said_ms != 0 && now - mover.said_ms < SAY_EVERY_MS)
+		return;
+	mover.said_ms = now;
+	log_error("events wait in their queues: %s", e->text);
+}
+
+/* Everything that is queued. False: trouble. */
+static bool
+move_all(void)
+{
+	struct err e = { 0 };
+	int n;
+	do
+		n = event_move(milter_service.store, MOVE_MAX, &e);
+	while (n >= MOVE_MAX);
+	if (n < 0)
+		trouble(&e);
+	return n >= 0;
+}
+
+static void
+sweep(void)
+{
+	struct err e = { 0 };
+	struct epoch *ep = service_epoch();
+	if (event_sweep(milter_service.store, clock_now_ms(), ep->conf->state.events_keep_ms, SWEEP_MAX, &e) <
+	    0)
+		trouble(&e);
+	epoch_unref(&ep);
+}
+
+/* False: the end has come. */
+static bool
+sleep_ms(int64_t ms)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (until.tv_nsec + ms % 1000 * 1000000) / 1000000000 + ms / 1000;
+	until.tv_nsec = (until.tv_nsec + ms % 1000 * 1000000) % 1000000000;
+	pthread_mutex_lock(&mover.lock);
+	while (!mover.stopping && pthread_cond_timedwait(&mover.wake, &mover.lock, &until) != ETIMEDOUT)
+		;
+	bool goes_on = !mover.stopping;
+	pthread_mutex_unlock(&mover.lock);
+	return goes_on;
+}
+
+static void *
+mover_main(void *arg)
+{
+	int64_t swept_us = 0, pause = 0;
+	(void)arg;
+	while (sleep_ms(pause)) {
+		pause = move_all() ? MOVE_EVERY_MS : TROUBLE_MS;
+		if (clock_mono_us() - swept_us < SWEEP_EVERY_MS * 1000)
+			continue;
+		sweep();
+		swept_us = clock_mono_us();
+	}
+	move_all();
+	return NULL;
+}
+
+int
+events_start(void)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&mover.wake, &attr);
+	pthread_condattr_destroy(&attr);
+	mover.stopping = false;
+	int rc = pthread_create(&mover.thread, NULL, mover_main, NULL);
+	if (rc == 0)
+		return 0;
+	log_error("cannot start a thread: %s", strerror(rc));
+	return EX_OSERR;
+}
+
+void
+events_stop(void)
+{
+	pthread_mutex_lock(&mover.lock);
+	mover.stopping = true;
+	pthread_cond_signal(&mover.wake);
+	pthread_mutex_unlock(&mover.lock);
+	pthread_join(mover.thread, NULL);
+	pthread_cond_destroy(&mover.wake);
+}
