@@ -4,16 +4,19 @@
 
 #include "main/admin-events.h"
 
-static const char usage[] =
-    "usage: mailtailor events classify --user-agent UA [--method M] [--json]\n"
-    "       mailtailor events classify - [--method M] [--json]\n"
-    "\n"
-    "  classify   who a request would be taken for: human, proxy or machine\n"
-    "\n"
-    "      --user-agent UA   the request's User-Agent; -: one a line on standard input\n"
-    "      --method M        GET (default) or HEAD\n"
-    "      --json            print JSON\n"
-    "  -h, --help            print this text\n";
+static const char usage[] = "usage: mailtailor events tail [--follow] [OPTION…]\n"
+			    "       mailtailor events export [-o FILE] [OPTION…]\n"
+			    "       mailtailor events import FILE|- [OPTION…]\n"
+			    "       mailtailor events verify [OPTION…]\n"
+			    "       mailtailor events classify --user-agent UA|- [OPTION…]\n"
+			    "\n"
+			    "  tail       the last events, and those that come\n"
+			    "  export     events as NDJSON or CSV, for programs that analyse data\n"
+			    "  import     events out of such a file\n"
+			    "  verify     count all again and compare\n"
+			    "  classify   who a request would be taken for: human, proxy or machine\n"
+			    "\n"
+			    "`mailtailor events SUB --help` says more.\n";
 
 static int
 run(int argc, char **argv)
@@ -22,9 +25,10 @@ run(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} SUBS[] = {
-		{ "classify", events_classify },
+		{ "tail", events_tail },     { "export", events_export },     { "import", events_import },
+		{ "verify", events_verify }, { "classify", events_classify },
 	};
-	static const char *const names[] = { "classify" };
+	static const char *const names[] = { "tail", "export", "import", "verify", "classify" };
 	if (argc < 2)
 		return admin_usage(stderr, usage);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

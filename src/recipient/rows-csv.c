@@ -209,11 +209,12 @@ csv_header(struct rows *r, struct err *e)
 		struct str cell = csv_cell(r, i);
 		if (column_parse(r, cell, &r->columns[i], e) != 0)
 			return -1;
-		if (r->address == r->ncells && str_caseeq(r->columns[i].name, r->o.address_column))
+		if (r->o.address_column.p && r->address == r->ncells &&
+		    str_caseeq(r->columns[i].name, r->o.address_column))
 			r->address = i;
 	}
 	r->ncolumns = r->ncells;
-	if (r->address == r->ncolumns)
+	if (r->o.address_column.p && r->address == r->ncolumns)
 		return err_set(e, ERR_INPUT,
 			       "header: no column \"%.*s\"; name the column of addresses with "
 			       "--address-column",
@@ -233,8 +234,9 @@ row_fill(struct rows *r, struct arena *a, struct row *out, struct err *e)
 			return -1;
 	if (r->ncells != r->ncolumns)
 		return err_set(e, ERR_INPUT, "it has %zu columns, the header %zu", r->ncells, r->ncolumns);
-	out->address = arena_str(a, str_trim(csv_cell(r, r->address)));
-	if (out->address.n == 0)
+	if (r->o.address_column.p)
+		out->address = arena_str(a, str_trim(csv_cell(r, r->address)));
+	if (r->o.address_column.p && out->address.n == 0)
 		return err_set(e, ERR_INPUT, "no address in column \"%.*s\"", STR_ARG(r->o.address_column));
 	for (size_t i = 0; i < r->ncells; i++) {
 		const struct column *c = &r->columns[i];

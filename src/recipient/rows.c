@@ -234,12 +234,13 @@ object_fill(struct rows *r, struct arena *a, struct row *out, struct err *e)
 		struct str key;
 		const struct value *v;
 		value_map_entry(all, i, &key, &v);
-		if (out->address.n == 0 && v->type == VALUE_STRING && str_caseeq(key, r->o.address_column))
+		if (r->o.address_column.p && out->address.n == 0 && v->type == VALUE_STRING &&
+		    str_caseeq(key, r->o.address_column))
 			out->address = str_trim(v->s);
 		else
 			value_map_set(a, map, key, v);
 	}
-	if (out->address.n == 0)
+	if (r->o.address_column.p && out->address.n == 0)
 		return err_set(e, ERR_INPUT, "no address under \"%.*s\"", STR_ARG(r->o.address_column));
 	out->profile = map;
 	return 0;

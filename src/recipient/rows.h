@@ -37,7 +37,7 @@ enum rows_format { ROWS_CSV, ROWS_NDJSON };
 
 struct rows_options {
 	enum rows_format format;
-	struct str address_column; /* compared without regard to ASCII case */
+	struct str address_column; /* compared without regard to ASCII case; absent: rows have no address */
 	char separator;		   /* 0: comma */
 	/* Like read(2): bytes, 0 at the end, -1 with errno. */
 	ssize_t (*read)(void *ctx, char *p, size_t n);
@@ -46,7 +46,7 @@ struct rows_options {
 
 struct row {
 	uint64_t line;		     /* where it begins; 1 is the first line of the file */
-	struct str address;	     /* as it stands, trimmed; never empty */
+	struct str address;	     /* as it stands, trimmed; never empty when they have one */
 	const struct value *profile; /* a map, without the address */
 };
 

@@ -295,7 +295,7 @@ reserve_check(const struct reserve_request *rq, struct err *e)
 			       STORE_MAX_DECISION);
 	if (rq->now_ms < 0 || rq->decision_keep_ms < 0)
 		return err_set(e, ERR_BUG, "reserve: negative time");
-	if (rq->event && event_check(rq->event, e) != 0)
+	if (rq->event && event_valid(rq->event, e) != 0)
 		return -1;
 	for (size_t i = 0; i < rq->ncaps; i++) {
 		if (rq->caps[i].limit <= 0 || rq->caps[i].window_ms <= 0)

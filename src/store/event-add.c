@@ -453,7 +453,7 @@ value_check(const struct event *ev, struct err *e)
 }
 
 int
-event_check(const struct event *ev, struct err *e)
+event_valid(const struct event *ev, struct err *e)
 {
 	const struct {
 		struct str word;
@@ -488,7 +488,7 @@ event_add(struct store *s, const struct event *v, size_t n, bool *added, struct 
 		return err_set(e, ERR_LIMIT, "event: %zu at once, more than the %zu allowed", n,
 			       EVENT_MAX_BATCH);
 	for (size_t i = 0; i < n; i++)
-		if (event_check(&v[i], e) != 0)
+		if (event_valid(&v[i], e) != 0)
 			return n > 1 ? err_prefix(e, "number %zu", i + 1) : -1;
 	if (n == 0)
 		return 0;

@@ -212,13 +212,10 @@ put32(uint8_t *p, uint32_t v)
 		p[i] = (uint8_t)v;
 }
 
-static int
-counter_decode(struct counting *g, MDB_txn *txn, struct str key, struct str val, struct event_counter *c)
+void
+event_counter_names(struct event_words *w, MDB_txn *txn, const uint8_t p[EVENT_COUNTER_KEY_LEN],
+		    struct event_counter *c)
 {
-	const uint8_t *p = (const uint8_t *)key.p;
-	struct event_tally t;
-	if (key.n != EVENT_COUNTER_KEY_LEN || event_tally_decode(val, &t) != 0)
-		return -1;
 	*c = (struct event_counter){
 		.campaign_id = get32(p),
 		.hour_ms = (int64_t)get32(p + 4) * 3600000,
@@ -229,18 +226,27 @@ counter_decode(struct counting *g, MDB_txn *txn, struct str key, struct str val,
 		.link = (p[24] << 8 | p[25]) - 1,
 		.type = (enum event_type)p[26],
 		.class = (enum event_class)p[27],
-		.count = t.count,
-		.unique = t.unique,
-		.unique_link = t.unique_link,
-		.nvalues = t.nvalues,
 	};
+	c->campaign = event_word_get(w, txn, c->campaign_id);
+	c->arm = event_word_get(w, txn, c->arm_id);
+	c->domain = event_word_get(w, txn, c->domain_id);
+	c->segment = event_word_get(w, txn, c->segment_id);
+	c->reason = event_word_get(w, txn, c->reason_id);
+}
+
+static int
+counter_decode(struct counting *g, MDB_txn *txn, struct str key, struct str val, struct event_counter *c)
+{
+	struct event_tally t;
+	if (key.n != EVENT_COUNTER_KEY_LEN || event_tally_decode(val, &t) != 0)
+		return -1;
+	event_counter_names(&g->words, txn, (const uint8_t *)key.p, c);
 	if (!event_type_name(c->type) || !event_class_name(c->class))
 		return -1;
-	c->campaign = event_word_get(&g->words, txn, c->campaign_id);
-	c->arm = event_word_get(&g->words, txn, c->arm_id);
-	c->domain = event_word_get(&g->words, txn, c->domain_id);
-	c->segment = event_word_get(&g->words, txn, c->segment_id);
-	c->reason = event_word_get(&g->words, txn, c->reason_id);
+	c->count = t.count;
+	c->unique = t.unique;
+	c->unique_link = t.unique_link;
+	c->nvalues = t.nvalues;
 	for (size_t i = 0; i < t.nvalues; i++) {
 		c->values[i].currency = event_word_get(&g->words, txn, t.values[i].currency);
 		c->values[i].micros = t.values[i].micros;

@@ -54,7 +54,7 @@ int
 event_post(struct store *s, const struct event *ev, struct err *e)
 {
 	struct event copy = *ev;
-	if (event_check(ev, e) != 0)
+	if (event_valid(ev, e) != 0)
 		return -1;
 	return store_submit(s, &s->books, op_post, &copy, e);
 }

@@ -88,6 +88,12 @@ void event_tally_add(struct event_tally *t, const struct event_row *r);
 void event_tally_encode(const struct event_tally *t, struct buf *out);
 int event_tally_decode(struct str bytes, struct event_tally *t);
 
+/* ---- event-look.c ---- */
+
+/* What a counter's key says. */
+void event_counter_names(struct event_words *w, MDB_txn *txn, const uint8_t key[EVENT_COUNTER_KEY_LEN],
+			 struct event_counter *c);
+
 /* ---- event-link.c ---- */
 
 /* Of what is kept of a URL. */
@@ -129,7 +135,7 @@ int person_decode(struct str bytes, struct person *p);
 
 /* ---- event-copy.c ---- */
 
-#define COPY_MAX_FIRSTS 512
+#define COPY_MAX_FIRSTS 2000
 /* The words that events of a copy take over from it, in the order of enum event_word. */
 #define COPY_WORDS (WORD_CATEGORY + 1)
 struct copy_first {

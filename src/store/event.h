@@ -119,6 +119,9 @@ void event_encode(const struct event *ev, struct buf *out);
 /* Strings point into bytes. -1: they are damaged, or a later version's. */
 int event_decode(struct str bytes, struct event *ev);
 
+/* What event_add would say of it by itself: 0, ERR_INPUT, ERR_LIMIT. */
+int event_valid(const struct event *ev, struct err *e);
+
 /* ---- reading the log ---- */
 
 /* As stored; strings live during the call that shows it. */
@@ -254,5 +257,23 @@ int event_stats(struct store *s, struct event_stats *out, struct err *e);
  * come; looks at up to max records of each. Returns how many it dropped, or -1.
  */
 int event_sweep(struct store *s, int64_t now_ms, int64_t keep_ms, size_t max, struct err *e);
+
+/* Counts everything again, within one snapshot. */
+struct event_verify_request {
+	size_t memory; /* bytes, about; 0: 96 MiB */
+	void (*progress)(void *ctx, uint64_t events);
+	void (*report)(void *ctx, const char *what, struct str detail); /* for each thing that is wrong */
+	void *ctx;
+};
+struct event_verify_result {
+	int64_t events, forgotten, counters, persons; /* looked at */
+	int64_t
+	    uncountable; /* counters of hours before horizon_ms: events of these were dropped by retention */
+	int64_t horizon_ms; /* 0: the whole log is there */
+	int64_t damaged_events, damaged_counters, damaged_persons;
+	int64_t wrong_counters, wrong_unique, wrong_persons;
+};
+int event_verify(struct store *s, const struct event_verify_request *rq, struct event_verify_result *out,
+		 struct err *e);
 
 #endif

@@ -158,7 +158,7 @@ spool_add(struct store *s, const struct spool_add *rq, struct err *e)
 	for (size_t i = 0; i < rq->njobs; i++) {
 		if (job_check(&rq->jobs[i], e) != 0)
 			return -1;
-		if (rq->events && rq->events[i] && event_check(rq->events[i], e) != 0)
+		if (rq->events && rq->events[i] && event_valid(rq->events[i], e) != 0)
 			return -1;
 		bytes += rq->jobs[i].payload.n +
 			 (size_t)(rq->events && rq->events[i] ? outbox_bytes(rq->events[i]) : 0);

@@ -88,7 +88,7 @@ spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms,
 		if (v[i].state < SPOOL_QUEUED || v[i].state > SPOOL_FAILED || v[i].due_ms < 0 ||
 		    keep_ms < 0 || str_of(v[i].reason).n > SPOOL_MAX_REASON)
 			return err_set(e, ERR_BUG, "spool: no such state, time or reason");
-		else if (v[i].event && event_check(v[i].event, e) != 0)
+		else if (v[i].event && event_valid(v[i].event, e) != 0)
 			return -1;
 	return spool_submit_parts(s, op_update, &u.part, e);
 }

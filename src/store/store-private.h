@@ -156,8 +156,6 @@ int room_lock_file(const char *path, int64_t readers, bool create);
 
 /* ---- event-outbox.c ---- */
 
-/* What outbox_put would refuse. */
-int event_check(const struct event *ev, struct err *e);
 /* Bytes that it takes, for room_take. */
 int64_t outbox_bytes(const struct event *ev);
 /* Queues an event in the operation's own environment. */
