@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { World, sleep, slow, until } from "./harness.mjs";
+import { join } from "node:path";
+import { World, build, sleep, slow, until } from "./harness.mjs";
 import { assertTailored, field, read, split } from "./mail.mjs";
 import { Scripted } from "./scripted.mjs";
 import { done, test } from "./tap.mjs";
@@ -14,6 +15,8 @@ cap rare { category = { rare } limit = 1 window = 4s action = defer }
 campaign rare { category = rare }
 cap once { category = { once } limit = 1 window = 1d action = reject }
 campaign once { category = once }
+plugin rows { path = "${join(build, "tests/plugins/probe-score.so")}" deadline = 10s options { mode = "log" } }
+campaign scored { category = promo scorers = { rows } }
 campaign verp { category = promo return_path = "bounces@shop.example" }
 `;
 const LIFETIME = 5;
@@ -103,6 +106,13 @@ await test("what the port sees: parameters of the envelope, the mark, one connec
   const before = port.connections;
   await assertCopies(await submit(many));
   assert.ok(port.connections - before <= 4, `${port.connections - before} connections for 40 copies`);
+});
+
+await test("due jobs of one message are scored together: one call for 64, and one for the two that are left", async () => {
+  const before = world.daemon.log().length;
+  await assertCopies(await submit(Array.from({ length: 66 }, (_, i) => `scored-${i}`), { campaign: "scored" }));
+  const calls = (await logged(/plugin rows: (\d+) rows/, before, 2)).map(([, rows]) => Number(rows));
+  assert.deepEqual(calls, [64, 2]);
 });
 
 await test("SMTPUTF8: an address in UTF-8 goes as it is, with its parameter", async () => {
