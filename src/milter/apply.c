@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "token/job.h"
+
 static int
 header_change(SMFICTX *ctx, const char *name, int index, const char *value, bool leadspace)
 {
@@ -33,7 +35,7 @@ header_change(SMFICTX *ctx, const char *name, int index, const char *value, bool
 }
 
 int
-apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender)
+apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, const char *mark)
 {
 	const struct session *s = smfi_getpriv(ctx);
 	if (plan->body_changed) {
@@ -49,6 +51,8 @@ apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender)
 				  s->leadspace) != 0)
 			return -1;
 	}
+	if (mark != NULL && header_change(ctx, JOB_MARK_FIELD, 0, mark, s->leadspace) != 0)
+		return -1;
 	return sender == NULL || smfi_chgfrom(ctx, (char *)(uintptr_t)sender, NULL) == MI_SUCCESS ? 0 : -1;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "token/job.h"
 #include "token/verp.h"
 
 static void
@@ -98,6 +99,22 @@ return_path(const struct engine_request *rq, const struct engine_copy *copy, con
 }
 
 /*
+ * What tells this copy from new mail when it meets mailtailor again: it would be tailored twice. Where there
+ * is no inject target nothing need be set up that takes the mark off copies which leave, so they have none.
+ */
+static const char *
+mark(const struct engine_request *rq, const struct engine_copy *copy)
+{
+	struct buf b = { 0 };
+	if (rq->epoch->conf->inject.target == NULL ||
+	    job_mark_seal(rq->epoch->keys, copy->recipient->idem, rq->now_ms, &b) != 0)
+		return NULL;
+	const char *out = arena_cstr(rq->worker->arena, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
+/*
  * Hands the copy over, then takes its place in the caps: the MTA works on the new body while the disk works
  * on the reservation, and a copy that cannot be handed over takes none. Nothing leaves before the answer:
  * with any other than SMFIS_CONTINUE the MTA forgets what it was handed.
@@ -114,7 +131,7 @@ hand_over(const struct finish *f, const struct engine_request *rq, struct engine
 		return answer_decision(f, rq, copy);
 	if (return_path(rq, copy, &sender, &e) != 0)
 		return answer_error(f, &e);
-	if (apply_plan(f->ctx, &copy->plan, sender) != 0) {
+	if (apply_plan(f->ctx, &copy->plan, sender, mark(rq, copy)) != 0) {
 		log_warn("%s: campaign=%s: the MTA went away while the copy was handed over", f->queue_id,
 			 f->tx->campaign->name);
 		return SMFIS_TEMPFAIL;

@@ -118,8 +118,9 @@ sfsistat message_spool(const struct finish *f, const struct tailor_message *m, s
 
 /* Removes every X-Mailtailor field and nothing else. 0, or -1 when the MTA is gone. */
 int apply_strip(SMFICTX *ctx, const struct tx *tx);
-/* Body first, whole, then header edits in order, then the envelope sender unless it is NULL. 0, or -1. */
-int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender);
+/* Body first, whole, then header edits in order and the copy's mark, then the envelope sender; the last two
+ * unless they are NULL. 0, or -1. */
+int apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, const char *mark);
 /* smfi_setreply with text made safe for SMTP; returns the status that goes with code. */
 sfsistat reply(SMFICTX *ctx, const char *code, const char *xcode, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

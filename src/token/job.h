@@ -1,5 +1,5 @@
 /*
- * job: the mark that every copy carries in its field X-Mailtailor-Job, so that a copy that meets mailtailor
+ * job: the mark that copies carry in their field X-Mailtailor-Job, so that a copy that meets mailtailor
  * again is recognised and passed on as it is. Value:
  *
  *   1 IDEM SECONDS MAC

@@ -210,6 +210,7 @@ await test("one RCPT that is due now is edited in place: no spool, the signed co
   const [got] = await world.sink.take(to);
   const copy = await read(got);
   assertTailored(copy);
+  assert.equal(fields(copy, "DKIM-Signature").length, 1);
   assert.match(copy.text, /^Dear friend of town, own\n/);
   assert.match(got.from, VERP);
   assert.match(world.daemon.log().slice(before), /: campaign=spring recipient=[0-9a-f]+ sent reason=send/);

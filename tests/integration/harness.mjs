@@ -339,7 +339,7 @@ export class World {
     if (!postfix) return;
     this.sink = new Sink();
     await this.sink.start();
-    ports ??= { campaign: ["milter.sock"], plain: [] };
+    ports ??= { campaign: ["milter.sock", ...(signer ? ["signer.sock"] : [])], plain: [] };
     if (this.mta.ports.inject) {
       ports = { inject: signer ? ["signer.sock"] : [], ...ports };
       settings = { ...this.mta.unmark(), ...settings };

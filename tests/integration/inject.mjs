@@ -139,6 +139,22 @@ await test("the loop guard: a copy that comes back passes byte for byte and is l
   assert.doesNotMatch(world.daemon.log().slice(before), /spooled|sent/);
 });
 
+await test("a copy made in place has a mark, too, and passes byte for byte when it comes round again", async () => {
+  const [name] = await submit(["in-place-loop"], { from: "spring@shop.example", campaign: "" });
+  const [copy] = await world.sink.take(name);
+  assert.match(split(copy.raw).head, /^X-Mailtailor-Job: 1 [0-9a-f]{32} \d+ [0-9a-f]{32}\r?$/m);
+  const before = world.daemon.log().length;
+  const back = async (portName, to) => {
+    await world.submit({ port: portName, envelope: { from: "spring@shop.example", to: [to] }, raw: copy.raw });
+    return split((await world.sink.take(to))[0].raw);
+  };
+  const [a, b] = [await back("campaign", "back-a@friends.example"), await back("plain", "back-b@friends.example")];
+  assert.equal(a.head, b.head);
+  assert.deepEqual(a.body, b.body);
+  assert.match(world.daemon.log().slice(before), /one of our own copies/);
+  assert.doesNotMatch(world.daemon.log().slice(before), /sent reason/);
+});
+
 await test("a forged mark counts for nothing: it is taken out like every X-Mailtailor field", async () => {
   const [copy] = await port.take("spring-loop@customers.example");
   const forged = copy.raw.toString("latin1").replace(/^X-Mailtailor-Job: 1 ./m, (m) => `${m.slice(0, -1)}${m.endsWith("0") ? "1" : "0"}`);
