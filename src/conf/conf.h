@@ -145,6 +145,13 @@ struct conf_feedback {
 	const char *maillog_state; /* where a log has been read up to */
 };
 
+/* shop NAME { generation }: who may report conversions to mailtailor-trackd */
+struct conf_shop {
+	const char *name;
+	int64_t generation; /* of its secret; a new number makes a new secret. default 1 */
+	struct conf_pos pos;
+};
+
 /* plugin NAME { path, deadline, options { any = "string" } } */
 struct conf_plugin {
 	const char *name;
@@ -235,6 +242,8 @@ struct conf_campaign {
 	const char *feedback_id;	/* SenderId, 5..15 chars; NULL: no Feedback-ID header */
 	const char *language;		/* BCP 47 default for recipients without one; "en" */
 	const char *time_zone;		/* default for recipients without one; "UTC" */
+	const char *click_id; /* query parameter that tracked targets get, with an id of this click for the
+				 shop to report back; NULL: none */
 	const char **default_names,
 	    **default_values; /* defaults { field = "value" }: lowest precedence merge data */
 	size_t ndefaults;
@@ -253,6 +262,8 @@ struct conf {
 	struct conf_keys keys;
 	struct conf_inject inject;
 	struct conf_feedback feedback;
+	struct conf_shop *shops;
+	size_t nshops;
 	struct conf_plugin *plugins;
 	size_t nplugins;
 	struct conf_cap *caps;

@@ -107,6 +107,12 @@ static const struct conf_key DOMAIN[] = {
 };
 
 #undef AT
+#define AT(member) offsetof(struct conf_shop, member)
+static const struct conf_key SHOP[] = {
+	KEY("generation", KEY_INT, AT(generation), "1", RANGE(1, 1000000)),
+};
+
+#undef AT
 #define AT(member) offsetof(struct conf_plugin, member)
 static const struct conf_key PLUGIN[] = {
 	KEY("path", KEY_TEXT, AT(path), NULL),
@@ -148,6 +154,7 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("track_clicks", KEY_BOOL, AT(track_clicks), "yes", CHOICES(BOOLS)),
 	KEY("tracking_unknown", KEY_CHOICE, AT(tracking_unknown), "allow", CHOICES(CONSENTS)),
 	KEY("track_host", KEY_URL, AT(track_host), NULL),
+	KEY("click_id", KEY_NAME, AT(click_id), NULL),
 	KEY("exclude_hosts", KEY_DOMAINS, AT(exclude_hosts), NULL),
 	KEY("link_lifetime", KEY_DURATION, AT(link_lifetime_ms), "2y", RANGE(S, 20 * YEAR)),
 	KEY("list_unsubscribe", KEY_BOOL, AT(list_unsubscribe), "yes", CHOICES(BOOLS)),
@@ -173,6 +180,8 @@ const struct conf_section CONF_SECTIONS[] = {
 	{ SECTION("track", TRACK), .pos = NO_OFFSET },
 	{ SECTION("domain", DOMAIN), .parent = "track", .title_type = KEY_DOMAINS,
 	  TITLED(struct conf_track_domain, track.domains, track.ndomains, domain), .pos = NO_OFFSET },
+	{ SECTION("shop", SHOP), .title_type = KEY_NAME, TITLED(struct conf_shop, shops, nshops, name),
+	  .pos = offsetof(struct conf_shop, pos) },
 	{ SECTION("plugin", PLUGIN), .title_type = KEY_NAME,
 	  TITLED(struct conf_plugin, plugins, nplugins, name), .pos = offsetof(struct conf_plugin, pos),
 	  .free_name = "options", .free_names = offsetof(struct conf_plugin, option_names),

@@ -7,13 +7,14 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "main/admin.h"
-#include "token/token.h"
+#include "token/api.h"
 
 static const char usage[] =
     "usage: mailtailor key generate [-c CONF | --file FILE] [--json]\n"
     "       mailtailor key rotate [-c CONF | --file FILE] [--json]\n"
     "       mailtailor key list [-c CONF | --file FILE] [--json]\n"
     "       mailtailor key retire ID [-c CONF | --file FILE] [--json]\n"
+    "       mailtailor key shop NAME [-c CONF] [--json]\n"
     "\n"
     "The key ring holds the secrets behind tracking links, unsubscribe links and stored profiles.\n"
     "\n"
@@ -21,6 +22,7 @@ static const char usage[] =
     "  rotate      add a key that seals from now on; the older ones still open\n"
     "  list        show the keys and their states (no secrets)\n"
     "  retire ID   let key ID open no link any more (profiles stored under it stay readable)\n"
+    "  shop NAME   print the secret by which a shop of the configuration signs what it reports\n"
     "\n"
     "  -c, --config CONF   configuration whose keys { file } is meant\n"
     "  -f, --file FILE     the key ring itself\n"
@@ -43,6 +45,11 @@ read_options(struct request *r, int argc, char **argv)
 	if (strcmp(r->verb, "retire") == 0) {
 		if (optind == argc)
 			return admin_misuse("key retire needs the ID of a key; see: mailtailor key list");
+		r->id = argv[optind++];
+	}
+	if (strcmp(r->verb, "shop") == 0) {
+		if (optind == argc)
+			return admin_misuse("key shop needs the NAME of a shop in the configuration");
 		r->id = argv[optind++];
 	}
 	if (optind < argc)
@@ -192,11 +199,49 @@ list(const struct request *r)
 	return EX_OK;
 }
 
+static const struct conf_shop *
+shop_find(const struct conf *c, struct str name)
+{
+	for (size_t i = 0; i < c->nshops; i++)
+		if (str_eq(str_of(c->shops[i].name), name))
+			return &c->shops[i];
+	return NULL;
+}
+
+/* The secret comes of name and generation, so the configuration is needed even with --file. */
+static int
+shop(const struct request *r)
+{
+	struct err e = { 0 };
+	char secret[API_SECRET_LEN + 1];
+	struct conf *c = r->conf != NULL ? r->conf : admin_conf(r->ring.conf_path);
+	const struct conf_shop *s = c != NULL ? shop_find(c, str_of(r->id)) : NULL;
+	int rc = c == NULL ? EX_CONFIG : EX_OK;
+	if (c != NULL && s == NULL)
+		rc = admin_misuse("%s has no shop \"%s\"; add shop %s { }", c->file, r->id, r->id);
+	struct keyring *k = s != NULL ? keyring_load(r->ring.file, &e) : NULL;
+	if (s != NULL && k == NULL)
+		rc = admin_fail(&e);
+	if (k != NULL) {
+		api_secret(k, str_of(s->name), s->generation, secret);
+		if (r->ring.json)
+			printf("{\"shop\":\"%s\",\"generation\":%lld,\"secret\":\"%s\"}\n", s->name,
+			       (long long)s->generation, secret);
+		else
+			printf("%s\n", secret);
+	}
+	keyring_free(&k);
+	if (c != r->conf)
+		conf_free(&c);
+	return rc;
+}
+
 static int
 run(int argc, char **argv)
 {
-	static const char *const names[] = { "generate", "rotate", "list", "retire" };
-	static int (*const verbs[])(const struct request *) = { generate, rotate, list, retire };
+	static const char *const names[] = { "generate", "rotate", "list", "retire", "shop" };
+	static int (*const verbs[])(const struct request *) = { generate, rotate, list, retire, shop };
+	static const size_t n = sizeof(names) / sizeof(names[0]);
 	struct request r = { 0 };
 	size_t v = 0;
 	int rc;
@@ -205,10 +250,10 @@ run(int argc, char **argv)
 		return admin_usage(stderr, usage);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return admin_usage(stdout, usage);
-	while (v < 4 && strcmp(argv[1], names[v]) != 0)
+	while (v < n && strcmp(argv[1], names[v]) != 0)
 		v++;
-	if (v == 4) {
-		const char *near = admin_nearest(argv[1], names, 4);
+	if (v == n) {
+		const char *near = admin_nearest(argv[1], names, n);
 
 		return admin_misuse("key has no verb \"%s\"%s%s%s; see: mailtailor key --help", argv[1],
 				    near ? ", perhaps \"" : "", near ? near : "", near ? "\"" : "");

@@ -74,7 +74,7 @@ int
 sealer_key_link(struct sealer_key *k)
 {
 	static const char purposes[LINK_PURPOSES] = { TOKEN_CLICK, TOKEN_OPEN, TOKEN_UNSUBSCRIBE,
-						      TOKEN_PREFERENCES };
+						      TOKEN_PREFERENCES, TOKEN_CLICK_ID };
 	uint8_t head[SEALED_HEADER_LEN];
 
 	if (k->link_ready && !k->link.broken)

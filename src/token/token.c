@@ -20,6 +20,8 @@ link_index(enum token_purpose p)
 		return LINK_UNSUBSCRIBE;
 	case TOKEN_PREFERENCES:
 		return LINK_PREFERENCES;
+	case TOKEN_CLICK_ID:
+		return LINK_CLICK_ID;
 	}
 	return -1;
 }

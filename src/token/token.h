@@ -109,7 +109,13 @@ int sealer_open_data(struct sealer *s, const char *purpose, const struct recipie
 
 /* ---- tokens ---- */
 
-enum token_purpose { TOKEN_CLICK = 'c', TOKEN_OPEN = 'o', TOKEN_UNSUBSCRIBE = 'u', TOKEN_PREFERENCES = 'p' };
+enum token_purpose {
+	TOKEN_CLICK = 'c',
+	TOKEN_OPEN = 'o',
+	TOKEN_UNSUBSCRIBE = 'u',
+	TOKEN_PREFERENCES = 'p',
+	TOKEN_CLICK_ID = 'k', /* in the target URL, for the shop to report back */
+};
 
 #define TOKEN_MAX_NAME 64
 #define TOKEN_MAX_URL 8000

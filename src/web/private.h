@@ -49,7 +49,8 @@ struct request {
 	struct route route;
 	bool waiting;	   /* handed to the recorder */
 	size_t body;	   /* bytes so far */
-	struct form *form; /* of a POST */
+	struct form *form; /* of a POST by a recipient */
+	struct buf raw;	   /* body of a POST by a shop */
 	struct token token;
 	int64_t now_ms;
 	/* What is written before the answer. */
@@ -77,6 +78,8 @@ struct store *web_store(struct web *w);
 void track_handle(struct request *rq);
 void optout_handle(struct request *rq);
 void status_handle(struct request *rq);
+void shop_handle(struct request *rq);
+#define SHOP_MAX_BODY ((size_t)1 << 20)
 
 /* ---- request.c ---- */
 /* The token of the route, or false with the answer made: every token that is none looks alike. */
@@ -96,6 +99,7 @@ void respond_pixel(struct request *rq);
 void respond_redirect(struct request *rq, struct str url);
 void respond_page(struct request *rq, unsigned status, enum page page, const struct value *values);
 void respond_text(struct request *rq, unsigned status, struct str text);
+void respond_json(struct request *rq, unsigned status, struct str text);
 /* Replaces what was made. */
 void respond_drop(struct request *rq); /* with nothing */
 void respond_unavailable(struct request *rq);

@@ -98,6 +98,12 @@ respond_text(struct request *rq, unsigned status, struct str text)
 }
 
 void
+respond_json(struct request *rq, unsigned status, struct str text)
+{
+	answer(rq, status, response_new(text.p, text.n, MHD_RESPMEM_MUST_COPY, "application/json"));
+}
+
+void
 respond_page(struct request *rq, unsigned status, enum page page, const struct value *values)
 {
 	struct buf out = { 0 };

@@ -55,6 +55,7 @@ on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_Reque
 	*con_cls = NULL;
 	if (rq->form != NULL)
 		form_end(rq->form);
+	buf_free(&rq->raw);
 	respond_drop(rq);
 	site_put(&rq->site);
 	struct arena *a = rq->arena;
@@ -110,6 +111,9 @@ dispatch(struct request *rq)
 		case ROUTE_PREFERENCES:
 			optout_handle(rq);
 			break;
+		case ROUTE_EVENTS:
+			shop_handle(rq);
+			break;
 		case ROUTE_ROBOTS:
 			respond_text(rq, MHD_HTTP_OK, STR("User-agent: *\nDisallow: /\n"));
 			break;
@@ -143,12 +147,13 @@ begin(struct request *rq, bool private)
 		return MHD_YES;
 	if (rq->route.method != METHOD_POST || !rq->route.allowed)
 		return MHD_YES;
-	if (length.n > 5) {
+	if (length.n > (rq->route.kind == ROUTE_EVENTS ? 7U : 5U)) {
 		/* A body that is not wanted is not read. */
-		respond_text(rq, MHD_HTTP_CONTENT_TOO_LARGE, STR("The form is too large.\n"));
+		respond_text(rq, MHD_HTTP_CONTENT_TOO_LARGE, STR("The body is too large.\n"));
 		return finish(rq);
 	}
-	rq->form = form_begin(rq->arena, rq->connection);
+	if (rq->route.kind != ROUTE_EVENTS)
+		rq->form = form_begin(rq->arena, rq->connection);
 	return MHD_YES;
 }
 
@@ -162,12 +167,15 @@ handle(struct web *w, bool private, struct MHD_Connection *c, const char *url, c
 		return begin(rq, private);
 	}
 	if (*n > 0) {
+		bool shop = rq->route.kind == ROUTE_EVENTS && rq->response == NULL;
 		if (rq->form != NULL)
 			form_feed(rq->form, data, *n);
+		else if (shop && rq->raw.n <= SHOP_MAX_BODY)
+			buf_add(&rq->raw, data, *n);
 		/* Who goes on sending what nobody wants is cut off. */
 		rq->body += *n;
 		*n = 0;
-		return rq->body <= 4 * FORM_MAX_BODY ? MHD_YES : MHD_NO;
+		return rq->body <= (shop ? 2 * SHOP_MAX_BODY : 4 * FORM_MAX_BODY) ? MHD_YES : MHD_NO;
 	}
 	return rq->waiting ? finish(rq) : answer(rq);
 }

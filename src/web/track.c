@@ -37,6 +37,35 @@ track_open(struct request *rq)
 		request_event(rq, EVENT_OPENED);
 }
 
+/*
+ * The sender's URL, with an id of this click if the campaign says so. The id is sealed: it says whose click
+ * it was to us only.
+ */
+static struct str
+target_url(struct request *rq)
+{
+	const struct conf_campaign *k = conf_campaign_find(rq->site->epoch->conf, rq->token.campaign);
+	struct str url = rq->token.url;
+	struct buf out = { 0 };
+	struct err e = { 0 };
+	if (k == NULL || k->click_id == NULL)
+		return url;
+	struct token t = rq->token;
+	t.purpose = TOKEN_CLICK_ID;
+	t.url = t.category = STR_NULL;
+	size_t fragment = str_find_char(url, '#');
+	buf_adds(&out, str_sub(url, 0, fragment));
+	buf_printf(&out, "%c%s=", str_find_char(buf_str(&out), '?') < out.n ? '&' : '?', k->click_id);
+	struct worker *w = engine_worker_get(rq->site->epoch);
+	int rc = token_seal(w->sealer, &t, &out, &e);
+	engine_worker_put(rq->site->epoch, &w);
+	buf_adds(&out, str_sub(url, fragment, url.n));
+	if (rc == 0)
+		url = arena_str(rq->arena, buf_str(&out));
+	buf_free(&out);
+	return url;
+}
+
 static void
 track_click(struct request *rq)
 {
@@ -49,7 +78,7 @@ track_click(struct request *rq)
 		respond_page(rq, MHD_HTTP_NOT_FOUND, PAGE_NOT_FOUND, NULL);
 		return;
 	}
-	respond_redirect(rq, rq->token.url);
+	respond_redirect(rq, target_url(rq));
 	if (tracking_denied(rq))
 		return;
 	struct event *ev = request_event(rq, EVENT_CLICKED);

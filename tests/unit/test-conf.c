@@ -530,6 +530,7 @@ static const char EVERYTHING[] =
     "trusted_proxies = { 10.0.0.0/8 } threads = 3 connections = 99 idle_timeout = 3s rate = 7 "
     "pages = \"/p\" queue = \"/q\" domain a.b { host = \"http://x\" } domain d { host = \"https://d\" "
     "} }\n"
+    "shop s { generation = 2 }\n"
     "plugin p { path = \"/q.so\" deadline = 1s options { a = \"b\\\"\\\\\\n\\t$\" } }\nplugin q { path = "
     "\"q.so\" }\n"
     "cap c { category = { a, b } limit = 5 window = 90m scope = domain action = defer }\ncap off { limit = "
@@ -542,7 +543,7 @@ static const char EVERYTHING[] =
     " personalizers = { p, q } scorers = { q } send_if = \"click >= 0.02\" templates = no templates_amp = "
     "yes missing = hold\n"
     " rewrite_to = no require_consent = yes track_opens = no track_clicks = no tracking_unknown = deny\n"
-    " track_host = \"https://z\" exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = no\n"
+    " track_host = \"https://z\" click_id = mtid exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = no\n"
     " unsubscribe_mailto = \"a@b\" feedback_id = abcde language = pt-BR time_zone = \"Europe/Berlin\" "
     "defaults { x = \"y\" } }\n";
 
