@@ -1,0 +1,355 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { World, sleep, slow, until } from "./harness.mjs";
+import { field, links, pixels } from "./mail.mjs";
+import { done, test } from "./tap.mjs";
+
+const BROWSER = { "user-agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0" };
+const ONE_CLICK = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: "List-Unsubscribe=One-Click" };
+const SHOP = "https://shop.example/sale?a=1&b=2";
+const world = await World.start({
+  conf: `campaign spring { category = promo match_sender = { "spring@shop.example" } }
+campaign weekly { category = news match_sender = { "weekly@shop.example" } }
+campaign old { category = promo match_sender = { "old@shop.example" } link_lifetime = 1s }
+campaign shopping { category = promo match_sender = { "shopping@shop.example" } click_id = mtid }
+shop webshop { }`,
+  track: "rate = 0",
+});
+const { trackd } = world;
+
+/** A copy for one recipient: { click, open, unsubscribe, preferences } URLs. */
+async function copyFor(to, from = "spring@shop.example") {
+  const html = `<html><body><a href="${SHOP}">sale</a> <a href="https://shop.example/2">2</a> <a href="https://shop.example/3">3</a>
+<a href="https://shop.example/4">4</a> <a href="{{preferences_url}}">preferences</a></body></html>`.replaceAll("&", "&amp;");
+  const mail = await world.copy({ from, to, subject: "Sale", text: "Sale", html });
+  const all = links(mail.html);
+  return {
+    clicks: all.filter((url) => url.includes("/c/")),
+    preferences: all.find((url) => url.includes("/p/")),
+    open: pixels(mail.html, "https://t.shop.example")[0],
+    unsubscribe: /<(https:[^>]+)>/.exec(field(mail, "list-unsubscribe"))[1],
+  };
+}
+
+/** The log so far: events of one type. */
+const events = (type) =>
+  world.mt("events", "export")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .filter((e) => type === undefined || e.type === type);
+
+const suppressed = (address, category) => world.mt("suppress", "list", address, "--json").includes(`"${category}"`);
+const mailed = async (to, from) => {
+  const before = world.sink.of(to).length;
+  assert.match((await world.submit({ from, to, subject: "Again", text: "Again" })).response, /^250 /);
+  await world.postfix.drained();
+  return world.sink.of(to).length > before;
+};
+
+await test("a click leads to the sender's own URL, and is on disk before the answer", async () => {
+  const copy = await copyFor("anna@click.example");
+  const before = events("clicked").length;
+  const { status, headers, body } = await trackd.request(copy.clicks[0], { headers: BROWSER });
+  assert.equal(status, 302);
+  assert.equal(headers.location, SHOP);
+  assert.equal(headers["cache-control"], "no-store, private");
+  assert.equal(headers["referrer-policy"], "no-referrer");
+  assert.equal(body.length, 0);
+  const [event] = events("clicked").slice(before);
+  assert.equal(event.campaign, "spring");
+  assert.equal(event.class, "human");
+  assert.equal(event.link, 0);
+  assert.doesNotMatch(JSON.stringify(event), /anna|127\.0\.0\.1/, "no address, whoever's");
+});
+
+await test("an open is a pixel that nobody caches", async () => {
+  const copy = await copyFor("berta@open.example");
+  const before = events("opened").length;
+  const proxy = { "user-agent": "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)" };
+  for (const headers of [BROWSER, proxy, {}]) {
+    const answer = await trackd.request(copy.open, { headers });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers["content-type"], "image/gif");
+    assert.equal(answer.headers["cache-control"], "no-store, private");
+    assert.equal(answer.body.subarray(0, 6).toString(), "GIF89a");
+  }
+  assert.deepEqual(events("opened").slice(before).map((e) => e.class), ["human", "proxy", "machine"]);
+});
+
+await test("RFC 8058: one POST unsubscribes, in both encodings, without a redirect; a GET or HEAD never does", async () => {
+  for (const [to, options] of [
+    ["carla@one.example", ONE_CLICK],
+    ["dora@one.example", {
+      method: "POST",
+      headers: { "content-type": 'multipart/form-data; boundary="xyz"' },
+      body: '--xyz\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--xyz--\r\n',
+    }],
+  ]) {
+    const copy = await copyFor(to);
+    for (const method of ["GET", "HEAD"]) {
+      const { status, headers } = await trackd.request(copy.unsubscribe, { method, headers: BROWSER });
+      assert.equal(status, 200);
+      assert.match(headers["content-security-policy"], /frame-ancestors 'none'/);
+    }
+    assert.ok(!suppressed(to, "promo"));
+    assert.ok(await mailed(to, "spring@shop.example"), "a GET unsubscribed nobody");
+    const { status, headers } = await trackd.request(copy.unsubscribe, options);
+    assert.equal(status, 200);
+    assert.equal(headers.location, undefined);
+    assert.equal(headers["set-cookie"], undefined);
+    assert.ok(suppressed(to, "promo"), "at once");
+    assert.ok(!(await mailed(to, "spring@shop.example")), "no more of that kind");
+    assert.ok(await mailed(to, "weekly@shop.example"), "but of others");
+    // Once more is no error and no second event.
+    const count = events("unsubscribed").length;
+    assert.equal((await trackd.request(copy.unsubscribe, options)).status, 200);
+    assert.equal(events("unsubscribed").length, count);
+  }
+});
+
+await test("the page's button unsubscribes, from one kind or from all; another POST does not", async () => {
+  const form = (body) => ({ method: "POST", headers: { "content-type": "application/x-www-form-urlencoded", ...BROWSER }, body });
+  const copy = await copyFor("emil@page.example");
+  for (const body of ["", "x=y", "List-Unsubscribe=no", "List-Unsubscribe=One-Clicks"])
+    assert.equal((await trackd.request(copy.unsubscribe, form(body))).status, 400, body);
+  assert.equal((await trackd.request(copy.unsubscribe, { method: "POST", headers: { "content-type": "application/json" }, body: '{"confirm":1}' })).status, 400);
+  assert.ok(!suppressed("emil@page.example", "promo"));
+  const answer = await trackd.request(copy.unsubscribe, form("all=yes&confirm=yes"));
+  assert.equal(answer.status, 200);
+  assert.match(answer.body.toString(), /<h1>You are unsubscribed/);
+  assert.ok(!(await mailed("emil@page.example", "weekly@shop.example")));
+});
+
+await test("preferences: what is ticked comes, what is not does not; tracking may be refused for mail already sent", async () => {
+  const to = "fritz@pref.example";
+  const copy = await copyFor(to);
+  const save = (body) => trackd.request(copy.preferences, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded", ...BROWSER }, body });
+  const page = (await trackd.request(copy.preferences, { headers: BROWSER })).body.toString();
+  assert.match(page, /value="promo" checked/);
+  assert.match(page, /value="news" checked/);
+  assert.equal((await save("category=news&tracking=no&save=yes")).status, 200);
+  assert.ok(!(await mailed(to, "spring@shop.example")));
+  assert.ok(await mailed(to, "weekly@shop.example"));
+  const before = events().length;
+  assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
+  assert.equal((await trackd.request(copy.open, { headers: BROWSER })).status, 200);
+  assert.equal(events().length, before, "nothing is recorded");
+  const again = (await trackd.request(copy.preferences, { headers: BROWSER })).body.toString();
+  assert.doesNotMatch(again, /value="promo" checked/);
+  assert.match(again, /value="no" checked/);
+  // Ticked again, mail comes again, also after an unsubscribe.
+  assert.equal((await trackd.request(copy.unsubscribe, ONE_CLICK)).status, 200);
+  assert.equal((await save("category=news&category=promo&save=yes")).status, 200);
+  assert.ok(await mailed(to, "spring@shop.example"));
+});
+
+await test("pages speak the reader's language, and say so", async () => {
+  const copy = await copyFor("gerda@lang.example");
+  const { headers, body } = await trackd.request(copy.unsubscribe, { headers: { ...BROWSER, "accept-language": "tlh, en;q=0.5" } });
+  assert.equal(headers["content-language"], "en");
+  assert.match(body.toString(), /<html lang="en">/);
+  assert.doesNotMatch(body.toString(), /<script|\son\w+=|src=|https?:/i, "no scripts, nothing from elsewhere");
+});
+
+await test("every token that is none looks alike", async () => {
+  const copy = await copyFor("hans@bad.example");
+  const token = copy.clicks[0].split("/c/")[1];
+  const flip = (at) => token.slice(0, at) + (token[at] === "A" ? "B" : "A") + token.slice(at + 1);
+  const bad = ["x", "A".repeat(100), "A".repeat(9000), token.slice(0, -1), token.slice(0, 20), flip(0), flip(5), flip(30), flip(token.length - 1),
+    `${token}A`, `${token}=`, "%00", "..%2f..%2fetc", token.toLowerCase(), copy.open.split("/o/")[1]];
+  const answers = await Promise.all(bad.map((t) => trackd.request(`/c/${t}`, { headers: BROWSER })));
+  const seen = new Set(answers.map(({ status, headers, body }) => JSON.stringify([status, { ...headers, date: "" }, body.toString()])));
+  assert.equal(seen.size, 1, [...seen].join("\n"));
+  assert.equal(answers[0].status, 404);
+  // And no path is a redirect to anywhere but what a token holds.
+  for (const path of ["/c/https://evil.example/", "/c/?url=https://evil.example/", "//evil.example/", "/c//evil.example"])
+    assert.equal((await trackd.request(path, { headers: BROWSER })).headers.location, undefined);
+});
+
+await test("a link that is too old says so", async () => {
+  const copy = await copyFor("ida@old.example", "old@shop.example");
+  await sleep(2100);
+  const { status, headers, body } = await trackd.request(copy.clicks[0], { headers: BROWSER });
+  assert.equal(status, 410);
+  assert.equal(headers.location, undefined);
+  assert.match(body.toString(), /too old/);
+  // Who wants no more mail need not look at the date.
+  assert.equal((await trackd.request(copy.unsubscribe, ONE_CLICK)).status, 200);
+});
+
+await test("a scanner that follows every link at once is a machine, whatever it calls itself", async () => {
+  const copy = await copyFor("kurt@burst.example");
+  const before = events("clicked").length;
+  for (const url of copy.clicks) assert.equal((await trackd.request(url, { headers: BROWSER })).status, 302);
+  const seen = events("clicked").slice(before);
+  assert.equal(seen.length, 4);
+  assert.equal(seen.at(-1).class, "machine");
+  assert.equal(seen.at(-1).reason, "burst");
+});
+
+await test("a shop reports what came of a click, signed; sent again it counts once", async () => {
+  const copy = await copyFor("paula@buy.example", "shopping@shop.example");
+  const { headers } = await trackd.request(copy.clicks[0], { headers: BROWSER });
+  const target = new URL(headers.location);
+  assert.equal(target.origin + target.pathname, "https://shop.example/sale");
+  assert.equal(target.searchParams.get("b"), "2");
+  const click = target.searchParams.get("mtid");
+  const secret = world.mt("key", "shop", "webshop").trim();
+  const post = (body, { time = Math.floor(Date.now() / 1000), key = secret, shop = "webshop" } = {}) =>
+    trackd.request("/v1/events", {
+      method: "POST",
+      headers: { "x-mailtailor-shop": shop, "x-mailtailor-time": time, "x-mailtailor-signature": createHmac("sha256", key).update(`${time}\n${body}`).digest("hex") },
+      body,
+    });
+  const order = { id: "order-1", type: "purchased", click, value: 49.9, currency: "EUR", item: "sku-1" };
+  const view = { id: "view-1", type: "viewed", email: "Paula@buy.example", item: "sku-2" };
+  const bad = [
+    [401, await post("[]", { key: "0".repeat(64) })],
+    [401, await post("[]", { shop: "other" })],
+    [401, await post("[]", { time: Math.floor(Date.now() / 1000) - 1000 })],
+    [400, await post("[]")],
+    [400, await post("no json")],
+    [400, await post(JSON.stringify([order, { ...view, type: "stolen" }]))],
+    [400, await post(JSON.stringify([{ ...order, click: "x" }]))],
+    [400, await post(JSON.stringify([{ ...order, currency: "euro" }]))],
+    [400, await post(JSON.stringify([{ ...order, email: "a@b.example" }]))],
+    [413, await post(`[${" ".repeat(1100000)}]`).catch(() => ({ status: 413 }))],
+  ];
+  for (const [status, answer] of bad) assert.equal(answer.status, status, String(answer.body));
+  assert.equal(JSON.parse(bad[5][1].body).index, 1, "it says which");
+  assert.equal(events("purchased").length, 0, "a batch is taken whole or not at all");
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await post(JSON.stringify({ events: [order, view] }));
+    assert.equal(status, 200);
+    assert.deepEqual(JSON.parse(body), { accepted: 2 });
+  }
+  const [bought] = events("purchased");
+  assert.equal(events("purchased").length, 1);
+  assert.equal(events("viewed").length, 1);
+  assert.equal(bought.campaign, "shopping");
+  assert.equal(bought.source, "shop:webshop");
+  assert.equal(bought.currency, "EUR");
+  assert.doesNotMatch(JSON.stringify(events("viewed")), /paula/i);
+});
+
+await test("methods, paths and sizes that are not for us", async () => {
+  const copy = await copyFor("lena@method.example");
+  const { status, headers } = await trackd.request(copy.clicks[0], { method: "POST", headers: { "content-length": 0 } });
+  assert.equal(status, 405);
+  assert.equal(headers.allow, "GET, HEAD");
+  assert.equal((await trackd.request("/metrics")).status, 404, "not on the public side");
+  assert.equal((await trackd.request("/", {})).status, 404);
+  const huge = { ...ONE_CLICK, body: `x=${"y".repeat(50000)}&List-Unsubscribe=One-Click` };
+  assert.equal((await trackd.request(copy.unsubscribe, huge)).status, 413);
+  // Without saying beforehand how much it will be: it is cut off, or refused.
+  const chunked = await trackd.request(copy.unsubscribe, { ...huge, headers: { ...huge.headers, "transfer-encoding": "chunked" } }).catch((error) => ({ status: error.code }));
+  assert.ok([413, "ECONNRESET", "EPIPE"].includes(chunked.status), String(chunked.status));
+  assert.ok(!suppressed("lena@method.example", "promo"));
+});
+
+const raw = (bytes, wait = 3000) =>
+  new Promise((done) => {
+    const socket = net.connect({ host: "127.0.0.1", port: trackd.listen });
+    let answer = "";
+    socket.on("connect", () => socket.write(bytes)).on("data", (part) => (answer += part));
+    socket.on("error", () => done(answer)).on("close", () => done(answer));
+    setTimeout(() => socket.destroy(), wait * slow).unref();
+  });
+
+await test("malformed requests end, and nothing else does", async () => {
+  for (const bytes of ["\r\n\r\n", "GET\r\n\r\n", "\x00\x01\x02\r\n\r\n", "GET /c/x HTTP/9.9\r\n\r\n", "POST /u/x HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+    "POST /u/x HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", `GET /${"a".repeat(100000)} HTTP/1.1\r\nHost: t\r\n\r\n`,
+    `GET / HTTP/1.1\r\nHost: t\r\n${"X-Y: z\r\n".repeat(10000)}\r\n`, "POST /u/x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n"])
+    assert.doesNotMatch(await raw(bytes, 700), /^HTTP\/1\.. 2/, bytes.slice(0, 40));
+  assert.equal((await trackd.request("/robots.txt")).status, 200);
+});
+
+await test("many idle connections do not keep others out", async () => {
+  const idle = [];
+  for (let i = 0; i < 300; i++) idle.push(net.connect({ host: "127.0.0.1", port: trackd.listen }).on("error", () => {}));
+  for (const [i, socket] of idle.entries()) socket.write(i % 2 ? "GET /c/" : "POST /u/x HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n\r\nList");
+  assert.equal((await trackd.request("/robots.txt")).status, 200);
+  for (const socket of idle) socket.destroy();
+});
+
+await test("private: metrics, health, ready", async () => {
+  const ask = (path) => trackd.request(path, { port: trackd.metrics });
+  assert.equal((await ask("/healthz")).status, 200);
+  assert.equal((await ask("/readyz")).status, 200);
+  const text = (await ask("/metrics")).body.toString();
+  assert.match(text, /^mailtailor_http_requests_total\{route="click",status="3xx"\} [1-9]/m);
+  assert.match(text, /^mailtailor_events_total\{type="unsubscribed",class="human"\} [1-9]/m);
+  assert.equal((await ask("/o/abc")).status, 404, "the public's pages are not here");
+});
+
+await test("a limit per client, told by the proxy; 429 says when to come again", async () => {
+  const copy = await copyFor("mona@limit.example");
+  await trackd.stop();
+  const before = world.track;
+  world.track = before.replace("rate = 0", "rate = 60");
+  world.configure({ more: readFileSync(world.conf, "utf8").split("\n").filter((l) => l.startsWith("campaign")).join("\n") });
+  await trackd.start();
+  const as = (ip) => trackd.request(copy.clicks[0], { headers: { ...BROWSER, "x-forwarded-for": `198.51.100.9, ${ip}` } });
+  const statuses = [];
+  for (let i = 0; i < 20; i++) statuses.push((await as("203.0.113.1")).status);
+  assert.equal(statuses[0], 302);
+  assert.ok(statuses.includes(429));
+  const limited = await as("203.0.113.1");
+  if (limited.status === 429) assert.match(limited.headers["retry-after"], /^\d+$/);
+  assert.equal((await as("203.0.113.2")).status, 302, "another client");
+  world.track = before;
+});
+
+await test("keys alone are enough: without the database links work, and what they tell comes later", async () => {
+  const copy = await copyFor("nora@gone.example");
+  const state = join(world.dir, "state");
+  await trackd.stop();
+  await world.daemon.stop();
+  const count = events("clicked").length;
+  renameSync(state, `${state}.away`);
+  writeFileSync(state, ""); // no directory can be made there
+  world.configure({ more: 'campaign spring { category = promo match_sender = { "spring@shop.example" } }' });
+  await trackd.start();
+  assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
+  assert.equal((await trackd.request(copy.unsubscribe, ONE_CLICK)).status, 200);
+  assert.equal((await trackd.request("/readyz", { port: trackd.metrics })).status, 503);
+  const queue = join(world.dir, "trackd.queue");
+  assert.equal(readFileSync(queue, "utf8").trim().split("\n").length, 3, "a click, a change and its event");
+  assert.equal(statSync(queue).mode & 0o777, 0o600);
+  assert.doesNotMatch(readFileSync(queue, "utf8"), /gone\.example/);
+  // Killed before the database is back, nothing is lost.
+  await trackd.stop("SIGKILL");
+  renameSync(state, `${state}.file`);
+  renameSync(`${state}.away`, state);
+  await trackd.start();
+  await until("the queue to be empty", () => statSync(queue).size === 0);
+  assert.equal(events("clicked").length, count + 1);
+  assert.ok(suppressed("nora@gone.example", "promo"));
+  await world.daemon.start();
+});
+
+await test("neither the database nor the queue: links work, an unsubscribe is not confirmed", async () => {
+  const copy = await copyFor("otto@none.example");
+  const state = join(world.dir, "state");
+  await trackd.stop();
+  await world.daemon.stop();
+  renameSync(state, `${state}.away`);
+  writeFileSync(state, "");
+  const text = readFileSync(world.conf, "utf8").replace(/queue = "[^"]*"/, `queue = "${world.dir}/nowhere/queue"`);
+  writeFileSync(world.conf, text);
+  await trackd.start();
+  assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
+  const { status, headers } = await trackd.request(copy.unsubscribe, ONE_CLICK);
+  assert.equal(status, 503);
+  assert.match(headers["retry-after"], /^\d+$/);
+  await trackd.stop();
+  renameSync(state, `${state}.file2`);
+  renameSync(`${state}.away`, state);
+});
+
+await world.stop();
+done();
