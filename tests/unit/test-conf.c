@@ -543,7 +543,8 @@ static const char EVERYTHING[] =
     " personalizers = { p, q } scorers = { q } send_if = \"click >= 0.02\" templates = no templates_amp = "
     "yes missing = hold\n"
     " rewrite_to = no require_consent = yes track_opens = no track_clicks = no tracking_unknown = deny\n"
-    " track_host = \"https://z\" click_id = mtid exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = no\n"
+    " track_host = \"https://z\" click_id = mtid exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = "
+    "no\n"
     " unsubscribe_mailto = \"a@b\" feedback_id = abcde language = pt-BR time_zone = \"Europe/Berlin\" "
     "defaults { x = \"y\" } }\n";
 
