@@ -264,7 +264,7 @@ listener(const struct conf_endpoint *at, int64_t mode, struct err *e)
 	return fd;
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 on_log(void *cls, const char *format, va_list ap)
 {
 	char text[512];

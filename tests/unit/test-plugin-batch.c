@@ -177,7 +177,7 @@ scorer_late(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		struct fixture *f = fixture_new();
-		fixture_add(f, "slow", paths[i], 40, "mode=sleep", NULL);
+		fixture_add(f, "slow", paths[i], 10, "mode=sleep", NULL);
 		fixture_add(f, "read", PROBE, 60000, "mode=read", NULL);
 		fixture_must_load(f);
 		struct batch *b = batch_new(f);
@@ -186,7 +186,7 @@ scorer_late(void **state)
 		assert_int_equal(b->out[0].nscores, 2);
 		plugin_run(f->set, b->rq, 2, f->a, b->out);
 		for (size_t k = 0; k < 2; k++) {
-			assert_string_equal(note_of(f, &b->out[k], "slow"), "late (80ms)");
+			assert_string_equal(note_of(f, &b->out[k], "slow"), "late (20ms)");
 			assert_int_equal(b->out[k].nscores, 0);
 			assert_non_null(value_path(b->out[k].vars, STR("seen.hour")));
 		}
