@@ -109,8 +109,8 @@ fuzz_personalizer(const struct mt_plugin *api, struct plugin *p, const struct mt
 		  size_t noptions, struct job *j)
 {
 	struct mt_error error = { "" };
-	struct job_step step = { .plugin = p };
-	struct call c = { .request = j->request, .job = j, .step = &step };
+	struct job_call step = { .plugin = p };
+	struct call c = { .request = j->rows[0].request, .job = j, .row = &j->rows[0], .result = &step };
 	void *self = api->create(&p->host, options, noptions, &error);
 	assert(self || error.text[0]);
 	if (!self)
@@ -135,10 +135,10 @@ fuzz_greeting(struct arena *a, struct plugin *p, struct job *j)
 	value_map_set(a, profile, STR("first_name"), value_string(a, first));
 	value_map_set(a, profile, STR("last_name"), value_string(a, last));
 	value_map_set(a, profile, STR("title"), value_string(a, last));
-	j->profile = profile;
+	j->rows[0].profile = profile;
 	for (size_t i = 0; i < 2 * sizeof(languages) / sizeof(languages[0]); i++) {
 		const struct mt_option option = { "style", i % 2 ? "formal" : "informal" };
-		j->request.language = languages[i / 2];
+		j->rows[0].request.language = languages[i / 2];
 		fuzz_personalizer(greeting_plugin(), p, &option, 1, j);
 	}
 }
@@ -155,13 +155,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct arena *a = arena_new(4096);
 	struct plugin p = { .name = "fuzz" };
-	struct job j = { .arena = a,
-			 .request = { .campaign = "c", .language = "en", .time_zone = "UTC", .hour = 9 } };
+	struct job_row row = { .request = { .campaign = "c", .language = "en", .time_zone = "UTC", .hour = 9 } };
+	struct job j = { .arena = a, .rows = &row, .nrows = 1 };
 	host_table_fill(&p);
 	p.host.json_file = file_from_input;
 	input = arena_str(a, str_make((const char *)data + 1, size - 1));
 	assert(json_parse(a, str_of(profile_text), NULL, &profile, NULL) == 0);
-	j.profile = profile;
+	row.profile = profile;
 	switch (data[0]) {
 	case 'r':
 		fuzz_rule(a, profile);
