@@ -160,7 +160,7 @@ check-unit: test-programs
 # kill -9 at 208 random moments, full disks, ports that misbehave: some 20 minutes.
 .PHONY: check-crash
 check-crash: deps-check
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/mint
 	@tests/crash/run -l $(BUILD)/log $(CRASH_ARGS)
 
 # The same tests under sanitizers; each has a build directory of its own.

@@ -4,7 +4,8 @@
  * or while that does not work in the queue file.
  *
  * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
- * and a few threads of their own make them, so that opens never wait for them.
+ * and a few threads of their own make them, so that opens never wait for them. While older ones lie in the
+ * queue file they are left to the recorder, which moves those first: the recipient's last word is the last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct recorder {
 	bool refusing;
 	size_t changing; /* taken out of changes, not yet in waiting */
 	bool stopping;
+	atomic_bool queued; /* something may lie in the queue file */
 	/* Of the recorder's thread alone. */
 	struct queue *queue;
 	int64_t retry_at_ms;
@@ -104,7 +106,7 @@ changer_main(void *arg)
 		struct request *rq = list_take(&r->changes, 0);
 		r->changing++;
 		pthread_mutex_unlock(&r->lock);
-		struct store *s = web_store(r->web);
+		struct store *s = atomic_load(&r->queued) ? NULL : web_store(r->web);
 		struct err e = { 0 };
 		rq->changed =
 		    s != NULL && change_apply(s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
@@ -139,6 +141,7 @@ queue_requests(struct recorder *r, const struct request *list, struct err *e)
 		for (size_t k = 0; k < rq->nevents; k++)
 			v[i++] = (struct queue_entry){ .has_event = true, .event = rq->events[k] };
 	}
+	atomic_store(&r->queued, r->queue != NULL);
 	int rc =
 	    r->queue != NULL ? queue_write(r->queue, v, i, e) : err_set(e, ERR_IO, "there is no queue file");
 	if (rc == 0)
@@ -180,14 +183,17 @@ static bool
 queue_to_database(struct recorder *r)
 {
 	struct err e = { 0 };
-	if (r->queue == NULL || queue_empty(r->queue))
+	if (r->queue == NULL || queue_empty(r->queue)) {
+		atomic_store(&r->queued, false);
 		return true;
+	}
 	if (web_store(r->web) == NULL)
 		return false;
 	if (queue_drain(r->queue, DRAIN_ENTRIES, drain_some, r, &e) != 0) {
 		log_error("queued events cannot be stored yet: %s", e.text);
 		return false;
 	}
+	atomic_store(&r->queued, false);
 	log_info("queued events are in the database now");
 	return true;
 }
@@ -195,18 +201,20 @@ queue_to_database(struct recorder *r)
 /* ---- events ---- */
 
 static int
-store_requests(struct recorder *r, const struct request *list, struct err *e)
+store_requests(struct recorder *r, struct request *list, struct err *e)
 {
 	size_t n = 0;
-	for (const struct request *rq = list; rq != NULL; rq = rq->next) {
-		if (is_change(&rq->change) && !rq->changed)
-			return err_set(e, ERR_TEMP, "a change is not stored");
-		for (size_t k = 0; k < rq->nevents; k++)
-			r->events[n++] = rq->events[k];
-	}
 	struct store *s = web_store(r->web);
 	if (s == NULL)
 		return err_set(e, ERR_IO, "the database is not open");
+	for (struct request *rq = list; rq != NULL; rq = rq->next) {
+		if (is_change(&rq->change) && !rq->changed &&
+		    change_apply(s, rq->token.recipient.b, &rq->change, rq->now_ms, e) != 0)
+			return -1;
+		rq->changed = true;
+		for (size_t k = 0; k < rq->nevents; k++)
+			r->events[n++] = rq->events[k];
+	}
 	return n > 0 ? event_add(s, r->events, n, NULL, e) : 0;
 }
 
@@ -267,6 +275,7 @@ static void *
 recorder_main(void *arg)
 {
 	struct recorder *r = arg;
+	queue_to_database(r); /* what an earlier process left */
 	pthread_mutex_lock(&r->lock);
 	for (;;) {
 		while (r->waiting.head == NULL &&
@@ -337,6 +346,7 @@ recorder_start(struct web *w, struct err *e)
 	r->queue = queue_open(w->site->epoch->conf->track.queue, &qe);
 	if (r->queue == NULL)
 		log_warn("track: queue: %s; while the database is gone nothing can be recorded", qe.text);
+	atomic_init(&r->queued, r->queue != NULL && !queue_empty(r->queue));
 	bool ok = pthread_create(&r->thread, NULL, recorder_main, r) == 0;
 	for (size_t i = 0; i < CHANGERS; i++)
 		ok = ok && pthread_create(&r->changers[i], NULL, changer_main, r) == 0;

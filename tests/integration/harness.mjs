@@ -364,7 +364,7 @@ export class World {
   /** Runs the admin tool; returns what it prints. */
   mt(...args) {
     const env = { ...process.env, MAILTAILOR_CONF: this.conf, ...this.clock?.env };
-    return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"], env });
+    return execFileSync(join(build, "bin/mailtailor"), args, { encoding: "utf8", stdio: ["pipe", "pipe", "inherit"], env, maxBuffer: 1 << 28 });
   }
 
   /** address → profile object */
