@@ -55,7 +55,7 @@ export async function until(what, condition, seconds = 20) {
 }
 
 /** A port that nobody listens on, below those the kernel gives to clients: it may be connected to before it is opened. */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 20000 + Math.floor(Math.random() * 12000);
     const server = net.createServer().listen(port, "127.0.0.1");
@@ -77,7 +77,8 @@ export function lives(pid) {
   }
 }
 
-function connects(path) {
+/** Whether somebody listens there: a path, or { host, port }. */
+export function connects(path) {
   return new Promise((done) => {
     const socket = net.connect(path, () => done(true) || socket.destroy());
     socket.on("error", () => done(false));
