@@ -1,7 +1,6 @@
 /* mailtailor caps: how full a recipient's frequency caps are. */
 #include <getopt.h>
 
-#include "base/clock.h"
 #include "main/admin-profile.h"
 
 static const char usage[] =
@@ -14,50 +13,6 @@ static const char usage[] =
     "      --campaign NAME   only the caps that cover this campaign's category\n"
     "      --json            print JSON\n"
     "  -h, --help            print this text\n";
-
-static const struct value *
-cap_value(struct desk *d, const struct subject *s, const struct conf_cap *cap, int64_t now, struct err *e)
-{
-	struct cap_request rq = { .limit = cap->limit, .window_ms = cap->window_ms };
-	struct value *v = value_map_new(d->arena);
-	int64_t used, oldest;
-	char window[40];
-	recipient_cap_id(d->keys, cap, &s->key, &s->domain_key, rq.id);
-	if (store_cap_count(d->store, &rq, now, &used, &oldest, e) != 0)
-		return NULL;
-	desk_set(d, v, "cap", str_of(cap->name));
-	desk_set(d, v, "scope", cap->scope == CONF_SCOPE_DOMAIN ? STR("domain") : STR("recipient"));
-	desk_set_int(d, v, "used", used);
-	desk_set_int(d, v, "limit", cap->limit);
-	desk_set(d, v, "window", arena_str(d->arena, str_of(clock_format_duration(cap->window_ms, window))));
-	value_map_set(d->arena, v, STR("full"), value_bool(used >= cap->limit));
-	value_map_set(d->arena, v, STR("next_leaves"),
-		      oldest == 0 ? &VALUE_NULL_V
-				  : value_string(d->arena, desk_time(d, oldest + cap->window_ms)));
-	return v;
-}
-
-const struct value *
-caps_value(struct desk *d, const struct subject *s, const struct conf_campaign *only, struct err *e)
-{
-	const struct conf *c = d->conf;
-	int64_t now = clock_now_ms();
-	size_t n = 0;
-	struct value *list;
-	for (int pass = 0; pass < 2; pass++) {
-		list = value_list(d->arena, n);
-		n = 0;
-		for (size_t i = 0; i < c->ncaps; i++) {
-			const struct conf_cap *cap = &c->caps[i];
-			if (cap->limit <= 0 || (only && !conf_cap_covers(cap, only->category)))
-				continue;
-			if (pass == 1 && !(list->list.items[n] = cap_value(d, s, cap, now, e)))
-				return NULL;
-			n++;
-		}
-	}
-	return list;
-}
 
 static void
 print_table(const struct value *list, bool json)
@@ -99,7 +54,6 @@ static int
 show(const struct request *r)
 {
 	struct desk d;
-	struct subject s;
 	struct err e = { 0 };
 	const struct conf_campaign *campaign = NULL;
 	int rc = desk_open(&d, r->conf_path, DESK_READ);
@@ -111,7 +65,8 @@ show(const struct request *r)
 		goto out;
 	}
 	const struct value *list = NULL;
-	if (subject_of(&d, r->address, &s, &e) != 0 || !(list = caps_value(&d, &s, campaign, &e))) {
+	const char *category = campaign ? campaign->category : NULL;
+	if (!(list = recipient_caps(&d.src, str_of(r->address), category, d.arena, &e))) {
 		rc = admin_fail(&e);
 		goto out;
 	}

@@ -1,7 +1,6 @@
 /* admin-profile-desk: opening what the verbs about recipients need. */
 #include "main/admin-profile.h"
 
-#include "base/clock.h"
 #include "base/json.h"
 
 int
@@ -43,20 +42,10 @@ subject_of(struct desk *d, const char *address, struct subject *out, struct err 
 {
 	if (address_normalize(d->arena, str_of(address), &out->address, e) != 0)
 		return -1;
-	size_t at = out->address.n;
-	while (at > 0 && out->address.p[at - 1] != '@')
-		at--;
-	out->domain = str_sub(out->address, at, out->address.n);
+	out->domain = recipient_domain(out->address);
 	recipient_key_of(d->keys, out->address, &out->key);
 	domain_key_of(d->keys, out->domain, &out->domain_key);
 	return 0;
-}
-
-struct str
-desk_time(struct desk *d, int64_t ms)
-{
-	char text[40];
-	return arena_str(d->arena, str_of(clock_format_rfc3339(ms, text)));
 }
 
 void
@@ -69,28 +58,10 @@ desk_print_json(const struct value *v)
 	buf_free(&b);
 }
 
-void
-desk_set(struct desk *d, struct value *map, const char *key, struct str s)
-{
-	value_map_set(d->arena, map, str_of(key), value_string(d->arena, s));
-}
-
-void
-desk_set_int(struct desk *d, struct value *map, const char *key, int64_t i)
-{
-	value_map_set(d->arena, map, str_of(key), value_int(d->arena, i));
-}
-
-const char *
-consent_word(enum consent_state s)
-{
-	return s == CONSENT_GRANTED ? "granted" : s == CONSENT_DENIED ? "denied" : "unknown";
-}
-
 bool
 consent_topic_valid(struct str topic)
 {
-	if (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")))
+	if (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")) || recipient_wish_find(topic) >= 0)
 		return true;
 	if (!str_starts(topic, STR("mail:")) || topic.n == 5 || topic.n > 69)
 		return false;

@@ -23,9 +23,10 @@ static const char usage[] =
     "  get       show the merge fields of ADDRESS\n"
     "  set       change some: NAME=TEXT, NAME:number=42, NAME:bool=true, GROUP.NAME=TEXT;\n"
     "            NAME= removes one; --json-file replaces all by the object in FILE (- is stdin)\n"
-    "  consent   TOPIC is tracking, mail (all categories but transactional) or mail:CATEGORY\n"
+    "  consent   TOPIC is tracking, mail (all categories but transactional), mail:CATEGORY, or\n"
+    "            at-most:week or at-most:month, which is how often he wants mail\n"
     "  export    print all that is held about ADDRESS as JSON: profile, consents,\n"
-    "            suppressions, caps, decisions, jobs in the queue\n"
+    "            suppressions, caps, decisions, jobs in the queue, events\n"
     "  forget    erase all of that but the suppressions; asks first unless --yes\n"
     "\n"
     "  -c, --config CONF   the configuration\n"
@@ -177,7 +178,9 @@ consent(struct desk *d, const struct subject *s, const struct request *r)
 		.source = STR("admin"),
 	};
 	if (!consent_topic_valid(c.topic))
-		return admin_misuse("no topic \"%s\": tracking, mail or mail:CATEGORY", r->args[0]);
+		return admin_misuse(
+		    "no topic \"%s\": tracking, mail, mail:CATEGORY, at-most:week or at-most:month",
+		    r->args[0]);
 	if (consent_word_parse(str_of(r->args[1]), &c.state) != 0)
 		return admin_misuse("no consent \"%s\": granted, denied or unknown", r->args[1]);
 	return store_consent_put(d->store, s->key.b, &c, &e) == 0 ? EX_OK : admin_fail(&e);
@@ -216,8 +219,13 @@ forget(struct desk *d, const struct subject *s, const struct request *r)
 
 static int export(struct desk *d, const struct subject *s, const struct request *r)
 {
+	struct err e = { 0 };
+	const struct value *v = recipient_export(&d->src, s->address, d->arena, &e);
 	(void)r;
-	return profile_export(d, s);
+	if (v == NULL)
+		return admin_fail(&e);
+	desk_print_json(v);
+	return EX_OK;
 }
 
 static const struct sub {

@@ -29,25 +29,15 @@ struct subject {
 };
 int subject_of(struct desk *d, const char *address, struct subject *out, struct err *e);
 
-/* "2026-03-29T02:30:00Z" in the arena. */
-struct str desk_time(struct desk *d, int64_t ms);
 /* Prints a value as JSON and a line end. */
 void desk_print_json(const struct value *v);
-void desk_set(struct desk *d, struct value *map, const char *key, struct str s);
-void desk_set_int(struct desk *d, struct value *map, const char *key, int64_t i);
 
-const char *consent_word(enum consent_state s);
-/* "tracking", "mail", "mail:CATEGORY". */
+/* "tracking", "mail", "mail:CATEGORY", "at-most:week", "at-most:month". */
 bool consent_topic_valid(struct str topic);
 /* granted denied unknown, and yes true 1 / no false 0. 0 or -1. */
 int consent_word_parse(struct str word, enum consent_state *out);
 
-/* profile's sub-verbs that have a file of their own; argv[0] is their name. */
+/* profile's sub-verb that has a file of its own; argv[0] is its name. */
 int profile_import(int argc, char **argv);
-int profile_export(struct desk *d, const struct subject *s);
-
-/* All of the caps that apply to s: a list of maps, as `caps show --json` prints it. */
-const struct value *
-caps_value(struct desk *d, const struct subject *s, const struct conf_campaign *only, struct err *e);
 
 #endif

@@ -347,25 +347,6 @@ queue_bad(struct queue *q, const struct spool_key *key, struct str *reason, int6
 
 /* ---- printing ---- */
 
-void
-queue_set(struct arena *a, struct value *map, const char *key, struct str s)
-{
-	value_map_set(a, map, str_of(key), s.p ? value_string(a, arena_str(a, s)) : &VALUE_NULL_V);
-}
-
-void
-queue_set_int(struct arena *a, struct value *map, const char *key, int64_t i)
-{
-	value_map_set(a, map, str_of(key), value_int(a, i));
-}
-
-void
-queue_set_time(struct arena *a, struct value *map, const char *key, int64_t ms)
-{
-	char text[40];
-	queue_set(a, map, key, ms ? str_of(clock_format_rfc3339(ms, text)) : STR_NULL);
-}
-
 const char *
 queue_text(struct arena *a, struct str s)
 {

@@ -55,19 +55,19 @@ row_json(struct listing *l, const struct row *w, const char *id)
 {
 	struct arena *a = l->arena;
 	struct value *v = value_map_new(a);
-	queue_set(a, v, "id", str_of(id));
-	queue_set(a, v, "campaign", w->campaign);
-	queue_set(a, v, "state", str_of(w->state));
-	queue_set_time(a, v, "due", w->due_ms);
-	queue_set_time(a, v, "ended", w->ended_ms);
+	text_set(a, v, "id", str_of(id));
+	text_set(a, v, "campaign", w->campaign);
+	text_set(a, v, "state", str_of(w->state));
+	text_set_time(a, v, "due", w->due_ms);
+	text_set_time(a, v, "ended", w->ended_ms);
 	if (w->attempts >= 0)
-		queue_set_int(a, v, "attempts", w->attempts);
+		text_set_int(a, v, "attempts", w->attempts);
 	else
 		value_map_set(a, v, STR("attempts"), &VALUE_NULL_V);
-	queue_set(a, v, "reason", w->reason);
-	queue_set(a, v, "note", w->note.n > 0 ? w->note : STR_NULL);
+	text_set(a, v, "reason", w->reason);
+	text_set(a, v, "note", w->note.n > 0 ? w->note : STR_NULL);
 	if (l->r->addresses)
-		queue_set(a, v, "address", w->address);
+		text_set(a, v, "address", w->address);
 	buf_adds(&l->line, l->rows == 0 ? STR("[\n") : STR(",\n"));
 	json_print(&l->line, v);
 	fwrite(l->line.p, 1, l->line.n, stdout);

@@ -50,55 +50,11 @@ sheet_open(struct queue *q, struct sheet *s)
 	return rc;
 }
 
-static const char *
-hex(struct arena *a, const uint8_t *p, size_t n)
-{
-	char *out = arena_alloc(a, 2 * n + 1);
-	for (size_t i = 0; i < n; i++)
-		snprintf(out + 2 * i, 3, "%02x", p[i]);
-	return out;
-}
-
-static void
-set_merge_data(struct arena *a, struct value *v, struct str text)
-{
-	const struct value *data = NULL;
-	struct err e = { 0 };
-	if (text.n > 0 && json_parse(a, text, NULL, &data, &e) != 0)
-		queue_set(a, v, "data", text);
-	else
-		value_map_set(a, v, STR("data"), data ? data : &VALUE_NULL_V);
-}
-
 /* An empty string stands for "was not given". */
 static struct str
 given(bool opened, struct str s)
 {
 	return opened && s.n > 0 ? s : STR_NULL;
-}
-
-void
-queue_set_job(struct arena *a, struct value *v, const struct spool_job *j, const struct job_payload *p)
-{
-	bool live = spool_live(j->state), has = p != NULL;
-	char id[26];
-	spool_id(&j->key, id);
-	queue_set(a, v, "id", str_of(id));
-	queue_set(a, v, "campaign", j->campaign);
-	queue_set(a, v, "state", str_of(spool_state_name(j->state)));
-	queue_set_time(a, v, "due", live ? j->due_ms : 0);
-	queue_set_time(a, v, "ended", live ? 0 : j->due_ms);
-	queue_set_int(a, v, "attempts", j->attempts);
-	queue_set(a, v, "reason", j->reason);
-	queue_set(a, v, "note", given(true, j->note));
-	queue_set_time(a, v, "accepted", j->accepted_ms);
-	queue_set_time(a, v, "first_due", j->first_due_ms);
-	value_map_set(a, v, STR("report"), value_bool(j->report));
-	queue_set(a, v, "recipient_hash", str_of(hex(a, j->key.rk, sizeof(j->key.rk))));
-	queue_set(a, v, "address", has ? given(true, p->address) : STR_NULL);
-	queue_set(a, v, "notify", has ? given(true, p->notify) : STR_NULL);
-	queue_set(a, v, "orcpt", has ? given(true, p->orcpt) : STR_NULL);
-	set_merge_data(a, v, has ? given(true, p->data) : STR_NULL);
 }
 
 static const struct value *
@@ -107,20 +63,20 @@ sheet_value(struct queue *q, const struct sheet *s, bool with_message)
 	struct arena *a = q->arena;
 	struct value *v = value_map_new(a);
 	bool m = s->has_message;
-	queue_set_job(a, v, &s->job, s->has_payload ? &s->payload : NULL);
-	queue_set(a, v, "sender", m ? s->message.sender : STR_NULL);
-	queue_set(a, v, "ret", given(m, s->message.ret));
-	queue_set(a, v, "envid", given(m, s->message.envid));
+	text_set_job(a, v, &s->job, s->has_payload ? &s->payload : NULL);
+	text_set(a, v, "sender", m ? s->message.sender : STR_NULL);
+	text_set(a, v, "ret", given(m, s->message.ret));
+	text_set(a, v, "envid", given(m, s->message.envid));
 	value_map_set(a, v, STR("eightbit"), m ? value_bool(s->message.eightbit) : &VALUE_NULL_V);
 	value_map_set(a, v, STR("smtputf8"), m ? value_bool(s->message.smtputf8) : &VALUE_NULL_V);
-	queue_set(a, v, "message_id", given(m, s->message.id));
+	text_set(a, v, "message_id", given(m, s->message.id));
 	if (m)
-		queue_set_int(a, v, "message_bytes", (int64_t)s->message.bytes.n);
+		text_set_int(a, v, "message_bytes", (int64_t)s->message.bytes.n);
 	else
 		value_map_set(a, v, STR("message_bytes"), &VALUE_NULL_V);
-	queue_set(a, v, "message_hash", str_of(hex(a, s->job.content, sizeof(s->job.content))));
+	text_set_hex(a, v, "message_hash", s->job.content, sizeof(s->job.content));
 	if (with_message)
-		queue_set(a, v, "message", m ? s->message.bytes : STR_NULL);
+		text_set(a, v, "message", m ? s->message.bytes : STR_NULL);
 	return v;
 }
 
@@ -168,11 +124,11 @@ bad_show(struct queue *q, const struct queue_request *r, const struct spool_key 
 		return EX_DATAERR;
 	}
 	spool_id(key, id);
-	queue_set(q->arena, v, "id", str_of(id));
-	queue_set(q->arena, v, "state", STR("bad"));
-	queue_set(q->arena, v, "reason", reason);
-	queue_set_time(q->arena, v, "ended", at_ms);
-	queue_set(q->arena, v, "recipient_hash", str_of(hex(q->arena, key->rk, sizeof(key->rk))));
+	text_set(q->arena, v, "id", str_of(id));
+	text_set(q->arena, v, "state", STR("bad"));
+	text_set(q->arena, v, "reason", reason);
+	text_set_time(q->arena, v, "ended", at_ms);
+	text_set_hex(q->arena, v, "recipient_hash", key->rk, sizeof(key->rk));
 	value_show(v, r->json);
 	return EX_OK;
 }

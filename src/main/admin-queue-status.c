@@ -123,9 +123,9 @@ static void
 set_counts(struct arena *a, struct value *v, const int64_t count[SPOOL_STATES], int64_t due)
 {
 	for (int i = 0; i < SPOOL_STATES; i++) {
-		queue_set_int(a, v, spool_state_name((enum spool_state)i), count[i]);
+		text_set_int(a, v, spool_state_name((enum spool_state)i), count[i]);
 		if (i == SPOOL_QUEUED)
-			queue_set_int(a, v, "due", due);
+			text_set_int(a, v, "due", due);
 	}
 }
 
@@ -138,21 +138,21 @@ picture_json(const struct picture *p, bool pretty)
 	for (size_t i = 0; i < p->nlines; i++) {
 		const struct line *l = &p->lines[i];
 		struct value *c = value_map_new(a);
-		queue_set(a, c, "campaign", str_of(l->name));
+		text_set(a, c, "campaign", str_of(l->name));
 		value_map_set(a, c, STR("paused"), value_bool(l->paused));
 		set_counts(a, c, l->count, l->due);
-		queue_set_time(a, c, "oldest_accepted", l->oldest_accepted_ms);
-		queue_set_time(a, c, "oldest_due", l->oldest_due_ms);
+		text_set_time(a, c, "oldest_accepted", l->oldest_accepted_ms);
+		text_set_time(a, c, "oldest_due", l->oldest_due_ms);
 		campaigns->list.items[i] = c;
 	}
-	queue_set_time(a, v, "at", p->now_ms);
+	text_set_time(a, v, "at", p->now_ms);
 	value_map_set(a, v, STR("campaigns"), campaigns);
 	set_counts(a, total, p->total, p->due);
 	value_map_set(a, v, STR("total"), total);
-	queue_set_int(a, v, "bad", p->bad);
-	queue_set_int(a, v, "sent_last_minute", p->sent);
+	text_set_int(a, v, "bad", p->bad);
+	text_set_int(a, v, "sent_last_minute", p->sent);
 	value_map_set(a, v, STR("rate"), value_real(a, p->rate));
-	queue_set_time(a, v, "estimated_end", p->end_ms);
+	text_set_time(a, v, "estimated_end", p->end_ms);
 	if (pretty)
 		json_print_pretty(&b, v);
 	else

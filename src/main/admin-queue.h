@@ -6,6 +6,7 @@
 #include "base/value.h"
 #include "main/admin.h"
 #include "recipient/job.h"
+#include "recipient/text.h"
 
 #define QUEUE_STATE(s) (1u << (s))
 #define QUEUE_BAD QUEUE_STATE(SPOOL_STATES)
@@ -72,13 +73,6 @@ int queue_find(const struct queue *q, const char *id, struct spool_key *key, boo
 int
 queue_bad(struct queue *q, const struct spool_key *key, struct str *reason, int64_t *at_ms, struct err *e);
 
-/* Maps for JSON: copies into a. Times are RFC 3339, null when ms is 0; an absent string is null. */
-void queue_set(struct arena *a, struct value *map, const char *key, struct str s);
-void queue_set_int(struct arena *a, struct value *map, const char *key, int64_t i);
-void queue_set_time(struct arena *a, struct value *map, const char *key, int64_t ms);
-/* All that a job says of itself, and what its payload says, which is NULL when it has none. */
-void
-queue_set_job(struct arena *a, struct value *map, const struct spool_job *j, const struct job_payload *p);
 /* NUL-terminated, without control characters; "-" when empty. */
 const char *queue_text(struct arena *a, struct str s);
 

@@ -4,8 +4,9 @@
 
 static int
 take_consents(const struct recipient_source *src, const struct value *map, struct recipient_snapshot *r,
-	      struct err *e)
+	      const struct conf_cap **wish, struct err *e)
 {
+	int wished = -1;
 	if (map->type != VALUE_MAP)
 		return err_set(e, ERR_INPUT, "\"_consent\" is not an object of topics");
 	for (size_t i = 0; i < value_map_count(map); i++) {
@@ -18,7 +19,10 @@ take_consents(const struct recipient_source *src, const struct value *map, struc
 				       "\"_consent\", \"%.*s\": write granted, denied or unknown",
 				       STR_ARG(str_sub(topic, 0, 64)));
 		snapshot_consent(src, r, topic, state);
+		int w = state == CONSENT_GRANTED ? recipient_wish_find(topic) : -1;
+		wished = w > wished ? w : wished;
 	}
+	*wish = wished >= 0 ? recipient_wish_cap((size_t)wished) : NULL;
 	return 0;
 }
 
@@ -62,6 +66,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 	const struct json_limits limits = { .max_bytes = 2 * RECIPIENT_MAX_PROFILE };
 	struct recipient_snapshot *r;
 	const struct value *all;
+	const struct conf_cap *wish = NULL;
 	struct value *profile = value_map_new(a);
 	if (snapshot_begin(src, address, message_id, a, &r, e) != 0)
 		return -1;
@@ -75,7 +80,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 		int rc = 0;
 		value_map_entry(all, i, &key, &v);
 		if (str_eq(key, STR("_consent")))
-			rc = take_consents(src, v, r, e);
+			rc = take_consents(src, v, r, &wish, e);
 		else if (str_eq(key, STR("_suppressed")))
 			rc = take_suppressed(v, a, r, e);
 		else if (str_eq(key, STR("_caps")))
@@ -85,6 +90,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 		if (rc != 0)
 			return err_prefix(e, "profile");
 	}
+	snapshot_wish(r, wish);
 	r->known = true;
 	r->profile = profile;
 	snapshot_locale(src, a, r);

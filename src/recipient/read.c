@@ -40,6 +40,7 @@ snapshot_fill(const struct recipient_source *src, const struct store_view *v, in
 		if (v->cap_used[i] >= cap->limit)
 			r->caps[i].room_ms = v->cap_oldest_ms[i] + cap->window_ms;
 	}
+	snapshot_wish(r, recipient_wish_of(v->consents, v->nconsents));
 	return 0;
 }
 

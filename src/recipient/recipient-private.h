@@ -10,6 +10,8 @@
 /* The part of a snapshot that needs no store: address, keys, idem, and the caps with their ids. */
 int snapshot_begin(const struct recipient_source *src, struct str address, struct str message_id,
 		   struct arena *a, struct recipient_snapshot **out, struct err *e);
+/* Of the recipient's own caps wish stays (NULL: none); the others go. */
+void snapshot_wish(struct recipient_snapshot *r, const struct conf_cap *wish);
 /* Language and time zone: the profile's when well-formed, else the campaign's. */
 void snapshot_locale(const struct recipient_source *src, struct arena *a, struct recipient_snapshot *r);
 /* Applies one consent to the snapshot when its topic concerns the campaign. */

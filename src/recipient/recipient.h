@@ -51,9 +51,37 @@ int recipient_from_json(const struct recipient_source *src, struct str address, 
 			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
 			struct err *e);
 
+/* The domain of a normalised address. */
+struct str recipient_domain(struct str address);
+
 /* What the store knows a cap by. dk is looked at for caps of domain scope only. */
 void recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, const struct recipient_key *rk,
 		      const struct recipient_key *dk, uint8_t id[16]);
+
+/*
+ * A recipient's own caps: at most one copy in the window of wish i, of all mail but transactional. The wish
+ * is a consent that is granted, to a topic "at-most:…"; the last i is the tightest, and it wins. See wish.c.
+ */
+#define RECIPIENT_WISHES 2
+const struct conf_cap *recipient_wish_cap(size_t i);
+struct str recipient_wish_topic(size_t i);
+int recipient_wish_find(struct str topic); /* i, or -1 */
+/* What a recipient with these consents wished; NULL: nothing. */
+const struct conf_cap *recipient_wish_of(const struct consent_record *c, size_t n);
+
+/*
+ * All that is held about an address, opened (a data subject's right of access, GDPR article 15): address,
+ * hash, profile, consents, suppressions, caps, decisions, jobs in the spool, events (newest first). A map in
+ * a, or NULL with *e. src needs no campaign.
+ */
+const struct value *
+recipient_export(const struct recipient_source *src, struct str address, struct arena *a, struct err *e);
+/* A list of maps: how full the caps are that apply to an address, his own too; those that cover category
+ * (NULL: all). NULL with *e. */
+const struct value *recipient_caps(const struct recipient_source *src, struct str address,
+				   const char *category, struct arena *a, struct err *e);
+/* "granted", "denied", "unknown" */
+const char *consent_word(enum consent_state s);
 
 /* How long a reservation is remembered, at least: a client's retry within this time adds nothing. */
 #define RECIPIENT_DECISION_KEEP_MS ((int64_t)30 * 86400000)

@@ -21,8 +21,8 @@ recipient_cap_id(const struct keyring *keys, const struct conf_cap *cap, const s
 }
 
 /* The domain behind the last @: a quoted local part may hold another. */
-static struct str
-domain_of(struct str address)
+struct str
+recipient_domain(struct str address)
 {
 	size_t at = address.n;
 	while (at > 0 && address.p[at - 1] != '@')
@@ -45,18 +45,42 @@ idem_make(const struct recipient_source *src, struct str message_id, const struc
 }
 
 static void
+cap_add(const struct recipient_source *src, struct recipient_snapshot *r, const struct conf_cap *cap)
+{
+	struct snapshot_cap *sc = &r->caps[r->ncaps++];
+	sc->cap = cap;
+	recipient_cap_id(src->keys, cap, &r->key, &r->domain_key, sc->id);
+}
+
+/* Those of the configuration, and for now all that he may have wished. */
+static void
 snapshot_caps(const struct recipient_source *src, struct arena *a, struct recipient_snapshot *r)
 {
 	const struct conf *c = src->conf;
-	r->caps = ARENA_ARRAY(a, struct snapshot_cap, c->ncaps);
+	r->caps = ARENA_ARRAY(a, struct snapshot_cap, c->ncaps + RECIPIENT_WISHES);
 	for (size_t i = 0; i < c->ncaps; i++) {
 		const struct conf_cap *cap = &c->caps[i];
 		if (cap->limit <= 0 || !conf_cap_covers(cap, src->campaign->category))
 			continue;
-		struct snapshot_cap *sc = &r->caps[r->ncaps++];
-		sc->cap = cap;
-		recipient_cap_id(src->keys, cap, &r->key, &r->domain_key, sc->id);
+		cap_add(src, r, cap);
 	}
+	for (size_t i = 0; i < RECIPIENT_WISHES; i++)
+		if (conf_cap_covers(recipient_wish_cap(i), src->campaign->category))
+			cap_add(src, r, recipient_wish_cap(i));
+}
+
+void
+snapshot_wish(struct recipient_snapshot *r, const struct conf_cap *wish)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < r->ncaps; i++) {
+		bool is_wish = false;
+		for (size_t k = 0; k < RECIPIENT_WISHES; k++)
+			is_wish = is_wish || r->caps[i].cap == recipient_wish_cap(k);
+		if (!is_wish || r->caps[i].cap == wish)
+			r->caps[kept++] = r->caps[i];
+	}
+	r->ncaps = kept;
 }
 
 int
@@ -66,7 +90,7 @@ snapshot_begin(const struct recipient_source *src, struct str address, struct st
 	struct recipient_snapshot *r = ARENA_NEW(a, struct recipient_snapshot);
 	if (address_normalize(a, address, &r->address, e) != 0)
 		return -1;
-	r->domain = domain_of(r->address);
+	r->domain = recipient_domain(r->address);
 	recipient_key_of(src->keys, r->address, &r->key);
 	domain_key_of(src->keys, r->domain, &r->domain_key);
 	if (idem_make(src, message_id, r, r->idem, e) != 0)

@@ -82,15 +82,10 @@ bucket_find(struct bucket *set, uint64_t tag, double burst, int64_t now_us)
 	return oldest;
 }
 
-bool
-limiter_take(struct limiter *l, const uint8_t addr[16], int64_t rate, int64_t now_us, int *retry_s)
+static bool
+take(struct limiter *l, uint64_t tag, double burst, double per_us, int64_t now_us, int *retry_s)
 {
-	if (rate <= 0)
-		return true;
-	uint64_t tag = address_tag(l, addr);
 	size_t set = (size_t)(tag % SETS);
-	double burst = rate >= 4 ? (double)rate / 4 : 1;
-	double per_us = (double)rate / MINUTE_US;
 	pthread_mutex_lock(&l->locks[set % LOCKS]);
 	struct bucket *b = bucket_find(l->sets[set], tag, burst, now_us);
 	b->left += (double)(now_us - b->at_us) * per_us;
@@ -103,4 +98,20 @@ limiter_take(struct limiter *l, const uint8_t addr[16], int64_t rate, int64_t no
 		*retry_s = (int)((1 - b->left) / per_us / 1e6) + 1;
 	pthread_mutex_unlock(&l->locks[set % LOCKS]);
 	return ok;
+}
+
+bool
+limiter_take(struct limiter *l, const uint8_t addr[16], int64_t rate, int64_t now_us, int *retry_s)
+{
+	if (rate <= 0)
+		return true;
+	double burst = rate >= 4 ? (double)rate / 4 : 1;
+	return take(l, address_tag(l, addr), burst, (double)rate / MINUTE_US, now_us, retry_s);
+}
+
+bool
+limiter_try(struct limiter *l, const uint8_t key[16], int burst, int64_t each_us, int64_t now_us,
+	    int *retry_s)
+{
+	return take(l, address_tag(l, key), burst, 1 / (double)each_us, now_us, retry_s);
 }

@@ -22,5 +22,9 @@ void limiter_free(struct limiter **l);
  * *retry_s seconds to wait. now_us: monotonic.
  */
 bool limiter_take(struct limiter *l, const uint8_t addr[16], int64_t rate, int64_t now_us, int *retry_s);
+/* For what is rarely right to try again: `burst` at once, and one more every each_us. key: an address, or 16
+ * bytes of which the first 8 tell one from another. */
+bool limiter_try(struct limiter *l, const uint8_t key[16], int burst, int64_t each_us, int64_t now_us,
+		 int *retry_s);
 
 #endif

@@ -1,12 +1,10 @@
 /*
- * optout: unsubscribe and preferences. A GET changes nothing, whoever sends it: link scanners follow every
+ * optout: unsubscribe. A GET changes nothing, whoever sends it: link scanners follow every
  * link. A POST with List-Unsubscribe=One-Click (RFC 8058) or with the page's own button does, needs no cookie
  * and is answered 200, never with a redirect.
  */
 #include <string.h>
 
-#include "base/json.h"
-#include "base/log.h"
 #include "web/private.h"
 
 static void
@@ -15,9 +13,8 @@ set_text(struct request *rq, struct value *m, const char *key, struct str s)
 	value_map_set(rq->arena, m, str_of(key), value_string(rq->arena, s));
 }
 
-/* A link to another page of the same recipient. */
-static struct str
-page_link(struct request *rq, enum token_purpose purpose)
+struct str
+optout_link(struct request *rq, enum token_purpose purpose)
 {
 	struct token t = rq->token;
 	struct buf out = { 0 };
@@ -33,9 +30,8 @@ page_link(struct request *rq, enum token_purpose purpose)
 	return link;
 }
 
-/* Durable, or no success. */
-static struct event *
-changes(struct request *rq, enum event_type type, struct str reason)
+struct event *
+optout_event(struct request *rq, enum event_type type, struct str reason)
 {
 	struct event *ev = request_event(rq, type);
 	rq->must_record = true;
@@ -45,21 +41,19 @@ changes(struct request *rq, enum event_type type, struct str reason)
 	return ev;
 }
 
-/* ---- unsubscribe ---- */
-
 static struct value *
 unsubscribe_values(struct request *rq)
 {
 	struct value *m = value_map_new(rq->arena);
 	set_text(rq, m, "category", rq->token.category);
-	set_text(rq, m, "preferences", page_link(rq, TOKEN_PREFERENCES));
+	set_text(rq, m, "preferences", optout_link(rq, TOKEN_PREFERENCES));
 	return m;
 }
 
 static void
 unsubscribe_do(struct request *rq, bool one_click)
 {
-	struct event *ev = changes(rq, EVENT_UNSUBSCRIBED, one_click ? STR("one-click") : STR("page"));
+	struct event *ev = optout_event(rq, EVENT_UNSUBSCRIBED, one_click ? STR("one-click") : STR("page"));
 	bool all = !one_click && form_get(rq->form, STR("all")).n > 0;
 	ev->once = true;
 	rq->change.suppress = true;
@@ -71,8 +65,8 @@ unsubscribe_do(struct request *rq, bool one_click)
 		respond_page(rq, MHD_HTTP_OK, PAGE_UNSUBSCRIBED, unsubscribe_values(rq));
 }
 
-static void
-unsubscribe(struct request *rq)
+void
+optout_handle(struct request *rq)
 {
 	if (!request_token(rq, TOKEN_UNSUBSCRIBE))
 		return;
@@ -85,158 +79,4 @@ unsubscribe(struct request *rq)
 		unsubscribe_do(rq, one_click);
 	else
 		respond_page(rq, MHD_HTTP_BAD_REQUEST, PAGE_BAD_REQUEST, NULL);
-}
-
-/* ---- preferences ---- */
-
-#define MAX_CATEGORIES 32
-
-/* The categories of all campaigns but transactional ones, each once. */
-static size_t
-categories(struct request *rq, struct str out[MAX_CATEGORIES])
-{
-	const struct conf *c = rq->site->epoch->conf;
-	size_t n = 0;
-	for (size_t i = 0; i < c->ncampaigns && n < MAX_CATEGORIES; i++) {
-		struct str name = str_of(c->campaigns[i].category);
-		bool known = str_eq(name, STR("transactional"));
-		for (size_t k = 0; k < n && !known; k++)
-			known = str_eq(out[k], name);
-		if (!known)
-			out[n++] = name;
-	}
-	return n;
-}
-
-static struct str
-mail_topic(struct request *rq, struct str category)
-{
-	return arena_printf(rq->arena, "mail:%.*s", STR_ARG(category));
-}
-
-/* Is he mailed in this category, as far as he himself has a say in it? */
-static bool
-wants(const struct store_view *v, struct str topic, struct str category)
-{
-	for (size_t i = 0; i < v->nsuppressions_own; i++)
-		if (str_eq(v->suppressions[i].category, category) || v->suppressions[i].category.n == 0 ||
-		    str_eq(v->suppressions[i].category, STR("*")))
-			return false;
-	for (size_t i = 0; i < v->nconsents; i++)
-		if (v->consents[i].state == CONSENT_DENIED &&
-		    (str_eq(v->consents[i].topic, topic) || str_eq(v->consents[i].topic, STR("mail"))))
-			return false;
-	return true;
-}
-
-static bool
-view(struct request *rq, struct store_view *v)
-{
-	struct store *s = web_store(rq->web);
-	const struct store_view_request q = { .rk = rq->token.recipient.b, .now_ms = rq->now_ms };
-	struct err e = { 0 };
-	if (s != NULL && store_view(s, &q, rq->arena, v, &e) == 0)
-		return true;
-	if (s != NULL)
-		log_error("preferences cannot be read: %s", e.text);
-	respond_unavailable(rq);
-	return false;
-}
-
-static void
-preferences_show(struct request *rq, const struct store_view *v)
-{
-	struct arena *a = rq->arena;
-	struct str names[MAX_CATEGORIES];
-	struct value *m = value_map_new(a);
-	size_t n = categories(rq, names);
-	struct value *list = value_list(a, n);
-	for (size_t i = 0; i < n; i++) {
-		struct value *c = value_map_new(a);
-		set_text(rq, c, "name", names[i]);
-		value_map_set(a, c, STR("wanted"), value_bool(wants(v, mail_topic(rq, names[i]), names[i])));
-		list->list.items[i] = c;
-	}
-	value_map_set(a, m, STR("categories"), list);
-	enum consent_state tracking = CONSENT_UNKNOWN;
-	for (size_t i = 0; i < v->nconsents; i++)
-		if (str_eq(v->consents[i].topic, STR("tracking")))
-			tracking = v->consents[i].state;
-	value_map_set(a, m, STR("tracking_granted"), value_bool(tracking == CONSENT_GRANTED));
-	value_map_set(a, m, STR("tracking_denied"), value_bool(tracking == CONSENT_DENIED));
-	set_text(rq, m, "unsubscribe", page_link(rq, TOKEN_UNSUBSCRIBE));
-	respond_page(rq, MHD_HTTP_OK, PAGE_PREFERENCES, m);
-}
-
-/*
- * The form says what he wants to get; what it shows and he left unticked he does not want. A category that he
- * ticks again is taken out of suppression too, if he himself put it there: bounces and complaints stay.
- */
-static void
-preferences_save(struct request *rq, const struct store_view *v)
-{
-	struct arena *a = rq->arena;
-	struct str names[MAX_CATEGORIES], tracking = form_get(rq->form, STR("tracking"));
-	size_t n = categories(rq, names), nc = 0, nl = 0;
-	struct consent_record *c = ARENA_ARRAY(a, struct consent_record, n + 2);
-	struct str *lifted = ARENA_ARRAY(a, struct str, v->nsuppressions_own + 1);
-	bool any = false;
-	for (size_t i = 0; i < n; i++) {
-		bool wanted = form_has(rq->form, STR("category"), names[i]);
-		any = any || wanted;
-		c[nc++] = (struct consent_record){ mail_topic(rq, names[i]),
-						   wanted ? CONSENT_GRANTED : CONSENT_DENIED, rq->now_ms,
-						   STR("preferences") };
-	}
-	for (size_t i = 0; i < v->nsuppressions_own && nl < QUEUE_MAX_LIST; i++) {
-		const struct suppression_record *s = &v->suppressions[i];
-		bool his = s->reason == SUPPRESS_UNSUBSCRIBE && !str_eq(s->category, STR("*"));
-		if (his && (s->category.n == 0 ? any : form_has(rq->form, STR("category"), s->category)))
-			lifted[nl++] = s->category;
-	}
-	if (str_eq(tracking, STR("yes")) || str_eq(tracking, STR("no")))
-		c[nc++] =
-		    (struct consent_record){ STR("tracking"),
-					     str_eq(tracking, STR("yes")) ? CONSENT_GRANTED : CONSENT_DENIED,
-					     rq->now_ms, STR("preferences") };
-	rq->change.consents = c;
-	rq->change.nconsents = nc;
-	rq->change.lifted = lifted;
-	rq->change.nlifted = nl;
-	struct event *ev = changes(rq, EVENT_CONSENT, STR("page"));
-	struct buf details = { 0 };
-	buf_adds(&details, STR("{"));
-	for (size_t i = 0; i < nc; i++) {
-		if (i > 0)
-			buf_addc(&details, ',');
-		json_print_string(&details, c[i].topic);
-		buf_printf(&details, ":\"%s\"", c[i].state == CONSENT_GRANTED ? "granted" : "denied");
-	}
-	buf_adds(&details, STR("}"));
-	ev->details = arena_str(a, buf_str(&details));
-	buf_free(&details);
-	respond_page(rq, MHD_HTTP_OK, PAGE_SAVED, NULL);
-}
-
-static void
-preferences(struct request *rq)
-{
-	struct store_view v;
-	if (!request_token(rq, TOKEN_PREFERENCES) || !view(rq, &v))
-		return;
-	if (rq->route.method != METHOD_POST)
-		preferences_show(rq, &v);
-	else if (form_get(rq->form, STR("save")).n > 0)
-		preferences_save(rq, &v);
-	else
-		respond_page(rq, MHD_HTTP_BAD_REQUEST, PAGE_BAD_REQUEST, NULL);
-}
-
-void
-optout_handle(struct request *rq)
-{
-	if (rq->route.kind == ROUTE_UNSUBSCRIBE)
-		unsubscribe(rq);
-	else
-		preferences(rq);
 }

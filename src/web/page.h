@@ -21,6 +21,9 @@ enum page {
 	PAGE_UNSUBSCRIBED,
 	PAGE_PREFERENCES,
 	PAGE_SAVED,
+	PAGE_WRONG_ADDRESS, /* it is not the one that the mail was sent to */
+	PAGE_TRIES,	    /* too many addresses were tried */
+	PAGE_ERASED,
 	PAGE_GONE,	/* the link is too old */
 	PAGE_NOT_FOUND, /* every token that is none, and every path that is none */
 	PAGE_BAD_REQUEST,

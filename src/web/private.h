@@ -31,6 +31,7 @@ struct web {
 	struct site *site;
 	struct store *store; /* NULL: it cannot be opened now; set once, closed at the end */
 	struct limiter *limiter;
+	struct limiter *tries_of_one, *tries_from_near; /* at an address: of a recipient, from a network */
 	struct watch *watch;
 	struct metrics metrics;
 	int64_t open_at_us; /* when opening it is tried again */
@@ -73,13 +74,24 @@ void site_put(struct site **s);
 /* NULL while the database cannot be opened. */
 struct store *web_store(struct web *w);
 
-/* ---- track.c: pixel and redirect; optout.c: unsubscribe and preferences; status.c: the private listener
- * ---- Each fills rq->response, rq->status and, when there is something to record, events and change. */
+/* ---- track.c: pixel and redirect; optout.c: unsubscribe; preferences.c; status.c: the private listener;
+ * shop.c ---- Each fills rq->response, rq->status and, when there is something to record, events and change.
+ */
 void track_handle(struct request *rq);
 void optout_handle(struct request *rq);
+void preferences_handle(struct request *rq);
 void status_handle(struct request *rq);
 void shop_handle(struct request *rq);
 #define SHOP_MAX_BODY ((size_t)1 << 20)
+
+/* ---- optout.c ---- */
+/* A link to another page of the same recipient. */
+struct str optout_link(struct request *rq, enum token_purpose purpose);
+/* The event of a change: durable, or no success. */
+struct event *optout_event(struct request *rq, enum event_type type, struct str reason);
+
+/* ---- owndata.c: the preference page's other form; true: the request was one of its ---- */
+bool owndata_handle(struct request *rq);
 
 /* ---- request.c ---- */
 /* The token of the route, or false with the answer made: every token that is none looks alike. */

@@ -61,6 +61,8 @@ print_change(struct arena *a, struct value *m, const struct queue_entry *v)
 {
 	set_bytes(a, m, "recipient", v->rk, sizeof(v->rk));
 	value_map_set(a, m, STR("suppress"), value_bool(v->suppress));
+	if (v->erase)
+		value_map_set(a, m, STR("erase"), value_bool(true));
 	set_text(a, m, "category", v->category);
 	struct value *consents = value_list(a, v->nconsents), *lifted = value_list(a, v->nlifted);
 	for (size_t i = 0; i < v->nconsents; i++) {
@@ -182,6 +184,7 @@ parse_change(const struct value *m, struct arena *a, struct queue_entry *out)
 		l[i] = lifted->list.items[i]->s;
 	}
 	out->at_ms = get_int(m, "at");
+	out->erase = get_bool(m, "erase");
 	out->suppress = get_bool(m, "suppress");
 	out->category = get_text(m, "category");
 	out->consents = c;

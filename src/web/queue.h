@@ -22,6 +22,7 @@ struct queue_entry {
 	/* else: */
 	uint8_t rk[STORE_KEY_LEN];
 	int64_t at_ms;
+	bool erase;    /* all that is held, before what follows */
 	bool suppress; /* unsubscribed from category */
 	struct str category;
 	const struct consent_record *consents;

@@ -76,7 +76,10 @@ change_apply(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		.at_ms = at_ms,
 		.note = STR("by the recipient, over HTTP"),
 	};
+	/* Suppressions survive an erasure; with it first, no copy is made in between. */
 	if (q->suppress && store_suppression_put(s, rk, &sr, e) != 0)
+		return -1;
+	if (q->erase && store_forget(s, rk, NULL, e) != 0)
 		return -1;
 	for (size_t i = 0; i < q->nconsents; i++)
 		if (store_consent_put(s, rk, &q->consents[i], e) != 0)
@@ -90,7 +93,7 @@ change_apply(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 static bool
 is_change(const struct queue_entry *q)
 {
-	return q->suppress || q->nconsents > 0 || q->nlifted > 0;
+	return q->erase || q->suppress || q->nconsents > 0 || q->nlifted > 0;
 }
 
 static void *

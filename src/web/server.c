@@ -108,8 +108,10 @@ dispatch(struct request *rq)
 			track_handle(rq);
 			break;
 		case ROUTE_UNSUBSCRIBE:
-		case ROUTE_PREFERENCES:
 			optout_handle(rq);
+			break;
+		case ROUTE_PREFERENCES:
+			preferences_handle(rq);
 			break;
 		case ROUTE_EVENTS:
 			shop_handle(rq);

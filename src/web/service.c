@@ -169,6 +169,8 @@ web_serve(const struct web_options *o)
 	const struct conf_milter *m = &first->epoch->conf->milter;
 	log_open("mailtailor-trackd", m->log_target, m->log_level);
 	w.limiter = limiter_new();
+	w.tries_of_one = limiter_new();
+	w.tries_from_near = limiter_new();
 	w.watch = watch_new();
 	respond_static();
 	int rc = start(&w);
@@ -182,6 +184,8 @@ web_serve(const struct web_options *o)
 	store_close(&w.store);
 	respond_static_free();
 	limiter_free(&w.limiter);
+	limiter_free(&w.tries_of_one);
+	limiter_free(&w.tries_from_near);
 	watch_free(&w.watch);
 	site_put(&first);
 	site_put(&w.site);

@@ -6,7 +6,8 @@
  *   route.c     which page a path names
  *   request.c   what requests have in common: token, client, class, event
  *   track.c     pixel and redirect
- *   optout.c    unsubscribe, preferences
+ *   optout.c    unsubscribe
+ *   preferences.c  what mail, how often, tracking; owndata.c: "export my data", "erase me"
  *   agent.c     human, proxy or machine, by one request; watch.c by what several show together
  *   limit.c     requests per client address
  *   recorder.c  events and changes, many requests in one commit; queue.c while the database is gone

@@ -184,6 +184,13 @@ test_limit(void **state)
 	assert_false(limiter_take(l, d, 4, 1, &retry));
 	d[7] = 8;
 	assert_true(limiter_take(l, d, 4, 1, &retry));
+	/* What is tried rarely: twice at once, then one a minute. */
+	client(b, 3);
+	for (int i = 0; i < 2; i++)
+		assert_true(limiter_try(l, b, 2, 60000000, 1000000, &retry));
+	assert_false(limiter_try(l, b, 2, 60000000, 31000000, &retry));
+	assert_in_range(retry, 30, 31);
+	assert_true(limiter_try(l, b, 2, 60000000, 61000000, &retry));
 	/* More addresses than it has room for: nobody is refused for that. */
 	for (uint32_t i = 0; i < 200000; i++) {
 		client(a, i + 10);
@@ -252,7 +259,7 @@ take(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
 		if (g->fail_at > 0 && g->n == g->fail_at)
 			return err_set(e, ERR_TEMP, "not now");
 		if (!v[i].has_event) {
-			assert_true(v[i].suppress);
+			assert_true(v[i].erase && v[i].suppress);
 			assert_true(str_eq(v[i].category, STR("promo")));
 			assert_int_equal(v[i].nconsents, 1);
 			assert_int_equal(v[i].consents[0].state, CONSENT_DENIED);
@@ -320,7 +327,8 @@ test_queue(void **state)
 	write_some(q, 0, 3);
 	static const struct consent_record c = { STR("tracking"), CONSENT_DENIED, 5, STR("preferences") };
 	static const struct str lifted = STR("news");
-	struct queue_entry change = { .suppress = true,
+	struct queue_entry change = { .erase = true,
+				      .suppress = true,
 				      .category = STR("promo"),
 				      .consents = &c,
 				      .nconsents = 1,
