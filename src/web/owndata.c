@@ -11,6 +11,8 @@
 #define TRIES_OF_ONE 5	   /* at once, and in an hour */
 #define TRIES_FROM_NEAR 20 /* from a /24 of IPv4 or a /48 of IPv6 */
 
+#define MOVE_MAX 1000 /* events */
+
 static void
 near(struct request *rq, uint8_t net[16])
 {
@@ -89,6 +91,9 @@ hand_out(struct request *rq, struct str address)
 		respond_unavailable(rq);
 		return;
 	}
+	/* What happened a moment ago may wait to be moved into the log; it is the mover's own trouble if not.
+	 */
+	event_move(s, MOVE_MAX, &e);
 	struct worker *w = engine_worker_get(ep);
 	const struct recipient_source src = {
 		.store = s, .keys = ep->keys, .sealer = w->sealer, .conf = ep->conf

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { World } from "./harness.mjs";
+import { World, until } from "./harness.mjs";
 import { field, links, pixels } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -18,6 +18,8 @@ const { trackd } = world;
 
 async function copyFor(to, from = "spring@shop.example") {
   const mail = await world.copy({ from, to, subject: "Sale for {{default first_name 'you'}}", text: "Sale", html: '<a href="https://shop.example/sale">sale</a> <a href="{{preferences_url}}">preferences</a>' });
+  const { hash } = held(to);
+  await until("its event", () => events().filter((e) => e.recipient?.startsWith(hash)).length >= world.sink.of(to).length);
   const all = links(mail.html);
   return {
     click: all.find((url) => url.includes("/c/")),
@@ -91,7 +93,7 @@ await test("export my data: all that is held, opened, as a download, for who kno
   assert.ok(data.decisions.length > 0 && data.decisions[0].decision, "decisions are opened");
   assert.deepEqual(data.jobs.map((j) => j.state), ["queued"]);
   assert.equal(data.jobs[0].address, to);
-  assert.deepEqual(data.events.map((e) => e.type), ["clicked", "opened", "injected"], "newest first");
+  assert.deepEqual(data.events.map((e) => e.type), ["held", "clicked", "opened", "injected"], "newest first");
   assert.deepEqual(data.caps.map((c) => c.cap), ["twice"]);
   assert.deepEqual(Object.keys(held(to)), Object.keys(data), "the administrator sees the same");
 });
