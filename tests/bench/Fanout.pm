@@ -2,6 +2,9 @@
 # then until the last copy is at the sink the injector is measured. Beside it smtp-source sends as many copies of the
 # same kind, with as many connections, into the same port, and is measured from its start.
 #
+# smtp-source has one return path for all, and so has the fan-out that is held against it. A return path for each copy
+# (VERP) is a row of its own: Postfix asks its rewrite daemon about each new sender, which smtp-source cannot make it do.
+#
 # Ports: the counting sink itself, and a Postfix smtpd without a milter, behind which the same sink counts.
 package Fanout;
 use strict;
@@ -22,7 +25,9 @@ my $number = 0;	  # messages submitted
 sub plan {
 	my ($options, $build, $other) = @_;
 	%opt = %$options;
-	%build = (fanout => $build, defined $other ? ('fanout-other' => $other) : ());
+	%build = (fanout => $build);
+	$build{"fanout-verp"} = $build if !$opt{only} || $opt{only} =~ /\bverp\b/;
+	$build{"fanout-other"} = $other if defined $other;
 	@variants = ('smtp-source', sort keys %build);
 	@rows = map { my $c = $_; map { { into => $_, connections => $c } } split /,/, $opt{into} } split /,/, $opt{connections};
 	%port = (%{$_[3]}, postfix => free_port(), map { $_ => free_port() } keys %build);
@@ -34,7 +39,8 @@ sub plan {
 sub configure {
 	my ($name, $into, $connections) = @_;
 	my $inject = "inject { target = \"127.0.0.1:$port{$into}\" connections = $connections helo = \"bench.example\" }\n";
-	spit("$dir/$name.conf", slurp("$dir/fanout.conf.in") =~ s/\@NAME\@/$name/gr . $inject);
+	my $conf = slurp("$dir/fanout.conf.in") =~ s/\@NAME\@/$name/gr . $inject;
+	spit("$dir/$name.conf", $name eq 'fanout-verp' ? $conf : $conf =~ s/^\s*return_path = .*\n//mr);
 	return;
 }
 
@@ -103,9 +109,10 @@ sub spool {
 
 # smtp-sink says who it was in front of the copy.
 sub looks_right {
-	my ($told, $copy) = @_;
+	my ($name, $told, $copy) = @_;
+	my $sender = $name eq 'fanout-verp' ? qr/bounces\+[a-z2-7]{40,}\@shop\.example/ : qr/news\@shop\.example/;
 	my ($head) = $copy =~ /\A(.*?)\n\n/s;
-	return $told =~ /^X-Mail-Args: <bounces\+[a-z2-7]{40,}\@shop\.example>/m && $told =~ /^X-Rcpt-Args: <(customer\d\@check\.example)>/m
+	return $told =~ /^X-Mail-Args: <$sender>/m && $told =~ /^X-Rcpt-Args: <(customer\d\@check\.example)>/m
 		&& $head =~ /^To: .*\Q$1\E/m && $head =~ /^X-Mailtailor-Job: /m && $copy !~ /\{\{|X-Mailtailor-(?!Job)/
 		&& $head =~ /^List-Unsubscribe-Post: /m && $head =~ /^Subject: .*(?:Anna|Bob|Carol|Dave)/m
 		&& (() = decode_qp($copy) =~ m{https://t\.shop\.example/c/}g) >= 20;
@@ -120,7 +127,7 @@ sub check {
 			my ($told, $copy) = slurp($file) =~ s/\r\n/\n/gr =~ /\A(.*?^Received: .*?\n)(?=\S)(.*)\z/ms or next;
 			my ($to) = $told =~ /^X-Rcpt-Args: <(.*?)>/m or next;
 			next unless $copy =~ /^X-Mailtailor-Job: /m;
-			looks_right($told, $copy) or die "a copy of $name does not look right: $file; see $dir\n";
+			looks_right($name, $told, $copy) or die "a copy of $name does not look right: $file; see $dir\n";
 			$seen{$to} = 1;
 			$sample = $copy;
 			unlink $file;
@@ -217,7 +224,7 @@ sub rounds {
 
 # ---- the report ----
 
-my %title = ('smtp-source' => 'smtp-source', fanout => 'mailtailor', 'fanout-other' => 'the other mailtailor');
+my %title = ('smtp-source' => 'smtp-source', fanout => 'mailtailor', 'fanout-verp' => 'mailtailor, VERP', 'fanout-other' => 'the other mailtailor');
 my %place = (sink => 'the null sink', postfix => 'Postfix');
 
 sub table {
