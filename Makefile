@@ -207,7 +207,7 @@ demo:
 	@contrib/demo/run $(abspath $(BUILD))
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs $(BUILD)/tests/mint
 	@tests/bench/run $(BENCH_ARGS) $(abspath $(BUILD))
 
 BENCH_SRC := $(wildcard tests/bench/*.c)

@@ -9,6 +9,9 @@
  */
 #include "web/agent.h"
 
+#include <stdint.h>
+#include <string.h>
+
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
 
 /* Anywhere, whatever the case: no browser and no mail client has these in its name. */
@@ -406,11 +409,50 @@ all_known(struct str ua)
 	return products > 0;
 }
 
+/*
+ * Most of what asks is a few browsers. Each thread remembers what it made of the last ones, which spares it
+ * some 15 us of comparing words: half of what an open costs.
+ */
+#define REMEMBERED 128 /* 40 KiB a thread */
+struct remembered {
+	char ua[280];
+	size_t n; /* 0: nothing */
+	enum agent_class class;
+	const char *reason;
+};
+static _Thread_local struct remembered remembered[REMEMBERED];
+
+/* NULL: too long to be remembered. */
+static struct remembered *
+slot_of(struct str ua)
+{
+	uint32_t hash = 2166136261U; /* FNV-1a */
+	for (size_t i = 0; i < ua.n; i++)
+		hash = (hash ^ (uint8_t)ua.p[i]) * 16777619U;
+	return ua.n <= sizeof(remembered[0].ua) ? &remembered[hash % REMEMBERED] : NULL;
+}
+
 static enum agent_class
 says(enum agent_class c, const char *why, const char **reason)
 {
 	*reason = why;
 	return c;
+}
+
+/* What the User-Agent alone says. */
+static enum agent_class
+classify_agent(struct str ua, const char **reason)
+{
+	if (finds_one(ua, PROXIES, COUNT(PROXIES)))
+		return says(AGENT_PROXY, "image-proxy", reason);
+	/* Apple Mail Privacy Protection says no more than this. */
+	if (str_eq(ua, STR("Mozilla/5.0")))
+		return says(AGENT_PROXY, "apple-privacy", reason);
+	if (finds_one(ua, CRAWLERS, COUNT(CRAWLERS)))
+		return says(AGENT_MACHINE, "crawler", reason);
+	if (!all_known(ua))
+		return says(AGENT_MACHINE, "unknown-agent", reason);
+	return says(AGENT_HUMAN, "known-agent", reason);
 }
 
 enum agent_class
@@ -426,14 +468,13 @@ agent_classify(const struct agent_request *rq, const char **reason)
 	if (finds(rq->purpose, STR("prefetch")) || finds(rq->purpose, STR("preview")) ||
 	    finds(rq->purpose, STR("prerender")))
 		return says(AGENT_MACHINE, "prefetch", reason);
-	if (finds_one(ua, PROXIES, COUNT(PROXIES)))
-		return says(AGENT_PROXY, "image-proxy", reason);
-	/* Apple Mail Privacy Protection says no more than this. */
-	if (str_eq(ua, STR("Mozilla/5.0")))
-		return says(AGENT_PROXY, "apple-privacy", reason);
-	if (finds_one(ua, CRAWLERS, COUNT(CRAWLERS)))
-		return says(AGENT_MACHINE, "crawler", reason);
-	if (!all_known(ua))
-		return says(AGENT_MACHINE, "unknown-agent", reason);
-	return says(AGENT_HUMAN, "known-agent", reason);
+	struct remembered *r = slot_of(ua);
+	if (r == NULL)
+		return classify_agent(ua, reason);
+	if (r->n != ua.n || memcmp(r->ua, ua.p, ua.n) != 0) {
+		r->class = classify_agent(ua, &r->reason);
+		r->n = ua.n;
+		memcpy(r->ua, ua.p, ua.n);
+	}
+	return says(r->class, r->reason, reason);
 }

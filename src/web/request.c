@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "token/hex.h"
 #include "web/private.h"
 
 struct str
@@ -108,7 +109,7 @@ request_client(struct request *rq, uint8_t out[16])
  * process only and for that day only.
  */
 static void
-client_pseudonym(struct request *rq, char out[17])
+client_pseudonym(struct request *rq, struct buf *out)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static uint8_t key[32];
@@ -124,8 +125,7 @@ client_pseudonym(struct request *rq, char out[17])
 	const struct str parts[] = { { (const char *)salt, sizeof(salt) },
 				     { (const char *)addr, sizeof(addr) } };
 	keyed_id(rq->site->epoch->keys, "client", parts, 2, id);
-	for (size_t i = 0; i < 8; i++)
-		snprintf(out + 2 * i, 3, "%02x", id[i]);
+	hex_print(out, id, 8);
 }
 
 /* ---- what it was ---- */
@@ -180,12 +180,37 @@ classify(struct request *rq, struct event *ev)
 	}
 }
 
+#define KEY_RANDOM (STORE_KEY_LEN - 6)
+
+/*
+ * Every request is an event of its own; the key keeps one from being written twice by way of the queue. It
+ * begins with the time (as UUID version 7 does, RFC 9562), so that the keys of one commit lie on one page.
+ */
+static void
+idem_make(uint8_t idem[STORE_KEY_LEN], int64_t now_ms)
+{
+	static _Thread_local uint8_t
+	    pool[256 / KEY_RANDOM * KEY_RANDOM]; /* what getrandom gives in one piece */
+	static _Thread_local size_t left;
+	for (int i = 0; i < 6; i++)
+		idem[i] = (uint8_t)(now_ms >> (40 - 8 * i));
+	if (left == 0) {
+		if (getrandom(pool, sizeof(pool), 0) != sizeof(pool))
+			abort();
+		left = sizeof(pool);
+	}
+	left -= KEY_RANDOM;
+	memcpy(idem + 6, pool + left, KEY_RANDOM);
+}
+
 struct event *
 request_event(struct request *rq, enum event_type type)
 {
 	struct event *ev = rq->events = ARENA_NEW(rq->arena, struct event);
-	char client[17];
-	client_pseudonym(rq, client);
+	struct buf details = { 0 };
+	buf_adds(&details, STR("{\"client\":\""));
+	client_pseudonym(rq, &details);
+	buf_adds(&details, STR("\"}"));
 	*ev = (struct event){
 		.at_ms = rq->now_ms,
 		.type = type,
@@ -194,15 +219,13 @@ request_event(struct request *rq, enum event_type type)
 		.category = rq->token.category,
 		.source = STR("trackd"),
 		.link = EVENT_NO_LINK,
-		.details = arena_printf(rq->arena, "{\"client\":\"%s\"}", client),
+		.details = arena_str(rq->arena, buf_str(&details)),
 	};
+	buf_free(&details);
 	rq->nevents = 1;
 	memcpy(ev->rk, rq->token.recipient.b, sizeof(ev->rk));
 	memcpy(ev->copy, rq->token.copy, sizeof(ev->copy));
-	/* Every request is an event of its own; the key keeps one from being written twice by way of the
-	 * queue. */
-	if (getrandom(ev->idem, sizeof(ev->idem), 0) != sizeof(ev->idem))
-		abort();
+	idem_make(ev->idem, rq->now_ms);
 	classify(rq, ev);
 	return ev;
 }
