@@ -18,7 +18,7 @@
 
 #define DEFAULT_MAP_SIZE ((int64_t)16 << 30)
 #define DEFAULT_MAX_READERS 1024
-#define MAX_TABLES 8
+#define MAX_TABLES 9
 
 int
 store_err(const struct store *s, struct err *e, int rc, const char *what)
@@ -198,6 +198,7 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 		{ &s->spool, "refs", &s->sp.refs },
 		{ &s->spool, "job", &s->sp.job },
 		{ &s->spool, "key", &s->sp.key },
+		{ &s->spool, "sieve", &s->sp.sieve },
 		{ &s->spool, "due", &s->sp.due },
 		{ &s->spool, "campaign", &s->sp.campaign },
 		{ &s->spool, "bad", &s->sp.bad },
@@ -210,9 +211,11 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 		{ &s->events, "queue", &s->ev.queue },
 	};
 	int rc = 0;
-	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++)
+	for (size_t i = 0; i < sizeof tables / sizeof tables[0] && rc == 0; i++) {
+		unsigned sorted = tables[i].dbi == &s->sp.key ? MDB_DUPSORT | MDB_DUPFIXED : 0;
 		if (tables[i].lane == lane)
-			rc = mdb_dbi_open(txn, tables[i].name, flags, tables[i].dbi);
+			rc = mdb_dbi_open(txn, tables[i].name, flags | sorted, tables[i].dbi);
+	}
 	if (rc != 0 || (lane != &s->books && lane != &s->spool))
 		return rc;
 	/* Of a directory that an earlier version made. */

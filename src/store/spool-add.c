@@ -13,27 +13,25 @@
 
 struct adding {
 	const struct spool_add *rq;
-	size_t *order; /* of the jobs, by key */
+	size_t *order;		       /* of the jobs, by key */
+	const struct spool_key **keys; /* in that order */
+	bool *known;		       /* in that order: as jobs */
+	bool *scratch;
 	int64_t bytes; /* that it writes */
 };
 
-/* Is that key here already, as a job or among the bad ones? */
 static int
-key_known(struct store_txn *t, const struct spool_key *key, bool *known)
+bad_known(struct store_txn *t, const struct spool_key *key, bool *known)
 {
-	struct spool_found f;
 	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
-	int rc = spool_find(t->s, t->txn, key, &f);
-	*known = rc == 0 && f.found;
-	if (rc != 0 || *known)
-		return rc;
-	rc = mdb_get(t->txn, t->s->sp.bad, &k, &v);
+	int rc = mdb_get(t->txn, t->s->sp.bad, &k, &v);
 	*known = rc == 0;
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static int
-job_add(struct tally *tl, const struct spool_add *rq, const struct spool_job *given, uint64_t number)
+job_add(struct tally *tl, const struct spool_add *rq, struct spool_place *place,
+	const struct spool_job *given, uint64_t number)
 {
 	struct spool_job j = *given;
 	bool live = spool_live(j.state);
@@ -50,7 +48,7 @@ job_add(struct tally *tl, const struct spool_add *rq, const struct spool_job *gi
 	if (rc == 0)
 		rc = spool_job_put(tl->t, number, buf_str(&tl->job), true);
 	if (rc == 0)
-		rc = spool_key_put(tl->t, &j.key, number);
+		rc = spool_key_put(tl->t, place, &j.key, number);
 	return rc != 0 ? rc : spool_due_put(tl->t, number, &j, index_ms);
 }
 
@@ -67,31 +65,48 @@ message_add(struct store_txn *t, const struct spool_add *rq)
 	return mdb_put(t->txn, t->s->sp.message, &k, &v, 0);
 }
 
+/* Message by message: which keys are there as jobs. One sieve at most is made by one call. */
+static int
+jobs_find(struct store_txn *t, const struct adding *a, struct spool_mend *mend)
+{
+	struct spool_mend m;
+	int rc = 0;
+	*mend = (struct spool_mend){ 0 };
+	for (size_t i = 0, end; i < a->rq->njobs && rc == 0; i = end) {
+		for (end = i + 1; end < a->rq->njobs; end++)
+			if (memcmp(a->keys[end]->message, a->keys[i]->message, 16) != 0)
+				break;
+		rc = spool_keys_known(t->s, t->txn, a->keys + i, a->known + i, a->scratch + i, end - i, &m);
+		if (m.wanted)
+			*mend = m;
+	}
+	return rc;
+}
+
 /* Which jobs are new; *n: how many. */
 static int
-new_find(struct store_txn *t, const struct adding *a, size_t *n, bool *live)
+new_find(struct store_txn *t, const struct adding *a, size_t *n, bool *live, struct spool_mend *mend)
 {
-	const struct spool_job *before = NULL;
-	int rc = 0;
+	int rc = jobs_find(t, a, mend);
 	*n = 0;
 	*live = false;
 	for (size_t i = 0; i < a->rq->njobs && rc == 0; i++) {
 		const struct spool_job *j = &a->rq->jobs[a->order[i]];
-		bool known = before && memcmp(&before->key, &j->key, SPOOL_KEY_LEN) == 0;
+		bool known = a->known[i] || (i > 0 && memcmp(a->keys[i - 1], a->keys[i], SPOOL_KEY_LEN) == 0);
 		if (!known)
-			rc = key_known(t, &j->key, &known);
+			rc = bad_known(t, &j->key, &known);
 		a->rq->added[a->order[i]] = !known;
 		*n += !known;
 		*live = *live || (!known && spool_live(j->state));
-		before = j;
 	}
 	return rc;
 }
 
 static int
-added_write(struct tally *tl, const struct spool_add *rq, size_t i, uint64_t number)
+added_write(struct tally *tl, const struct spool_add *rq, struct spool_place *place, size_t i,
+	    uint64_t number)
 {
-	int rc = job_add(tl, rq, &rq->jobs[i], number);
+	int rc = job_add(tl, rq, place, &rq->jobs[i], number);
 	if (rc == 0 && rq->events && rq->events[i] && outbox_put(tl->t, rq->events[i]) != OP_OK)
 		rc = tl->t->rc;
 	return rc;
@@ -106,17 +121,22 @@ op_add(struct store_txn *t, void *arg, struct err *e)
 	uint64_t number;
 	size_t n;
 	bool live;
-	int rc = new_find(t, a, &n, &live);
+	struct spool_place place = { 0 };
+	struct spool_mend mend;
+	int rc = new_find(t, a, &n, &live, &mend);
 	if (rc != 0 || n == 0)
 		return op_end(t, rc);
-	if (room_take(t, a->bytes, (int64_t)n, rq->owed ? ROOM_OWED : ROOM_NEW, e) != OP_OK)
+	const int64_t bytes = a->bytes + (mend.wanted ? SPOOL_SIEVE_MAX : 0);
+	if (room_take(t, bytes, (int64_t)n, rq->owed ? ROOM_OWED : ROOM_NEW, e) != OP_OK)
 		return OP_FAIL;
 	rc = number_take(t, t->s->sp.job, STR("next"), n, &number);
 	for (size_t i = 0; i < rq->njobs && rc == 0; i++)
 		if (rq->added[a->order[i]])
-			rc = added_write(&tl, rq, a->order[i], number++);
+			rc = added_write(&tl, rq, &place, a->order[i], number++);
 	if (rc == 0 && live)
 		rc = message_add(t, rq);
+	if (rc == 0 && mend.wanted)
+		rc = spool_sieve_mend(t, &mend);
 	return op_end(t, tally_end(&tl, rc));
 }
 
@@ -144,6 +164,36 @@ by_key(const void *pa, const void *pb, void *jobs)
 	return c != 0 ? c : a < b ? -1 : a > b; /* twice in one call: the first is added */
 }
 
+static void
+order_free(struct adding *a)
+{
+	free(a->order);
+	free(a->keys);
+	free(a->known);
+	free(a->scratch);
+}
+
+/* So that neighbours in the index of keys are looked for and written one after the other. */
+static int
+order_make(struct adding *a, struct err *e)
+{
+	const size_t n = a->rq->njobs;
+	a->order = malloc(n * sizeof *a->order);
+	a->keys = malloc(n * sizeof *a->keys);
+	a->known = malloc(n * sizeof *a->known);
+	a->scratch = malloc(n * sizeof *a->scratch);
+	if (!a->order || !a->keys || !a->known || !a->scratch) {
+		order_free(a);
+		return err_set(e, ERR_TEMP, "spool: out of memory");
+	}
+	for (size_t i = 0; i < n; i++)
+		a->order[i] = i;
+	qsort_r(a->order, n, sizeof *a->order, by_key, a->rq->jobs);
+	for (size_t i = 0; i < n; i++)
+		a->keys[i] = &a->rq->jobs[a->order[i]].key;
+	return 0;
+}
+
 int
 spool_add(struct store *s, const struct spool_add *rq, struct err *e)
 {
@@ -166,15 +216,10 @@ spool_add(struct store *s, const struct spool_add *rq, struct err *e)
 	if (rq->njobs == 0)
 		return 0;
 	a.bytes = (int64_t)(bytes + rq->njobs * JOB_BYTES);
-	a.order = malloc(rq->njobs * sizeof *a.order);
-	if (!a.order)
-		return err_set(e, ERR_TEMP, "spool: out of memory");
-	/* So that neighbours in the index of keys are written one after the other. */
-	for (size_t i = 0; i < rq->njobs; i++)
-		a.order[i] = i;
-	qsort_r(a.order, rq->njobs, sizeof *a.order, by_key, rq->jobs);
+	if (order_make(&a, e) != 0)
+		return -1;
 	size_t weight = 1 + rq->njobs / SPOOL_WEIGHT_JOBS + bytes / WEIGHT_BYTES;
 	int r = store_submit_heavy(s, &s->spool, op_add, &a, weight, e);
-	free(a.order);
+	order_free(&a);
 	return r;
 }

@@ -6,11 +6,6 @@
 
 #include <stdlib.h>
 
-/* Entries of one read transaction, and of these the jobs that are handed on before the next. */
-#define STRETCH_LOOK 20000
-#define STRETCH_FOUND 256
-#define SPOOL_ID_HALF 6 /* bytes of each half of a key that spool_id shows */
-
 int
 spool_get(struct store *s, const struct spool_key *key, struct arena *a, struct spool_job *out, struct err *e)
 {
@@ -176,21 +171,19 @@ spool_due_count(struct store *s, const uint8_t campaign_id[8], int64_t now_ms, i
 
 /* ---- jobs ---- */
 
-/* Where a walk over one class of jobs, or over their keys, goes on, and what it found in this stretch. */
+/* Where a walk over one class of jobs goes on, and what it found in this stretch. */
 struct looking {
 	const struct spool_filter *f;
-	MDB_dbi table;
-	int (*one)(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struct str val);
 	struct str prefix;
-	uint8_t at[SPOOL_KEY_LEN]; /* the last entry seen */
-	size_t nat;		   /* 0: none yet */
+	uint8_t at[SPOOL_DUE_KEY_LEN]; /* the last entry seen */
+	size_t nat;		       /* 0: none yet */
 	struct arena *a;
-	struct spool_job found[STRETCH_FOUND];
+	struct spool_job found[SPOOL_STRETCH_FOUND];
 	size_t nfound;
 };
 
-static bool
-filter_fits(const struct spool_filter *f, const struct spool_due_value *v)
+bool
+spool_filter_fits(const struct spool_filter *f, const struct spool_due_value *v)
 {
 	char id[26];
 	if (f->state >= 0 && f->state != (int)v->state)
@@ -210,7 +203,7 @@ look_one(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struc
 	struct spool_due_value v;
 	struct spool_found f;
 	if (spool_due_key_decode(key, &k) != 0 || spool_due_value_decode(val, &v) != 0 ||
-	    !filter_fits(l->f, &v))
+	    !spool_filter_fits(l->f, &v))
 		return 0;
 	int rc = spool_find_number(s, txn, k.number, &f);
 	/* Damaged ones come to `bad` when it is their turn. */
@@ -219,36 +212,17 @@ look_one(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struc
 	return rc;
 }
 
-/* The same in the order of keys. */
-static int
-look_one_key(struct store *s, MDB_txn *txn, struct looking *l, struct str key, struct str val)
-{
-	struct spool_due_value v = { 0 };
-	struct spool_found f;
-	if (key.n != SPOOL_KEY_LEN || val.n != SPOOL_NUMBER_LEN)
-		return 0;
-	int rc = spool_find_number(s, txn, be64_get((const uint8_t *)val.p), &f);
-	if (rc != 0 || !f.found || f.damaged)
-		return rc;
-	v.state = f.job.state;
-	v.key = f.job.key;
-	bool here = !l->f->campaign_id || memcmp(l->f->campaign_id, f.job.campaign_id, 8) == 0;
-	if (here && filter_fits(l->f, &v))
-		spool_job_copy(l->a, &f.job, &l->found[l->nfound++]);
-	return 0;
-}
-
 /* MDB_NOTFOUND at the end. */
 static int
 look_stretch(struct store *s, MDB_txn *txn, struct looking *l)
 {
 	struct spool_walk w = { 0 };
 	struct str at = str_of_key(l->at, l->nat);
-	int rc = spool_walk_from(&w, txn, l->table, at.n > 0 ? at : l->prefix, l->prefix);
+	int rc = spool_walk_from(&w, txn, s->sp.due, at.n > 0 ? at : l->prefix, l->prefix);
 	if (rc == 0 && at.n > 0 && str_eq(w.key, at))
 		rc = spool_walk_next(&w, l->prefix);
-	for (int i = 0; rc == 0 && i < STRETCH_LOOK && l->nfound < STRETCH_FOUND; i++) {
-		rc = l->one(s, txn, l, w.key, w.val);
+	for (int i = 0; rc == 0 && i < SPOOL_STRETCH_LOOK && l->nfound < SPOOL_STRETCH_FOUND; i++) {
+		rc = look_one(s, txn, l, w.key, w.val);
 		if (w.key.n <= sizeof l->at) {
 			l->nat = w.key.n;
 			memcpy(l->at, w.key.p, l->nat);
@@ -284,82 +258,6 @@ look_all(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struct 
 	return 1;
 }
 
-/* The whole bytes that hex says, at most SPOOL_ID_HALF; how many. */
-static size_t
-id_bytes(struct str hex, uint8_t out[SPOOL_ID_HALF])
-{
-	size_t n = 0;
-	for (; n < SPOOL_ID_HALF && 2 * n + 1 < hex.n; n++) {
-		char byte[3] = { hex.p[2 * n], hex.p[2 * n + 1], '\0' };
-		char *end;
-		out[n] = (uint8_t)strtoul(byte, &end, 16);
-		if (end != byte + 2)
-			break;
-	}
-	return n;
-}
-
-/* The first message key that is not before *from and begins with its first SPOOL_ID_HALF bytes. 1, 0 none,
- * -1. */
-static int
-message_key_from(struct store *s, uint8_t from[16], struct err *e)
-{
-	MDB_txn *txn;
-	struct spool_walk w = { 0 };
-	if (read_begin(s, &s->spool, &txn, e) != 0)
-		return -1;
-	const struct str prefix = str_of_key(from, SPOOL_ID_HALF);
-	int rc = spool_walk_from(&w, txn, s->sp.key, str_of_key(from, 16), prefix);
-	while (rc == 0 && w.key.n != SPOOL_KEY_LEN)
-		rc = spool_walk_next(&w, prefix);
-	if (rc == 0)
-		memcpy(from, w.key.p, 16);
-	spool_walk_end(&w);
-	read_end(s, &s->spool, txn);
-	return rc == 0 ? 1 : rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read jobs");
-}
-
-static bool
-message_key_after(uint8_t key[16])
-{
-	for (int i = 16; i-- > SPOOL_ID_HALF;)
-		if (++key[i] != 0)
-			return true;
-	return false;
-}
-
-/*
- * An id shows six bytes of each half of a key. A message may have a million recipients, so the second half is
- * sought, too, in each message (there will hardly be two) that the first half fits.
- */
-static int
-look_id(struct store *s, struct looking *l, bool (*fn)(void *ctx, const struct spool_job *j), void *ctx,
-	struct err *e)
-{
-	const struct str id = l->f->id;
-	uint8_t prefix[16 + SPOOL_ID_HALF] = { 0 }, message[16] = { 0 };
-	size_t n = id_bytes(id, message);
-	int r = 1;
-	l->table = s->sp.key;
-	l->one = look_one_key;
-	if (id.n <= 2 * SPOOL_ID_HALF + 1) {
-		l->prefix = str_of_key(message, n);
-		return look_all(s, l, fn, ctx, e);
-	}
-	if (n < SPOOL_ID_HALF)
-		return 1;
-	n = id_bytes(str_sub(id, 2 * SPOOL_ID_HALF + 1, id.n), prefix + 16);
-	do {
-		int found = message_key_from(s, message, e);
-		if (found != 1)
-			return found < 0 ? -1 : 1;
-		memcpy(prefix, message, sizeof message);
-		l->prefix = str_of_key(prefix, 16 + n);
-		r = look_all(s, l, fn, ctx, e);
-	} while (r == 1 && message_key_after(message));
-	return r;
-}
-
 int
 spool_each(struct store *s, const struct spool_filter *f, bool (*fn)(void *ctx, const struct spool_job *j),
 	   void *ctx, struct err *e)
@@ -370,12 +268,12 @@ spool_each(struct store *s, const struct spool_filter *f, bool (*fn)(void *ctx, 
 	int r = 1;
 	if (!s->spool.env)
 		return 0;
+	if (f->id.n > 0)
+		return spool_each_id(s, f, fn, ctx, e);
 	struct arena *own = arena_new(4096);
 	l = ARENA_NEW(own, struct looking);
-	*l = (struct looking){ .f = f, .table = s->sp.due, .one = look_one, .a = arena_new(65536) };
-	if (f->id.n > 0)
-		r = look_id(s, l, fn, ctx, e);
-	for (int i = 0; i < 3 && r == 1 && f->id.n == 0; i++) {
+	*l = (struct looking){ .f = f, .a = arena_new(65536) };
+	for (int i = 0; i < 3 && r == 1; i++) {
 		if (f->state >= 0 && spool_class_of((enum spool_state)f->state) != classes[i])
 			continue;
 		prefix[0] = (uint8_t)classes[i];
@@ -411,7 +309,7 @@ struct bad_list {
 	int64_t at_ms;
 };
 
-/* Up to STRETCH_FOUND entries behind *after (when begun); returns how many, or -1. */
+/* Up to SPOOL_STRETCH_FOUND entries behind *after (when begun); returns how many, or -1. */
 static int
 bad_stretch(struct store *s, const struct spool_key *after, bool begun, struct arena *a, struct bad_list *out,
 	    struct err *e)
@@ -426,7 +324,7 @@ bad_stretch(struct store *s, const struct spool_key *after, bool begun, struct a
 	int rc = spool_walk_from(&w, txn, s->sp.bad, begun ? at : STR(""), STR(""));
 	if (rc == 0 && begun && str_eq(w.key, at))
 		rc = spool_walk_next(&w, STR(""));
-	for (; rc == 0 && n < STRETCH_FOUND; rc = spool_walk_next(&w, STR(""))) {
+	for (; rc == 0 && n < SPOOL_STRETCH_FOUND; rc = spool_walk_next(&w, STR(""))) {
 		if (w.key.n != SPOOL_KEY_LEN)
 			continue;
 		memcpy(&out[n].key, w.key.p, SPOOL_KEY_LEN);
@@ -452,14 +350,14 @@ spool_bad_each(struct store *s,
 	struct arena *a = arena_new(32768);
 	do {
 		arena_reset(a);
-		struct bad_list *list = ARENA_ARRAY(a, struct bad_list, STRETCH_FOUND);
+		struct bad_list *list = ARENA_ARRAY(a, struct bad_list, SPOOL_STRETCH_FOUND);
 		n = bad_stretch(s, &last, begun, a, list, e);
 		for (int i = 0; i < n && going; i++)
 			going = fn(ctx, &list[i].key, list[i].reason, list[i].at_ms);
 		if (n > 0)
 			last = list[n - 1].key;
 		begun = true;
-	} while (going && n == STRETCH_FOUND);
+	} while (going && n == SPOOL_STRETCH_FOUND);
 	arena_free(&a);
 	return n < 0 ? -1 : 0;
 }

@@ -6,13 +6,15 @@
  *   message    content                             → sealed bytes, as the caller gave them
  *   refs       content                             → number of its live and bad jobs
  *   job        number                              → job record
- *   key        message key, recipient key          → number
+ *   key        message key, generation             → recipient key, number (many, in their order)
+ *   sieve      message key, generation             → which recipients it, and those behind it, do not hold
  *   due        class, campaign id, time, number    → state, key, content
  *   campaign   campaign id                         → paused, counts by state, name
  *   bad        message key, recipient key          → reason, when, and the job record as it was
  *
  * Numbers rise, so that jobs of one submission lie together in `job` and in `due` whatever their keys are:
- * they are appended, read and rewritten page by page. Only `key` is ordered by hashes.
+ * they are appended, read and rewritten page by page. Only `key` is ordered by hashes, and its generations
+ * bound how many of its pages one commit can touch (spool-key.c).
  *
  * `due` says all that keeps counts and references exact, so that a job whose record is damaged can still be
  * taken out. Every job stands in it exactly once.
@@ -84,11 +86,60 @@ int64_t spool_time_add(int64_t a, int64_t b);
 
 /* ---- spool-key.c ---- */
 
-/* MDB_NOTFOUND when there is none. */
-int spool_key_get(struct store *s, MDB_txn *txn, const struct spool_key *key, uint64_t *number);
-int spool_key_put(struct store_txn *t, const struct spool_key *key, uint64_t number);
+#define SPOOL_GENERATION 16384	/* recipients in one */
+#define SPOOL_GENERATION_KEY 20 /* message key, number of the generation */
+#define SPOOL_ENTRY_LEN 24	/* recipient key, number of the job */
+
+struct spool_found;
+int spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struct spool_found *out);
+
+/* The last generation of a message, where new keys go; of one operation. */
+struct spool_place {
+	bool set;
+	uint8_t message[16];
+	uint32_t number;
+	size_t n; /* that it holds */
+};
+int spool_place_find(struct store_txn *t, struct spool_place *p, const uint8_t message[16]);
+/* For a key that is not there yet. */
+int spool_key_put(struct store_txn *t, struct spool_place *p, const struct spool_key *key, uint64_t number);
 /* Only when it stands for that number. */
 int spool_key_del(struct store_txn *t, const struct spool_key *key, uint64_t number);
+
+/* Full generations whose sieve is missing or damaged. */
+struct spool_mend {
+	bool wanted, damaged;
+	uint8_t message[16];
+	uint32_t group; /* its first generation */
+	uint32_t last;	/* that message's, which is not full yet */
+};
+/* known[i]: whether there is a job of keys[i]; n > 0 keys of one message, in their order. scratch: n. */
+int spool_keys_known(struct store *s, MDB_txn *txn, const struct spool_key *const *keys, bool *known,
+		     bool *scratch, size_t n, struct spool_mend *mend);
+/* Writes at most SPOOL_SIEVE_MAX bytes. */
+int spool_sieve_mend(struct store_txn *t, struct spool_mend *m);
+
+/* ---- spool-sieve.c ---- */
+
+#define SPOOL_SIEVE_GENERATIONS 8 /* that one knows */
+#define SPOOL_SIEVE_MAX ((int64_t)SPOOL_GENERATION * SPOOL_SIEVE_GENERATIONS * 3 + 4096)
+
+struct spool_sieve {
+	uint8_t *p; /* malloc */
+	size_t n;
+};
+/* false: out of memory. Then all members are added, and it is closed: p[0..n) may go to disk. */
+bool spool_sieve_begin(struct spool_sieve *v, size_t members);
+void spool_sieve_add(struct spool_sieve *v, const uint8_t rk[16]);
+void spool_sieve_close(struct spool_sieve *v, uint32_t end);
+/* What it was closed with; 0: it is damaged. */
+uint32_t spool_sieve_end(struct str bytes);
+
+/* That key will be looked for soon. */
+void spool_sieve_fetch(struct str bytes, const uint8_t rk[16]);
+enum spool_sifted { SPOOL_SIEVE_NO, SPOOL_SIEVE_MAYBE, SPOOL_SIEVE_DAMAGED };
+/* Any bytes may be given. NO is certain; where bytes were changed since it was closed, it says DAMAGED. */
+enum spool_sifted spool_sieve_look(struct str bytes, const uint8_t rk[16]);
 
 /* ---- spool-table.c ---- */
 
@@ -99,7 +150,6 @@ struct spool_found {
 	struct spool_job job;
 	int64_t index_ms;
 };
-int spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struct spool_found *out);
 int spool_find_number(struct store *s, MDB_txn *txn, uint64_t number, struct spool_found *out);
 /* With its strings in a. */
 void spool_job_copy(struct arena *a, const struct spool_job *from, struct spool_job *to);
@@ -169,6 +219,17 @@ int spool_change(struct tally *tl, const struct spool_found *f, const struct spo
 int spool_remove(struct tally *tl, const struct spool_due_key *due, struct str due_value);
 /* Moves a live job to `bad`. due: where it stands, or NULL when that is to be found out. */
 int spool_move_bad(struct tally *tl, uint64_t number, const struct spool_due_key *due, const char *reason);
+
+/* ---- spool-look.c, spool-look-id.c ---- */
+
+/* Entries of one read transaction, and of these the jobs that are handed on before the next. */
+#define SPOOL_STRETCH_LOOK 20000
+#define SPOOL_STRETCH_FOUND 256
+/* State, recipient and id; the campaign aside. */
+bool spool_filter_fits(const struct spool_filter *f, const struct spool_due_value *v);
+/* spool_each with an id. */
+int spool_each_id(struct store *s, const struct spool_filter *f,
+		  bool (*fn)(void *ctx, const struct spool_job *j), void *ctx, struct err *e);
 
 /* ---- spool-part.c ---- */
 

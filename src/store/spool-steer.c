@@ -72,6 +72,7 @@ bad_retry(struct tally *tl, const struct steering *st, const struct spool_key *k
 	struct spool_job j;
 	int64_t index_ms;
 	uint64_t number;
+	struct spool_place place = { 0 };
 	*fitted = spool_job_decode(record, &j, &index_ms) == 0 && spool_live(j.state) &&
 		  memcmp(&j.key, key, SPOOL_KEY_LEN) == 0;
 	if (!*fitted)
@@ -89,7 +90,7 @@ bad_retry(struct tally *tl, const struct steering *st, const struct spool_key *k
 	if (rc == 0)
 		rc = spool_job_put(tl->t, number, buf_str(&tl->job), true);
 	if (rc == 0)
-		rc = spool_key_put(tl->t, key, number);
+		rc = spool_key_put(tl->t, &place, key, number);
 	return rc != 0 ? rc : spool_due_put(tl->t, number, &j, j.due_ms);
 }
 

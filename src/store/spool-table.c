@@ -21,22 +21,6 @@ spool_find_number(struct store *s, MDB_txn *txn, uint64_t number, struct spool_f
 	return 0;
 }
 
-int
-spool_find(struct store *s, MDB_txn *txn, const struct spool_key *key, struct spool_found *out)
-{
-	uint64_t number;
-	int rc = spool_key_get(s, txn, key, &number);
-	*out = (struct spool_found){ 0 };
-	if (rc == MDB_NOTFOUND)
-		return 0;
-	if (rc == 0)
-		rc = spool_find_number(s, txn, number, out);
-	/* The key of a job that is gone, whatever became of its number. */
-	if (rc == 0 && out->found && !out->damaged && memcmp(&out->job.key, key, SPOOL_KEY_LEN) != 0)
-		out->found = false;
-	return rc;
-}
-
 void
 spool_job_copy(struct arena *a, const struct spool_job *from, struct spool_job *to)
 {

@@ -7,7 +7,8 @@
  *   message    content                             → sealed bytes, as the caller gave them
  *   refs       content                             → number of its live and bad jobs
  *   job        number                              → job record
- *   key        message key, recipient key          → number
+ *   key        message key, generation             → recipient key, number
+ *   sieve      message key, generation             → which recipients it, and those behind it, do not hold
  *   due        class, campaign id, time, number    → state, key, content
  *   campaign   campaign id                         → paused, counts by state, name
  *   bad        message key, recipient key          → reason, when, and the job record as it was
@@ -31,8 +32,8 @@
  * Several processes may add, drain and steer at once. Nothing tells one of them that another has changed
  * something: a call sees what was committed before it began.
  *
- * Cost. Adding a thousand jobs to a spool of a million costs about what it costs in an empty one
- * (bench-spool).
+ * Cost. Adding a thousand jobs to a spool of a million costs about what it costs in an empty one, also when
+ * all are of one message (bench-spool).
  */
 #ifndef MT_STORE_SPOOL_H
 #define MT_STORE_SPOOL_H
@@ -185,7 +186,7 @@ struct spool_filter {
 };
 /*
  * Calls fn for each job that fits, queued, held and ended ones in this order, by campaign and time within, or
- * with id in the order of keys; false stops. Works in short read transactions, none of which is open while fn
+ * with id by message; false stops. Works in short read transactions, none of which is open while fn
  * is called: fn may call the store, and what changes meanwhile may be missed or seen twice. Damaged jobs are
  * left out. rk is looked for in the whole spool (a million jobs: a tenth of a second); id is found at once.
  */

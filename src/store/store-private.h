@@ -70,7 +70,7 @@ struct lane {
 };
 
 struct spool_tables {
-	MDB_dbi message, refs, job, key, due, campaign, bad;
+	MDB_dbi message, refs, job, key, sieve, due, campaign, bad;
 };
 
 struct event_tables {

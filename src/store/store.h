@@ -31,7 +31,7 @@
 #include "base/str.h"
 
 #define STORE_SCHEMA_VERSION 1 /* of records and decisions */
-#define SPOOL_SCHEMA_VERSION 1
+#define SPOOL_SCHEMA_VERSION 2
 #define STORE_KEY_LEN 16 /* recipient key, domain key, idempotency key */
 /* Bounds of what is stored; beyond them ERR_LIMIT. */
 #define STORE_MAX_PROFILE ((size_t)2 << 20)
