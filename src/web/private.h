@@ -25,6 +25,8 @@ struct site {
 	atomic_int refs;
 };
 
+#define WEB_SPARES 512
+
 struct web {
 	struct web_options options;
 	pthread_mutex_t lock; /* guards site and store */
@@ -36,6 +38,9 @@ struct web {
 	struct metrics metrics;
 	int64_t open_at_us; /* when opening it is tried again */
 	struct recorder *recorder;
+	pthread_mutex_t spare_lock; /* guards what follows: arenas for requests to come */
+	struct arena *spares[WEB_SPARES];
+	size_t nspares;
 	int public_fd, private_fd;
 	struct MHD_Daemon *public, *private;
 };

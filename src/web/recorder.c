@@ -18,6 +18,10 @@
 #define CHANGERS 4	   /* changes under way at once */
 #define RETRY_MS 5000	   /* how soon a database that failed is tried again */
 #define DRAIN_ENTRIES 1000 /* of the queue, in one commit */
+/* Under load those who were just answered ask again within this time; who waits for them has one commit for
+ * all instead of a small one before each large one. */
+#define GATHER_US 500
+#define GATHER_FROM 32 /* requests in the last commit */
 
 struct list {
 	struct request *head, **tail;
@@ -274,10 +278,23 @@ resume_all(struct request *list)
 	return n;
 }
 
+/* With r->lock held. */
+static void
+gather(struct recorder *r, size_t before)
+{
+	const struct timespec t = { .tv_nsec = GATHER_US * 1000L };
+	if (before < GATHER_FROM || r->stopping || r->refusing)
+		return;
+	pthread_mutex_unlock(&r->lock);
+	nanosleep(&t, NULL);
+	pthread_mutex_lock(&r->lock);
+}
+
 static void *
 recorder_main(void *arg)
 {
 	struct recorder *r = arg;
+	size_t resumed = 0;
 	queue_to_database(r); /* what an earlier process left */
 	pthread_mutex_lock(&r->lock);
 	for (;;) {
@@ -294,10 +311,11 @@ recorder_main(void *arg)
 		}
 		if (r->waiting.head == NULL)
 			break;
+		gather(r, resumed);
 		struct request *list = list_take(&r->waiting, BATCH);
 		pthread_mutex_unlock(&r->lock);
 		record(r, list);
-		size_t resumed = resume_all(list);
+		resumed = resume_all(list);
 		pthread_mutex_lock(&r->lock);
 		r->held -= resumed;
 		if (r->held == 0)

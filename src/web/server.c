@@ -21,16 +21,39 @@
 #include "web/private.h"
 
 /* Of one connection: the longest token, and what browsers and proxies put around it. */
-#define CONNECTION_MEMORY ((size_t)32 << 10)
+#define CONNECTION_MEMORY ((size_t)24 << 10)
 #define BACKLOG 1024
 #define PRIVATE_CONNECTIONS 32U
 
 /* ---- one request ---- */
 
+/* One that an earlier request had: blocks of this size are slow to get and to give back. */
+static struct arena *
+arena_take(struct web *w)
+{
+	pthread_mutex_lock(&w->spare_lock);
+	struct arena *a = w->nspares > 0 ? w->spares[--w->nspares] : NULL;
+	pthread_mutex_unlock(&w->spare_lock);
+	return a != NULL ? a : arena_new(4096);
+}
+
+static void
+arena_give(struct web *w, struct arena *a)
+{
+	arena_reset(a);
+	pthread_mutex_lock(&w->spare_lock);
+	if (w->nspares < WEB_SPARES) {
+		w->spares[w->nspares++] = a;
+		a = NULL;
+	}
+	pthread_mutex_unlock(&w->spare_lock);
+	arena_free(&a);
+}
+
 static struct request *
 request_new(struct web *w, struct MHD_Connection *c, const char *url, const char *method, bool private)
 {
-	struct arena *a = arena_new(4096);
+	struct arena *a = arena_take(w);
 	struct request *rq = ARENA_NEW(a, struct request);
 	rq->arena = a;
 	rq->web = w;
@@ -58,8 +81,7 @@ on_completed(void *cls, struct MHD_Connection *c, void **con_cls, enum MHD_Reque
 	buf_free(&rq->raw);
 	respond_drop(rq);
 	site_put(&rq->site);
-	struct arena *a = rq->arena;
-	arena_free(&a);
+	arena_give(rq->web, rq->arena);
 }
 
 static enum MHD_Result

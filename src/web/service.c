@@ -158,7 +158,9 @@ start(struct web *w)
 int
 web_serve(const struct web_options *o)
 {
-	struct web w = { .options = *o, .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct web w = { .options = *o,
+			 .lock = PTHREAD_MUTEX_INITIALIZER,
+			 .spare_lock = PTHREAD_MUTEX_INITIALIZER };
 	sigset_t set;
 	signals_block(&set);
 	w.site = site_load(o);
@@ -182,6 +184,8 @@ web_serve(const struct web_options *o)
 	recorder_stop(&w.recorder);
 	reaper_stop();
 	store_close(&w.store);
+	while (w.nspares > 0)
+		arena_free(&w.spares[--w.nspares]);
 	respond_static_free();
 	limiter_free(&w.limiter);
 	limiter_free(&w.tries_of_one);

@@ -66,6 +66,15 @@ await test("a click leads to the sender's own URL, and is on disk before the ans
   assert.doesNotMatch(JSON.stringify(event), /anna|127\.0\.0\.1/, "no address, whoever's");
 });
 
+await test("the longest URL that a link may have comes out as it went in", async () => {
+  const url = `https://shop.example/?q=${"x".repeat(8000 - 24)}`;
+  const mail = await world.copy({ from: "spring@shop.example", to: "ada@long.example", subject: "Long", text: "Long", html: `<a href="${url}">long</a>` });
+  const link = links(mail.html)[0];
+  assert.match(link, /\/c\/[\w-]{10000,}$/);
+  const headers = { ...BROWSER, accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "accept-language": "de-DE,de;q=0.9,en;q=0.8", "x-forwarded-for": "203.0.113.200" };
+  assert.equal((await trackd.request(link, { headers })).headers.location, url);
+});
+
 await test("an open is a pixel that nobody caches", async () => {
   const copy = await copyFor("berta@open.example");
   const before = events("opened").length;
