@@ -11,7 +11,7 @@
 static const char *const type_names[EVENT_TYPES] = {
 	NULL,	      "injected", "delivered",	  "opened",  "clicked",	 "converted",
 	"purchased",  "viewed",	  "unsubscribed", "consent", "bounced",	 "complained",
-	"auto-reply", "held",	  "suppressed",	  "failed",  "deferred",
+	"auto-reply", "held",	  "suppressed",	  "failed",  "deferred", "reclassified",
 };
 static const char *const class_names[EVENT_CLASSES] = { "unknown", "human", "proxy", "machine" };
 

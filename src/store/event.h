@@ -56,10 +56,12 @@ enum event_type {
 	EVENT_BOUNCED, /* reason: "hard" or "soft"; details: the status */
 	EVENT_COMPLAINED,
 	EVENT_AUTO_REPLY,
-	EVENT_HELD,	  /* a copy waits; reason: why */
-	EVENT_SUPPRESSED, /* no copy was made; reason: why */
-	EVENT_FAILED,	  /* a copy could not be made or handed over, and never will be; reason: why */
-	EVENT_DEFERRED,	  /* the recipient's server said: later */
+	EVENT_HELD,	    /* a copy waits; reason: why */
+	EVENT_SUPPRESSED,   /* no copy was made; reason: why */
+	EVENT_FAILED,	    /* a copy could not be made or handed over, and never will be; reason: why */
+	EVENT_DEFERRED,	    /* the recipient's server said: later */
+	EVENT_RECLASSIFIED, /* an earlier open or click (details: its type; link) of class human was a
+			       machine's */
 	EVENT_TYPES
 };
 /* Who did it. Unknown: nobody could tell, or it does not apply. */

@@ -104,12 +104,14 @@ request_client(struct request *rq, uint8_t out[16])
 	}
 }
 
+#define CLIENT_LEN 8
+
 /*
  * Tells one client's requests of one day from another's, and nothing more: the key is random, lives in this
  * process only and for that day only.
  */
 static void
-client_pseudonym(struct request *rq, struct buf *out)
+client_pseudonym(struct request *rq, uint8_t out[CLIENT_LEN])
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static uint8_t key[32];
@@ -125,7 +127,7 @@ client_pseudonym(struct request *rq, struct buf *out)
 	const struct str parts[] = { { (const char *)salt, sizeof(salt) },
 				     { (const char *)addr, sizeof(addr) } };
 	keyed_id(rq->site->epoch->keys, "client", parts, 2, id);
-	hex_print(out, id, 8);
+	memcpy(out, id, CLIENT_LEN);
 }
 
 /* ---- what it was ---- */
@@ -146,38 +148,6 @@ just_delivered(struct request *rq)
 		if (copy.firsts[i].type == EVENT_DELIVERED)
 			return rq->now_ms < copy.firsts[i].at_ms + DELIVERY_MS;
 	return false;
-}
-
-static void
-classify(struct request *rq, struct event *ev)
-{
-	struct str purpose = request_header(rq, "Sec-Purpose");
-	const char *reason;
-	if (purpose.n == 0)
-		purpose = request_header(rq, "Purpose");
-	if (purpose.n == 0)
-		purpose = request_header(rq, "X-Moz");
-	const struct agent_request ar = {
-		.head = rq->route.method == METHOD_HEAD,
-		.user_agent = request_header(rq, "User-Agent"),
-		.purpose = purpose,
-	};
-	static const enum event_class classes[] = {
-		[AGENT_HUMAN] = EVENT_HUMAN, [AGENT_PROXY] = EVENT_PROXY, [AGENT_MACHINE] = EVENT_MACHINE
-	};
-	ev->class = classes[agent_classify(&ar, &reason)];
-	ev->reason = str_of(reason);
-	bool burst = ev->type == EVENT_CLICKED &&
-		     watch_click(rq->web->watch, rq->token.copy, rq->token.link, rq->now_ms);
-	if (ev->class != EVENT_HUMAN)
-		return;
-	if (burst) {
-		ev->class = EVENT_MACHINE;
-		ev->reason = STR("burst");
-	} else if ((ev->type == EVENT_CLICKED || ev->type == EVENT_OPENED) && just_delivered(rq)) {
-		ev->class = EVENT_MACHINE;
-		ev->reason = STR("at-delivery");
-	}
 }
 
 #define KEY_RANDOM (STORE_KEY_LEN - 6)
@@ -203,13 +173,86 @@ idem_make(uint8_t idem[STORE_KEY_LEN], int64_t now_ms)
 	memcpy(idem + 6, pool + left, KEY_RANDOM);
 }
 
+/* By this request alone. */
+static void
+classify_alone(struct request *rq, struct event *ev)
+{
+	static const enum event_class classes[] = {
+		[AGENT_HUMAN] = EVENT_HUMAN, [AGENT_PROXY] = EVENT_PROXY, [AGENT_MACHINE] = EVENT_MACHINE
+	};
+	struct str purpose = request_header(rq, "Sec-Purpose");
+	const char *reason;
+	if (purpose.n == 0)
+		purpose = request_header(rq, "Purpose");
+	if (purpose.n == 0)
+		purpose = request_header(rq, "X-Moz");
+	const struct agent_request ar = {
+		.head = rq->route.method == METHOD_HEAD,
+		.user_agent = request_header(rq, "User-Agent"),
+		.purpose = purpose,
+	};
+	ev->class = classes[agent_classify(&ar, &reason)];
+	ev->reason = str_of(reason);
+	if (ev->class == EVENT_HUMAN && (ev->type == EVENT_CLICKED || ev->type == EVENT_OPENED) &&
+	    just_delivered(rq)) {
+		ev->class = EVENT_MACHINE;
+		ev->reason = STR("at-delivery");
+	}
+}
+
+/* What was told of the copy a moment ago, and was no person's after all, is told again. */
+static void
+reclassify(struct request *rq, const struct watch_verdict *verdict)
+{
+	const struct event *ev = rq->events;
+	for (size_t i = 0; i < verdict->nearlier; i++) {
+		const struct watch_earlier *w = &verdict->earlier[i];
+		enum event_type type = w->kind == WATCH_CLICK ? EVENT_CLICKED : EVENT_OPENED;
+		struct event *again = &rq->events[rq->nevents++];
+		*again = *ev;
+		again->type = EVENT_RECLASSIFIED;
+		again->class = EVENT_MACHINE;
+		again->reason = str_of(verdict->reason);
+		again->link = w->kind == WATCH_CLICK ? w->link : EVENT_NO_LINK;
+		again->details = arena_printf(rq->arena, "{\"type\":\"%s\"}", event_type_name(type));
+		idem_make(again->idem, rq->now_ms);
+	}
+}
+
+/* By what came before, too. */
+static void
+classify(struct request *rq, struct event *ev, const uint8_t client[CLIENT_LEN])
+{
+	classify_alone(rq, ev);
+	if (ev->type != EVENT_CLICKED && ev->type != EVENT_OPENED)
+		return;
+	struct watch_verdict verdict;
+	struct watch_request look = {
+		.copy = rq->token.copy,
+		.kind = ev->type == EVENT_CLICKED ? WATCH_CLICK : WATCH_OPEN,
+		.link = rq->token.link,
+		.human = ev->class == EVENT_HUMAN,
+		.sure = rq->route.method == METHOD_HEAD,
+		.now_ms = rq->now_ms,
+	};
+	memcpy(&look.client, client, sizeof(look.client));
+	watch_look(rq->web->watch, &look, &verdict);
+	if (verdict.reason != NULL && ev->class == EVENT_HUMAN) {
+		ev->class = EVENT_MACHINE;
+		ev->reason = str_of(verdict.reason);
+	}
+	reclassify(rq, &verdict);
+}
+
 struct event *
 request_event(struct request *rq, enum event_type type)
 {
-	struct event *ev = rq->events = ARENA_NEW(rq->arena, struct event);
+	struct event *ev = rq->events = ARENA_ARRAY(rq->arena, struct event, 1 + WATCH_KEPT);
 	struct buf details = { 0 };
+	uint8_t client[CLIENT_LEN];
+	client_pseudonym(rq, client);
 	buf_adds(&details, STR("{\"client\":\""));
-	client_pseudonym(rq, &details);
+	hex_print(&details, client, sizeof(client));
 	buf_adds(&details, STR("\"}"));
 	*ev = (struct event){
 		.at_ms = rq->now_ms,
@@ -226,6 +269,6 @@ request_event(struct request *rq, enum event_type type)
 	memcpy(ev->rk, rq->token.recipient.b, sizeof(ev->rk));
 	memcpy(ev->copy, rq->token.copy, sizeof(ev->copy));
 	idem_make(ev->idem, rq->now_ms);
-	classify(rq, ev);
+	classify(rq, ev, client);
 	return ev;
 }

@@ -8,6 +8,7 @@
 #define MT_WEB_WATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* So many different links of one copy within this time are a burst. */
@@ -17,8 +18,35 @@
 struct watch;
 struct watch *watch_new(void);
 void watch_free(struct watch **w);
-/* Notes a click on link `link` (>= 0) of a copy; true when it belongs to a burst, and until the copy has been
- * left alone for WATCH_MS. */
-bool watch_click(struct watch *w, const uint8_t copy[8], int link, int64_t now_ms);
+
+enum watch_kind { WATCH_OPEN, WATCH_CLICK };
+struct watch_request {
+	const uint8_t *copy; /* 8 bytes */
+	enum watch_kind kind;
+	int link;	 /* of a click, >= 0 */
+	uint64_t client; /* tells one from another */
+	bool human;	 /* by itself it looks like a person's */
+	bool sure; /* no person makes such a request: whatever else its client asks for is no person's either
+		    */
+	int64_t now_ms;
+};
+
+/* What came before, looked like a person's, and was none. */
+#define WATCH_KEPT 8
+struct watch_earlier {
+	enum watch_kind kind;
+	int link;
+};
+struct watch_verdict {
+	const char *reason; /* "burst", "scanner"; NULL: nothing speaks against it */
+	struct watch_earlier earlier[WATCH_KEPT];
+	size_t nearlier; /* each is told once */
+};
+
+/*
+ * Notes an open or a click. A click that belongs to a burst is a machine's, and so is what a client asks for
+ * that has made a `sure` request, until the copy has been left alone for WATCH_MS.
+ */
+void watch_look(struct watch *w, const struct watch_request *rq, struct watch_verdict *out);
 
 #endif

@@ -42,6 +42,19 @@ const events = (type) =>
     .map((line) => JSON.parse(line))
     .filter((e) => type === undefined || e.type === type);
 
+/** Opens and clicks of a copy that are a person's, in the end: each "reclassified" takes one back. */
+function people(copy) {
+  const of = events().filter((e) => e.copy === copy);
+  const left = of.filter((e) => ["opened", "clicked"].includes(e.type) && e.class === "human");
+  for (const e of of.filter((e) => e.type === "reclassified")) {
+    const { type } = typeof e.details === "string" ? JSON.parse(e.details) : e.details;
+    const at = left.findIndex((l) => l.type === type && l.link === e.link);
+    assert.ok(at >= 0, "only what was a person's is taken back");
+    left.splice(at, 1);
+  }
+  return left;
+}
+const held = (address) => JSON.parse(world.mt("profile", "export", address));
 const suppressed = (address, category) => world.mt("suppress", "list", address, "--json").includes(`"${category}"`);
 const mailed = async (to, from) => {
   const before = world.sink.of(to).length;
@@ -198,6 +211,29 @@ await test("a scanner that follows every link at once is a machine, whatever it 
   assert.equal(seen.length, 4);
   assert.equal(seen.at(-1).class, "machine");
   assert.equal(seen.at(-1).reason, "burst");
+  // Those before it are told again: they were its, too.
+  assert.deepEqual(people(seen[0].copy), []);
+});
+
+await test("a link scanner that GETs and HEADs every URL of a copy unsubscribes nobody, and is a machine", async () => {
+  for (const methods of [["GET", "HEAD"], ["HEAD", "GET"], ["GET", "GET"]]) {
+    const to = `scan.${methods.join(".").toLowerCase()}@scanned.example`;
+    const copy = await copyFor(to);
+    const [before] = [JSON.stringify(held(to))];
+    const urls = [copy.open, ...copy.clicks, copy.unsubscribe, copy.preferences];
+    for (const url of urls) for (const method of methods) assert.ok((await trackd.request(url, { method, headers: BROWSER })).status < 400);
+    const { hash } = JSON.parse(before);
+    const mine = events().filter((e) => e.recipient?.startsWith(hash) && ["opened", "clicked"].includes(e.type));
+    assert.equal(mine.length, 2 * (1 + copy.clicks.length), "nothing is thrown away");
+    assert.deepEqual(people(mine[0].copy), [], methods.join());
+    assert.deepEqual(held(to).suppressions, []);
+    assert.deepEqual(held(to).consents, []);
+    assert.ok(await mailed(to, "spring@shop.example"));
+  }
+  // A person who clicks two links stays one.
+  const copy = await copyFor("lara@person.example");
+  for (const url of [copy.open, ...copy.clicks.slice(0, 2)]) await trackd.request(url, { headers: { ...BROWSER, "x-forwarded-for": "203.0.113.50" } });
+  assert.equal(people(events().at(-1).copy).length, 3);
 });
 
 await test("a shop reports what came of a click, signed; sent again it counts once", async () => {

@@ -200,25 +200,69 @@ test_limit(void **state)
 	assert_null(l);
 }
 
+static const char *
+look(struct watch *w, uint8_t copy, enum watch_kind kind, int link, uint64_t client, int64_t at,
+     struct watch_verdict *v)
+{
+	const uint8_t id[8] = { copy };
+	const struct watch_request rq = {
+		.copy = id, .kind = kind, .link = link, .client = client, .human = true, .now_ms = at
+	};
+	watch_look(w, &rq, v);
+	return v->reason;
+}
+
 static void
 test_burst(void **state)
 {
 	struct watch *w = watch_new();
-	static const uint8_t copy[8] = { 1, 2, 3 }, other[8] = { 9, 9, 9 }, slow[8] = { 4 };
+	struct watch_verdict v;
 	(void)state;
 	/* The same link again and again is no burst; four within five seconds are. */
-	for (int i = 0; i < 10; i++)
-		assert_false(watch_click(w, copy, 0, 1000 + i));
-	assert_false(watch_click(w, copy, 1, 1100));
-	assert_false(watch_click(w, copy, 2, 1200));
-	assert_false(watch_click(w, other, 3, 1200));
-	assert_true(watch_click(w, copy, 3, 1300));
-	/* It goes on until it is quiet. */
-	assert_true(watch_click(w, copy, 0, 1300 + WATCH_MS - 1));
-	assert_false(watch_click(w, copy, 0, 1300 + 3 * WATCH_MS));
+	for (int i = 0; i < 6; i++)
+		assert_null(look(w, 1, WATCH_CLICK, 0, 7, 1000 + i, &v));
+	assert_null(look(w, 1, WATCH_OPEN, 0, 8, 1050, &v));
+	assert_null(look(w, 1, WATCH_CLICK, 1, 7, 1100, &v));
+	assert_null(look(w, 1, WATCH_CLICK, 2, 7, 1200, &v));
+	assert_null(look(w, 9, WATCH_CLICK, 3, 7, 1200, &v));
+	assert_string_equal(look(w, 1, WATCH_CLICK, 3, 7, 1300, &v), "burst");
+	/* The clicks before it were the machine's, too, as many as are remembered; another's open was not. */
+	assert_int_equal(v.nearlier, WATCH_KEPT - 1);
+	for (size_t i = 0; i < v.nearlier; i++)
+		assert_int_equal(v.earlier[i].kind, WATCH_CLICK);
+	assert_int_equal(v.earlier[6].link, 1);
+	/* It goes on until it is quiet; each is told once. */
+	assert_string_equal(look(w, 1, WATCH_CLICK, 0, 7, 1300 + WATCH_MS - 1, &v), "burst");
+	assert_int_equal(v.nearlier, 0);
+	assert_null(look(w, 1, WATCH_CLICK, 0, 7, 1300 + 3 * WATCH_MS, &v));
 	/* A reader takes his time. */
 	for (int i = 0; i < 20; i++)
-		assert_false(watch_click(w, slow, i, 100000 + i * 2500));
+		assert_null(look(w, 4, WATCH_CLICK, i, 7, 100000 + i * 2500, &v));
+	watch_free(&w);
+}
+
+static void
+test_scanner(void **state)
+{
+	struct watch *w = watch_new();
+	struct watch_verdict v;
+	const uint8_t copy[8] = { 1 };
+	(void)state;
+	assert_null(look(w, 1, WATCH_OPEN, 0, 7, 1000, &v));
+	assert_null(look(w, 1, WATCH_CLICK, 5, 7, 1001, &v));
+	assert_null(look(w, 1, WATCH_CLICK, 6, 8, 1002, &v)); /* somebody else */
+	const struct watch_request head = {
+		.copy = copy, .kind = WATCH_CLICK, .link = 5, .client = 7, .sure = true, .now_ms = 1003
+	};
+	watch_look(w, &head, &v);
+	assert_string_equal(v.reason, "scanner");
+	assert_int_equal(v.nearlier, 2);
+	assert_int_equal(v.earlier[0].kind, WATCH_OPEN);
+	assert_int_equal(v.earlier[1].link, 5);
+	assert_string_equal(look(w, 1, WATCH_OPEN, 0, 7, 4000, &v), "scanner");
+	assert_null(look(w, 1, WATCH_CLICK, 6, 8, 4001, &v));
+	assert_null(look(w, 2, WATCH_CLICK, 6, 7, 4002, &v)); /* another copy */
+	assert_null(look(w, 1, WATCH_CLICK, 5, 7, 4001 + WATCH_MS, &v));
 	watch_free(&w);
 }
 
@@ -360,7 +404,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes),	  cmocka_unit_test(test_agents),
 		cmocka_unit_test(test_languages), cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_burst),	  cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_burst),	  cmocka_unit_test(test_scanner),
+		cmocka_unit_test(test_queue),
 	};
 	return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }
