@@ -53,6 +53,14 @@ struct conf_net {
 	int bits; /* of 128 */
 };
 
+/* Where to listen. */
+struct conf_endpoint {
+	const char *text; /* as written; NULL: none */
+	const char *host; /* of a TCP address; NULL for a unix socket */
+	int port;
+	const char *unix_path; /* of "unix:/path"; NULL for TCP */
+};
+
 /* milter { … } */
 struct conf_milter {
 	const char *socket;  /* "unix:/path" or "inet:port@host" as libmilter spells it; both MTAs' spellings
@@ -61,21 +69,15 @@ struct conf_milter {
 	const char *socket_group; /* NULL: unchanged */
 	struct conf_net *trusted; /* trusted_networks; default loopback */
 	size_t ntrusted;
-	bool trust_authenticated; /* default yes: {auth_authen} present means trusted */
-	int64_t max_message;	  /* bytes a campaign message may have; larger: 552 5.3.4. default 50M */
-	int64_t template_cache;	  /* bytes, default 64M */
-	int64_t drain_timeout_ms; /* SIGTERM: how long running messages may take. default 30s */
+	bool trust_authenticated;     /* default yes: {auth_authen} present means trusted */
+	int64_t max_message;	      /* bytes a campaign message may have; larger: 552 5.3.4. default 50M */
+	int64_t template_cache;	      /* bytes, default 64M */
+	struct conf_endpoint metrics; /* where it tells of itself over HTTP; default: nowhere */
+	int64_t drain_timeout_ms;     /* SIGTERM: how long running messages may take. default 30s */
 	enum log_target log_target;
 	enum log_level log_level;
 };
 
-/* Where to listen. */
-struct conf_endpoint {
-	const char *text; /* as written; NULL: none */
-	const char *host; /* of a TCP address; NULL for a unix socket */
-	int port;
-	const char *unix_path; /* of "unix:/path"; NULL for TCP */
-};
 /* track { host = "https://t.example.com" … domain "shop.example" { host = … } } */
 struct conf_track_domain {
 	const char *domain; /* From domain, lower-case A-label form; subdomains are not included */

@@ -378,6 +378,8 @@ conf_fill(struct conf_work *w, cfg_t *root)
 		check_schedule(w, inject, sec, &c->campaigns[i]);
 	}
 	check_inject(w, inject, &c->inject);
+	if (c->milter.metrics.text)
+		conf_target_split(w->arena, str_of(c->milter.metrics.text), &c->milter.metrics);
 	if (c->track.listen.text)
 		conf_target_split(w->arena, str_of(c->track.listen.text), &c->track.listen);
 	if (c->track.private.text)

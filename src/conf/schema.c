@@ -50,6 +50,7 @@ static const struct conf_key MILTER[] = {
 	KEY("trust_authenticated", KEY_BOOL, AT(milter.trust_authenticated), "yes", CHOICES(BOOLS)),
 	KEY("max_message", KEY_SIZE, AT(milter.max_message), "50M", RANGE(K, G)),
 	KEY("template_cache", KEY_SIZE, AT(milter.template_cache), "64M", RANGE(0, 64 * G)),
+	KEY("metrics", KEY_TARGET, AT(milter.metrics.text), NULL),
 	KEY("drain_timeout", KEY_DURATION, AT(milter.drain_timeout_ms), "30s", RANGE(0, HOUR)),
 	KEY("log_target", KEY_CHOICE, AT(milter.log_target), "stderr", CHOICES(TARGETS)),
 	KEY("log_level", KEY_CHOICE, AT(milter.log_level), "info", CHOICES(LEVELS)),

@@ -179,7 +179,7 @@ serve(struct inject *in)
 int
 inject_serve(const struct inject_options *o)
 {
-	struct inject in = { 0 };
+	struct inject in = { .counts = count_map(COUNT_FD) };
 	const struct epoch_options eo = { .conf_file = o->conf_file,
 					  .plugin_directory = o->plugin_directory };
 	signals_block();

@@ -12,6 +12,7 @@
  *   record.c     what became of copies, on disk; delivery reports
  *   smtp.c       SMTP over libetpan
  *   report.c     RFC 3464
+ *   count.c      what was done, for mailtailord's metrics
  *
  * Order of durable steps for one copy: caps and decision in the ledger, then SMTP, then the job's end in the
  * spool. A process that dies between the last two sends that copy again: at most INJECT_UNRECORDED copies for
@@ -49,6 +50,8 @@ struct injector *
 injector_start(const char *program, const struct inject_options *o, bool wanted, struct err *e);
 /* Jobs were added. Any thread; never blocks. */
 void injector_wake(struct injector *i);
+/* What the injector has done, and whether it runs, as Prometheus text. Any thread. */
+void injector_metrics(struct injector *i, struct buf *out);
 /* A new configuration: it ends what it has begun and comes back with it; or ends, when no target is set. */
 void injector_reload(struct injector *i, bool wanted);
 /* Waits up to timeout_ms for copies under way, then kills. Takes NULL; leaves NULL. */

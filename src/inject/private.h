@@ -15,7 +15,8 @@ struct inject {
 	const struct conf_inject *conf;
 	struct store *store;
 	struct pipeline *pipe;
-	char host[256]; /* of this machine */
+	struct counts *counts; /* NULL: nobody wants to know */
+	char host[256];	       /* of this machine */
 	pthread_t cutter, recorder, senders[MAX_CONNECTIONS];
 	size_t nsenders;
 };
@@ -49,5 +50,14 @@ void item_fail(struct item *it, bool attempted, const char *reason, const char *
 /* The wait before attempt number `attempts` + 1, in ms: doubles from retry_min to retry_max, with a tenth of
  * jitter. */
 int64_t retry_delay(const struct conf_inject *c, uint32_t attempts);
+
+/* ---- count.c ---- */
+#define COUNT_FD 3
+struct counts;
+int count_open(void); /* a descriptor, or -1 */
+/* NULL: fd is none of these. Stays until the process ends. */
+struct counts *count_map(int fd);
+void count_updates(struct counts *c, const struct spool_update *v, size_t n);
+void count_print(const struct counts *c, struct buf *out);
 
 #endif

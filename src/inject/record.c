@@ -248,6 +248,8 @@ record(const struct inject *in, struct sealer *sealer, struct item *list, struct
 	}
 	if (rc == 0)
 		rc = spool_update(in->store, v, n, in->conf->keep_ms, e);
+	if (rc == 0)
+		count_updates(in->counts, v, n);
 	arena_free(&a);
 	return rc;
 }

@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
+#include "inject/private.h"
 
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
@@ -33,6 +35,9 @@ struct injector {
 	bool reloading; /* its end is asked for: no pause */
 	pid_t pid;	/* 0: none */
 	int pipe;	/* -1: none */
+	int counts_fd;	/* -1: none; the injector's COUNT_FD */
+	struct counts *counts;
+	int64_t starts;
 };
 
 static int
@@ -54,6 +59,8 @@ spawn(struct injector *i)
 	fcntl(fd[1], F_SETFL, O_NONBLOCK);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, fd[0], 0);
+	if (i->counts_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, i->counts_fd, COUNT_FD);
 	posix_spawnattr_init(&attr);
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attr, &none);
@@ -68,7 +75,20 @@ spawn(struct injector *i)
 		return rc;
 	}
 	i->pipe = fd[1];
+	i->starts++;
 	return 0;
+}
+
+void
+injector_metrics(struct injector *i, struct buf *out)
+{
+	pthread_mutex_lock(&i->lock);
+	int64_t starts = i->starts, up = i->pid > 0;
+	pthread_mutex_unlock(&i->lock);
+	metric_one(out, "mailtailor_injector_up", "gauge", "1: the injector runs.", up);
+	metric_one(out, "mailtailor_injector_starts_total", "counter", "How often it was started.", starts);
+	if (i->counts != NULL)
+		count_print(i->counts, out);
 }
 
 /* Lock held. */
@@ -156,6 +176,8 @@ injector_start(const char *program, const struct inject_options *o, bool wanted,
 	i->options = *o;
 	i->wanted = wanted;
 	i->pipe = -1;
+	i->counts_fd = count_open();
+	i->counts = count_map(i->counts_fd);
 	pthread_mutex_init(&i->lock, NULL);
 	clock_cond_init(&i->changed);
 	int rc = pthread_create(&i->thread, NULL, supervise, i);

@@ -11,6 +11,7 @@
 #include "inject/inject.h"
 #include "milter/milter.h"
 #include "main/paths.h"
+#include "web/monitor.h"
 
 static const char usage[] =
     "usage: mailtailord [-c FILE] [-t]\n"
@@ -30,8 +31,45 @@ static const char program[] = "/proc/self/exe";
 static struct {
 	struct inject_options options;
 	struct injector *injector;
+	struct monitor *monitor;
+	bool monitored; /* tried once: a listener changes at a restart */
 	int64_t drain_timeout_ms;
 } beside;
+
+static void
+on_metrics(void *ctx, struct buf *out)
+{
+	(void)ctx;
+	milter_metrics(out);
+	if (beside.injector != NULL)
+		injector_metrics(beside.injector, out);
+}
+
+static bool
+is_ready(void *ctx)
+{
+	(void)ctx;
+	return milter_ready();
+}
+
+/* Mail does not depend on whether it can be watched. */
+static void
+monitor_begin(const struct conf_endpoint *at)
+{
+	static const struct monitor_source source = { on_metrics, is_ready, NULL };
+	struct err e = { 0 };
+	if (beside.monitored)
+		return;
+	beside.monitored = true;
+	if (at->text != NULL && (beside.monitor = monitor_start(at, &source, &e)) == NULL)
+		log_error("milter: metrics: %s", e.text);
+}
+
+static void
+on_ending(void)
+{
+	monitor_stop(&beside.monitor);
+}
 
 static void
 on_configured(const struct conf *c)
@@ -43,6 +81,7 @@ on_configured(const struct conf *c)
 		injector_reload(beside.injector, wanted);
 	else if ((beside.injector = injector_start(program, &beside.options, wanted, &e)) == NULL)
 		log_error("%s", e.text);
+	monitor_begin(&c->milter.metrics);
 }
 
 static void
@@ -103,6 +142,7 @@ main(int argc, char **argv)
 		.plugin_directory = paths_plugins(),
 		.configured = on_configured,
 		.spooled = on_spooled,
+		.ending = on_ending,
 	};
 	bool test = false, injector = false;
 	int c;

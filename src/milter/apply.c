@@ -86,6 +86,7 @@ reply(SMFICTX *ctx, const char *code, const char *xcode, const char *fmt, ...)
 		safe[n++] = *p < ' ' || *p > '~' ? '?' : *p;
 	}
 	safe[n] = '\0';
+	stats_reply(code);
 	smfi_setreply(ctx, (char *)(uintptr_t)code, (char *)(uintptr_t)xcode, safe);
 	return code[0] == '4' ? SMFIS_TEMPFAIL : SMFIS_REJECT;
 }

@@ -5,6 +5,8 @@
  */
 #include "milter/private.h"
 
+#include "base/clock.h"
+
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -153,7 +155,10 @@ static sfsistat
 on_end_of_message(SMFICTX *ctx)
 {
 	struct session *s = session_of(ctx);
+	int64_t began_us = clock_mono_us();
 	sfsistat answer = s->tx.open ? message_finish(ctx, s) : SMFIS_CONTINUE;
+	if (s->tx.open && s->tx.campaign != NULL)
+		stats_message(answer, clock_mono_us() - began_us);
 	tx_reset(&s->tx);
 	return answer;
 }

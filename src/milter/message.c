@@ -25,6 +25,7 @@ log_decision(const struct finish *f, const struct engine_copy *copy)
 	static const char *const words[] = { "sent", "dropped", "later", "refused" };
 	const struct tailor_decision *d = &copy->plan.decision;
 	char hex[33];
+	stats_decision(d);
 	recipient_key_hex(&copy->recipient->key, hex);
 	log_info("%s: campaign=%s recipient=%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name, hex,
 		 words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));

@@ -7,6 +7,7 @@
  *   message.c    end of message: the campaign, the copy, the answer
  *   spool.c      several recipients, or one who must wait: jobs instead of a copy
  *   apply.c      a plan becomes SMFI calls
+ *   stats.c      what is counted, as Prometheus text
  *   service.c    start, reload, drain
  *
  * One session per connection owns one transaction. libmilter runs callbacks of
@@ -25,6 +26,7 @@ struct milter_options {
 	 */
 	void (*configured)(const struct conf *c);
 	void (*spooled)(void);
+	void (*ending)(void); /* the state is about to be closed; or NULL */
 };
 
 /*
@@ -33,5 +35,9 @@ struct milter_options {
  * other threads.
  */
 int milter_serve(const struct milter_options *o);
+
+/* From the first call of configured until milter_serve returns; any thread. */
+void milter_metrics(struct buf *out);
+bool milter_ready(void); /* it takes messages */
 
 #endif

@@ -130,4 +130,10 @@ milter_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1, unsigned long
 		 unsigned long *pf0, unsigned long *pf1, unsigned long *pf2, unsigned long *pf3);
 extern struct smfiDesc milter_callbacks;
 
+/* ---- stats.c: counted for milter_metrics ---- */
+void stats_message(sfsistat answer, int64_t took_us); /* the end of a campaign message */
+void stats_reply(const char *code);
+void stats_decision(const struct tailor_decision *d);
+void stats_spooled(size_t recipients);
+
 #endif

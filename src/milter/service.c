@@ -318,6 +318,8 @@ milter_serve(const struct milter_options *o)
 			if (o->configured != NULL)
 				o->configured(c);
 			rc = serve(&c->milter);
+			if (o->ending != NULL)
+				o->ending();
 			events_stop();
 		}
 		reload_stop(reloader);

@@ -38,6 +38,7 @@ static void
 job_decided(struct spooling *sp, struct spool_job *j, const struct tailor_decision *d)
 {
 	struct arena *a = sp->f->tx->arena;
+	stats_decision(d);
 	j->state = SPOOL_QUEUED;
 	j->due_ms = sp->rq.now_ms;
 	j->reason = STR("now");
@@ -205,6 +206,7 @@ message_spool(const struct finish *f, const struct tailor_message *m, struct wor
 	}
 	if (jobs_commit(&sp, &e) != 0)
 		return answer_error(f, &e);
+	stats_spooled(sp.now + sp.later);
 	log_info("%s: campaign=%s spooled recipients=%zu now=%zu later=%zu dropped=%zu again=%zu",
 		 f->queue_id, tx->campaign->name, tx->nrecipients, sp.now, sp.later, sp.dropped, sp.again);
 	if (milter_service.options.spooled != NULL && sp.now + sp.later > 0)

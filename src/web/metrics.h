@@ -9,24 +9,22 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/metric.h"
 #include "store/event.h"
 #include "web/route.h"
-
-#define METRICS_BUCKETS 10
 
 struct metrics {
 	atomic_llong requests[ROUTE_KINDS][6]; /* by hundreds of the status: [2] is 2xx */
 	atomic_llong events[EVENT_TYPES][EVENT_CLASSES];
-	atomic_llong limited;	  /* answered 429 */
-	atomic_llong bad_tokens;  /* and expired */
-	atomic_llong queued;	  /* events written to the queue file */
-	atomic_llong lost;	  /* opens and clicks that could be written nowhere */
-	atomic_llong failures;	  /* the database said no */
-	atomic_llong connections; /* now */
-	atomic_llong latency[METRICS_BUCKETS + 1], latency_us, latency_count; /* from request to answer */
+	atomic_llong limited;	     /* answered 429 */
+	atomic_llong bad_tokens;     /* and expired */
+	atomic_llong queued;	     /* events written to the queue file */
+	atomic_llong lost;	     /* opens and clicks that could be written nowhere */
+	atomic_llong failures;	     /* the database said no */
+	atomic_llong connections;    /* now */
+	struct metric_times latency; /* from request to answer */
 };
 
-void metrics_latency(struct metrics *m, int64_t us);
 /* What the store says of itself is added when it is there. */
 void metrics_print(const struct metrics *m, const struct event_stats *stats, struct buf *out);
 

@@ -155,7 +155,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct arena *a = arena_new(4096);
 	struct plugin p = { .name = "fuzz" };
-	struct job_row row = { .request = { .campaign = "c", .language = "en", .time_zone = "UTC", .hour = 9 } };
+	struct job_row row = { .request = {
+				   .campaign = "c", .language = "en", .time_zone = "UTC", .hour = 9 } };
 	struct job j = { .arena = a, .rows = &row, .nrows = 1 };
 	host_table_fill(&p);
 	p.host.json_file = file_from_input;

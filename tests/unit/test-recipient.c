@@ -324,7 +324,8 @@ test_reserve(void **state)
 	memcpy(damaged.idem, both[0]->idem, sizeof damaged.idem);
 	memcpy(damaged.rk, both[0]->key.b, sizeof damaged.rk);
 	assert_int_equal(store_reserve(f->src.store, &damaged, f->a, &out, &f->e), 0);
-	assert_int_equal(recipient_reserve_many(&f->src, both, decisions, NULL, 2, NOW, f->a, outs, &f->e), 0);
+	assert_int_equal(recipient_reserve_many(&f->src, both, decisions, NULL, 2, NOW, f->a, outs, &f->e),
+			 0);
 	assert_int_equal(outs[0].status, RESERVE_AGAIN);
 	assert_null(outs[0].decision.p);
 	assert_int_equal(outs[1].status, RESERVE_OK);
