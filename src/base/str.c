@@ -72,6 +72,16 @@ str_sub(struct str s, size_t a, size_t b)
 	return str_make(s.p ? s.p + a : NULL, b - a);
 }
 
+struct str
+str_cut(struct str s, size_t max)
+{
+	if (s.n <= max)
+		return s;
+	while (max > 0 && ((uint8_t)s.p[max] & 0xc0) == 0x80)
+		max--;
+	return str_sub(s, 0, max);
+}
+
 bool
 str_split(struct str *rest, char c, struct str *token)
 {

@@ -52,6 +52,8 @@ size_t str_find_char(struct str s, char c);
 struct str str_trim(struct str s);
 /* s from offset a to b (b is cut to s.n, a to b). */
 struct str str_sub(struct str s, size_t a, size_t b);
+/* s cut to at most max bytes, not within a UTF-8 character. */
+struct str str_cut(struct str s, size_t max);
 /* Takes the next token up to c off *rest; false when *rest was absent. The last token leaves *rest absent. */
 bool str_split(struct str *rest, char c, struct str *token);
 /* True when s is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */

@@ -8,10 +8,14 @@ pause_one(struct queue *q, const char *name, bool pause)
 	struct queue_counts counts;
 	struct err e = { 0 };
 	uint8_t id[8];
+	const enum audit_action action = pause ? AUDIT_CAMPAIGN_PAUSE : AUDIT_CAMPAIGN_RESUME;
+	int rc = admin_audit(q->conf, action, NULL, name, "%s", "");
+	if (rc != EX_OK)
+		return rc;
 	spool_campaign_id(str_of(name), id);
 	int changed = spool_pause(q->store, id, str_of(name), pause, clock_now_ms(), &e);
 	if (changed < 0 || queue_counts(q, name, &counts, &e) < 0)
-		return admin_fail(&e);
+		return admin_audit_end(q->conf, action, NULL, admin_fail(&e));
 	printf("%s %s %s", name, changed ? "is" : "was",
 	       pause	 ? "paused"
 	       : changed ? "resumed"

@@ -91,12 +91,8 @@ say_and_set(const struct err *e, int *exit_code)
 		*exit_code = code;
 }
 
-/*
- * Root opens the database as its directory's owner, the daemon's user: what LMDB makes belongs to the daemon
- * then, and a link that this user put there leads root nowhere. True when owner_leave is due.
- */
-static bool
-owner_enter(const char *directory)
+bool
+admin_owner_enter(const char *directory)
 {
 	struct stat st;
 	if (geteuid() != 0 || stat(directory, &st) != 0 || st.st_uid == 0)
@@ -106,8 +102,8 @@ owner_enter(const char *directory)
 	return true;
 }
 
-static void
-owner_leave(gid_t group)
+void
+admin_owner_leave(gid_t group)
 {
 	if (seteuid(0) != 0 || setegid(group) != 0)
 		abort(); /* the saved user is root */
@@ -125,10 +121,10 @@ admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code
 		.create = create,
 	};
 	gid_t group = getegid();
-	bool entered = owner_enter(o.directory);
+	bool entered = admin_owner_enter(o.directory);
 	struct store *s = store_open(&o, &e);
 	if (entered)
-		owner_leave(group);
+		admin_owner_leave(group);
 	if (!s) {
 		if (conf->state.pos.line > 0)
 			err_prefix(&e, "%s:%d: state", conf->state.pos.file, conf->state.pos.line);

@@ -270,7 +270,9 @@ events_import(int argc, char **argv)
 	code = EX_CONFIG;
 	if ((m.conf = admin_conf(m.conf_path)) && (m.keys = admin_keys(m.conf, &code)) &&
 	    (m.store = admin_store(m.conf, false, true, &code)))
-		code = import_run(&m);
+		code = admin_audit(m.conf, AUDIT_EVENTS_IMPORT, NULL, NULL, "source %s", m.source);
+	if (m.store && code == EX_OK)
+		code = admin_audit_end(m.conf, AUDIT_EVENTS_IMPORT, NULL, import_run(&m));
 	if (m.fd > STDIN_FILENO)
 		close(m.fd);
 	store_close(&m.store);

@@ -236,6 +236,19 @@ shop(const struct request *r)
 	return rc;
 }
 
+/* A ring that --file names belongs to no state directory whose log could tell of it. */
+static int
+audited(const struct request *r, size_t verb, int (*act)(const struct request *))
+{
+	static const int actions[] = { AUDIT_KEY_GENERATE, AUDIT_KEY_ROTATE, -1, AUDIT_KEY_RETIRE,
+				       AUDIT_KEY_SHOP };
+	const enum audit_action action = (enum audit_action)actions[verb];
+	if (actions[verb] < 0 || r->conf == NULL)
+		return act(r);
+	int rc = admin_audit(r->conf, action, NULL, NULL, "%s", r->id ? r->id : "");
+	return rc != EX_OK ? rc : admin_audit_end(r->conf, action, NULL, act(r));
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -265,7 +278,7 @@ run(int argc, char **argv)
 	if (rc == EX_OK)
 		rc = find_file(&r);
 	if (rc == EX_OK)
-		rc = verbs[v](&r);
+		rc = audited(&r, v, verbs[v]);
 	conf_free(&r.conf);
 	return rc;
 }

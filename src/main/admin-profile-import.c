@@ -511,8 +511,13 @@ profile_import(int argc, char **argv)
 	m->fd = -1;
 	int rc = options_read(m, argc, argv);
 	if (rc < 0 && (rc = files_open(m)) == EX_OK &&
-	    (rc = desk_open(&m->desk, m->conf_path, DESK_WRITE)) == EX_OK)
+	    (rc = desk_open(&m->desk, m->conf_path, DESK_WRITE)) == EX_OK &&
+	    (m->dry_run || (rc = admin_audit(m->desk.conf, AUDIT_PROFILE_IMPORT, NULL, NULL, "%s",
+					     m->replace ? "replacing" : "merging")) == EX_OK)) {
 		rc = import_run(m);
+		if (!m->dry_run)
+			admin_audit_end(m->desk.conf, AUDIT_PROFILE_IMPORT, NULL, rc);
+	}
 	if (m->errors && fclose(m->errors) != 0 && rc == EX_OK) {
 		fprintf(stderr, "mailtailor: %s: %s\n", m->errors_path, strerror(errno));
 		rc = EX_IOERR;

@@ -161,9 +161,14 @@ set(struct desk *d, const struct subject *s, const struct request *r)
 		for (int i = 0; i < r->nargs && rc == 0; i++)
 			rc = apply(d, &v, r->args[i], &e);
 	}
-	if (rc != 0 || recipient_profile_put(&d->src, s->address, v, &e) != 0)
+	if (rc != 0)
 		return admin_fail(&e);
-	return EX_OK;
+	rc = admin_audit(d->conf, AUDIT_PROFILE_SET, s->key.b, NULL, "%s",
+			 r->json_file ? "all of it" : "some fields");
+	if (rc != EX_OK)
+		return rc;
+	rc = recipient_profile_put(&d->src, s->address, v, &e) == 0 ? EX_OK : admin_fail(&e);
+	return admin_audit_end(d->conf, AUDIT_PROFILE_SET, s->key.b, rc);
 }
 
 /* ---- consent, forget ---- */
@@ -183,7 +188,11 @@ consent(struct desk *d, const struct subject *s, const struct request *r)
 		    r->args[0]);
 	if (consent_word_parse(str_of(r->args[1]), &c.state) != 0)
 		return admin_misuse("no consent \"%s\": granted, denied or unknown", r->args[1]);
-	return store_consent_put(d->store, s->key.b, &c, &e) == 0 ? EX_OK : admin_fail(&e);
+	int rc = admin_audit(d->conf, AUDIT_PROFILE_CONSENT, s->key.b, NULL, "%s %s", r->args[0], r->args[1]);
+	if (rc != EX_OK)
+		return rc;
+	rc = store_consent_put(d->store, s->key.b, &c, &e) == 0 ? EX_OK : admin_fail(&e);
+	return admin_audit_end(d->conf, AUDIT_PROFILE_CONSENT, s->key.b, rc);
 }
 
 static bool
@@ -206,8 +215,11 @@ forget(struct desk *d, const struct subject *s, const struct request *r)
 		fprintf(stderr, "mailtailor: nothing was erased\n");
 		return EX_OK;
 	}
+	int rc = admin_audit(d->conf, AUDIT_PROFILE_FORGET, s->key.b, NULL, "%s", "");
+	if (rc != EX_OK)
+		return rc;
 	if (store_forget(d->store, s->key.b, &removed, &e) != 0)
-		return admin_fail(&e);
+		return admin_audit_end(d->conf, AUDIT_PROFILE_FORGET, s->key.b, admin_fail(&e));
 	if (r->json)
 		printf("{\"removed\": %zu}\n", removed);
 	else
@@ -220,8 +232,11 @@ forget(struct desk *d, const struct subject *s, const struct request *r)
 static int export(struct desk *d, const struct subject *s, const struct request *r)
 {
 	struct err e = { 0 };
-	const struct value *v = recipient_export(&d->src, s->address, d->arena, &e);
 	(void)r;
+	int rc = admin_audit(d->conf, AUDIT_PROFILE_EXPORT, s->key.b, NULL, "%s", "");
+	if (rc != EX_OK)
+		return rc;
+	const struct value *v = recipient_export(&d->src, s->address, d->arena, &e);
 	if (v == NULL)
 		return admin_fail(&e);
 	desk_print_json(v);

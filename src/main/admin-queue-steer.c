@@ -11,26 +11,31 @@ struct steering {
 	unsigned fits;		 /* states that it changes */
 	unsigned usual;		 /* of these, without --state */
 	bool asks;		 /* when it is about many */
+	enum audit_action action;
 };
 
 static const struct steering HOLD = {
-	SPOOL_HOLD, "hold", "held", QUEUE_STATE(SPOOL_QUEUED), QUEUE_STATE(SPOOL_QUEUED), false
+	SPOOL_HOLD, "hold",	     "held", QUEUE_STATE(SPOOL_QUEUED), QUEUE_STATE(SPOOL_QUEUED),
+	false,	    AUDIT_QUEUE_HOLD
 };
 static const struct steering RELEASE = {
-	SPOOL_RELEASE, "release", "released", QUEUE_STATE(SPOOL_HELD), QUEUE_STATE(SPOOL_HELD), false
+	SPOOL_RELEASE,		 "release", "released",		QUEUE_STATE(SPOOL_HELD),
+	QUEUE_STATE(SPOOL_HELD), false,	    AUDIT_QUEUE_RELEASE
 };
 static const struct steering RETRY = { SPOOL_RETRY,
 				       "retry",
 				       "due now",
 				       QUEUE_STATE(SPOOL_QUEUED) | QUEUE_STATE(SPOOL_HELD) | QUEUE_BAD,
 				       QUEUE_STATE(SPOOL_QUEUED),
-				       true };
+				       true,
+				       AUDIT_QUEUE_RETRY };
 static const struct steering DROP = { SPOOL_DROP,
 				      "drop",
 				      "dropped",
 				      QUEUE_STATE(SPOOL_QUEUED) | QUEUE_STATE(SPOOL_HELD) | QUEUE_BAD,
 				      QUEUE_STATE(SPOOL_QUEUED) | QUEUE_STATE(SPOOL_HELD),
-				      true };
+				      true,
+				      AUDIT_QUEUE_DROP };
 
 static const char *
 jobs(size_t n)
@@ -162,7 +167,11 @@ steer(const struct steering *s, struct queue *q, const struct queue_request *r)
 		return rc;
 	if ((rc = keys_of(s, q, r, &keys)) != EX_OK || (rc = confirm(s, r, keys.n)) >= 0)
 		goto out;
-	rc = keys.n > 0 ? steer_keys(s, q, &keys, &changed) : EX_OK;
+	if (keys.n > 0 && (rc = admin_audit(q->conf, s->action, NULL, r->campaign, "%zu %s", keys.n,
+					    jobs(keys.n))) != EX_OK)
+		goto out;
+	rc =
+	    keys.n > 0 ? admin_audit_end(q->conf, s->action, NULL, steer_keys(s, q, &keys, &changed)) : EX_OK;
 	/* After an error, too: what was committed before it stays. */
 	if (rc == EX_OK || changed > 0)
 		report(s, r, keys.n, changed);

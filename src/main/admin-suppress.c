@@ -81,10 +81,15 @@ add(struct desk *d, const struct request *r)
 	struct err e = { 0 };
 	struct recipient_key key;
 	const struct suppression_record rec = record_of(r, SUPPRESS_MANUAL);
-	if (key_of(d, d->arena, str_of(r->arg), &key, &e) != 0 ||
-	    store_suppression_put(d->store, key.b, &rec, &e) != 0)
+	if (key_of(d, d->arena, str_of(r->arg), &key, &e) != 0)
 		return admin_fail(&e);
-	return EX_OK;
+	int rc = admin_audit(d->conf, AUDIT_SUPPRESSION_ADD, key.b, NULL, "%s%s%s",
+			     suppression_reason_name(rec.reason), rec.category.n ? ", category " : "",
+			     r->category ? r->category : "");
+	if (rc != EX_OK)
+		return rc;
+	rc = store_suppression_put(d->store, key.b, &rec, &e) == 0 ? EX_OK : admin_fail(&e);
+	return admin_audit_end(d->conf, AUDIT_SUPPRESSION_ADD, key.b, rc);
 }
 
 static int
@@ -92,11 +97,15 @@ remove_one(struct desk *d, const struct request *r)
 {
 	struct err e = { 0 };
 	struct recipient_key key;
-	int found;
-	if (key_of(d, d->arena, str_of(r->arg), &key, &e) != 0 ||
-	    (found = store_suppression_remove(d->store, key.b, str_of(r->category ? r->category : ""), &e)) <
-		0)
+	if (key_of(d, d->arena, str_of(r->arg), &key, &e) != 0)
 		return admin_fail(&e);
+	int rc = admin_audit(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, NULL, "%s%s",
+			     r->category ? "category " : "", r->category ? r->category : "");
+	if (rc != EX_OK)
+		return rc;
+	int found = store_suppression_remove(d->store, key.b, str_of(r->category ? r->category : ""), &e);
+	if (found < 0)
+		return admin_audit_end(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, admin_fail(&e));
 	if (found == 1)
 		return EX_OK;
 	fprintf(stderr,
@@ -307,7 +316,12 @@ import(struct desk *d, const struct request *r)
 	m->d = d;
 	m->r = r;
 	m->record = record_of(r, SUPPRESS_IMPORT);
-	rc = lines_import(m, in);
+	rc = admin_audit(d->conf, AUDIT_SUPPRESSION_IMPORT, NULL, NULL, "%s",
+			 suppression_reason_name(m->record.reason));
+	if (rc == EX_OK) {
+		rc = lines_import(m, in);
+		admin_audit_end(d->conf, AUDIT_SUPPRESSION_IMPORT, NULL, rc);
+	}
 	if (r->json)
 		printf("{\"imported\": %llu, \"bad\": %llu}\n", (unsigned long long)m->done,
 		       (unsigned long long)m->bad);

@@ -22,8 +22,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <sysexits.h>
 
+#include "audit/audit.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -49,6 +51,7 @@ extern const struct admin_verb admin_render_verb;
 extern const struct admin_verb admin_template_verb;
 extern const struct admin_verb admin_feedback_verb;
 extern const struct admin_verb admin_events_verb;
+extern const struct admin_verb admin_audit_verb;
 
 /* ---- errors and usage ---- */
 
@@ -77,6 +80,13 @@ struct conf *admin_conf(const char *path_or_null);
  * and *exit_code (may be NULL) holds what to return. Close with store_close.
  */
 struct store *admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code);
+/*
+ * Root opens what lies in the state directory as that directory's owner, the daemon's user: what is made
+ * belongs to the daemon then, and a link that this user put there leads root nowhere. True: admin_owner_leave
+ * is due, with the group that was in force before.
+ */
+bool admin_owner_enter(const char *directory);
+void admin_owner_leave(gid_t group);
 /* The key ring of conf->keys; as above. Free with keyring_free. */
 struct keyring *admin_keys(const struct conf *conf, int *exit_code);
 
@@ -87,6 +97,19 @@ struct ring_options {
 };
 /* EX_OK or EX_USAGE. */
 int admin_ring_options(struct ring_options *o, int argc, char **argv);
+
+/* ---- the audit log ---- */
+
+/*
+ * Writes down what is about to be done, before it is done: subject (a recipient's key) and campaign may be
+ * NULL, the text has no address in it. EX_OK, or an exit code when it could not be written (the reason was
+ * printed): then nothing may be done. Where the state directory does not exist yet there is nothing to watch
+ * over either.
+ */
+int admin_audit(const struct conf *conf, enum audit_action action, const uint8_t *subject,
+		const char *campaign, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* And afterwards, when rc, what it came to, says that it failed. Returns rc. */
+int admin_audit_end(const struct conf *conf, enum audit_action action, const uint8_t *subject, int rc);
 
 /* ---- progress, on stderr, and only when that is a terminal ---- */
 

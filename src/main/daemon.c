@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "audit/audit.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "inject/inject.h"
 #include "milter/milter.h"
@@ -34,7 +36,24 @@ static struct {
 	struct monitor *monitor;
 	bool monitored; /* tried once: a listener changes at a restart */
 	int64_t drain_timeout_ms;
+	bool configured;
 } beside;
+
+/* The hash in the log lets an outsider see whether the audit log still holds what it held. */
+static void
+tell_audit(const struct conf *c, bool first)
+{
+	struct err e = { 0 };
+	struct audit_head h;
+	const struct audit_entry en = { .action = first ? AUDIT_DAEMON_START : AUDIT_DAEMON_RELOAD,
+					.at_ms = clock_now_ms(),
+					.actor = STR("daemon:mailtailord"),
+					.details = str_of(c->file) };
+	if (audit_append(c->state.directory, &en, 1, &h, &e) == 0)
+		log_info("audit %llu:%s %s", (unsigned long long)h.seq, h.hash, audit_action_name(en.action));
+	else
+		log_error("the audit log cannot tell of this start: %s", e.text);
+}
 
 static void
 on_metrics(void *ctx, struct buf *out)
@@ -75,6 +94,8 @@ static void
 on_configured(const struct conf *c)
 {
 	struct err e = { 0 };
+	tell_audit(c, !beside.configured);
+	beside.configured = true;
 	bool wanted = c->inject.target != NULL;
 	beside.drain_timeout_ms = c->milter.drain_timeout_ms;
 	if (beside.injector != NULL)

@@ -37,7 +37,7 @@ job_add(struct tally *tl, const struct spool_add *rq, struct spool_place *place,
 	bool live = spool_live(j.state);
 	int64_t index_ms = live ? j.due_ms : spool_time_add(j.due_ms, rq->keep_ms);
 	memcpy(j.content, rq->content, sizeof j.content);
-	j.note = spool_cut(j.note, SPOOL_MAX_NOTE);
+	j.note = str_cut(j.note, SPOOL_MAX_NOTE);
 	if (!live)
 		j.payload = STR("");
 	buf_reset(&tl->job);

@@ -111,7 +111,7 @@ bad_encode(struct tally *tl, uint64_t number, const struct spool_due_value *v, c
 	be64_put(b, number);
 	int rc = mdb_get(tl->t->txn, tl->t->s->sp.job, &k, &raw);
 	struct spool_bad_record bad = { .at_ms = clock_now_ms(),
-					.reason = spool_cut(str_of(reason), SPOOL_MAX_REASON),
+					.reason = str_cut(str_of(reason), SPOOL_MAX_REASON),
 					.record = str_of_val(raw) };
 	memcpy(bad.content, v->content, sizeof bad.content);
 	buf_reset(&tl->job);

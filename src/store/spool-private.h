@@ -80,8 +80,6 @@ int spool_bad_decode(struct str bytes, struct spool_bad_record *b);
 
 /* Where a job of that state stands. */
 enum spool_class spool_class_of(enum spool_state s);
-/* s cut to at most max bytes, not within a UTF-8 character. */
-struct str spool_cut(struct str s, size_t max);
 int64_t spool_time_add(int64_t a, int64_t b);
 
 /* ---- spool-key.c ---- */

@@ -36,16 +36,6 @@ spool_class_of(enum spool_state s)
 				 : SPOOL_CLASS_ENDED;
 }
 
-struct str
-spool_cut(struct str s, size_t max)
-{
-	if (s.n <= max)
-		return s;
-	while (max > 0 && ((uint8_t)s.p[max] & 0xc0) == 0x80)
-		max--;
-	return str_sub(s, 0, max);
-}
-
 int64_t
 spool_time_add(int64_t a, int64_t b)
 {

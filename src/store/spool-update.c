@@ -39,7 +39,7 @@ update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms)
 		to.first_due_ms = clock_now_ms();
 	to.attempts += u->attempted && to.attempts < UINT32_MAX;
 	to.reason = str_of(u->reason);
-	to.note = spool_cut(u->note, SPOOL_MAX_NOTE);
+	to.note = str_cut(u->note, SPOOL_MAX_NOTE);
 	if (!spool_live(to.state))
 		to.payload = STR("");
 	return spool_change(tl, &f, &to, keep_ms);

@@ -3,6 +3,7 @@
  * has to be typed in, and its keyed hash has to be the token's. Whoever guesses has a few attempts for each
  * recipient and for his network, right ones counted too; a wrong address is told from no address by nothing.
  */
+#include "audit/audit.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "web/private.h"
@@ -88,6 +89,15 @@ hand_out(struct request *rq, struct str address)
 	struct err e = { 0 };
 	struct buf out = { 0 };
 	if (s == NULL) {
+		respond_unavailable(rq);
+		return;
+	}
+	const struct audit_entry en = { .action = AUDIT_PRIVACY_EXPORT,
+					.at_ms = rq->now_ms,
+					.actor = STR("recipient"),
+					.subject = rq->token.recipient.b };
+	if (audit_append(ep->conf->state.directory, &en, 1, NULL, &e) != 0) {
+		log_error("nobody's data is handed out while the audit log cannot tell of it: %s", e.text);
 		respond_unavailable(rq);
 		return;
 	}

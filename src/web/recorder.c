@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "web/private.h"
@@ -29,6 +30,7 @@ struct list {
 
 struct recorder {
 	struct web *web;
+	char *directory;      /* of the state: where the audit log is */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work, change_work, empty;
 	struct list waiting, changes;
@@ -71,8 +73,29 @@ list_take(struct list *l, size_t max_events)
 
 /* ---- changes ---- */
 
+/* A recipient's wish is law, whether the audit log can tell of it or not. */
+static void
+change_audit(const struct recorder *r, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms)
+{
+	struct err e = { 0 };
+	const struct audit_entry en = {
+		.action = q->erase	? AUDIT_PRIVACY_ERASE
+			  : q->suppress ? AUDIT_PRIVACY_UNSUBSCRIBE
+					: AUDIT_PRIVACY_PREFERENCES,
+		.at_ms = at_ms,
+		.actor = STR("recipient"),
+		.subject = rk,
+		.details = !q->suppress || q->erase ? STR("")
+			   : q->category.n > 0	    ? q->category
+						    : STR("all mail"),
+	};
+	if (audit_append(r->directory, &en, 1, NULL, &e) != 0)
+		log_error("a recipient's %s was done, but is not in the audit log: %s",
+			  audit_action_name(en.action), e.text);
+}
+
 static int
-change_apply(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms, struct err *e)
+change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms, struct err *e)
 {
 	const struct suppression_record sr = {
 		.category = q->category,
@@ -92,6 +115,16 @@ change_apply(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		if (store_suppression_remove(s, rk, q->lifted[i], e) < 0)
 			return -1;
 	return 0;
+}
+
+static int
+change_apply(const struct recorder *r, struct store *s, const uint8_t rk[16], const struct queue_entry *q,
+	     int64_t at_ms, struct err *e)
+{
+	int rc = change_store(s, rk, q, at_ms, e);
+	if (rc == 0)
+		change_audit(r, rk, q, at_ms);
+	return rc;
 }
 
 static bool
@@ -116,7 +149,7 @@ changer_main(void *arg)
 		struct store *s = atomic_load(&r->queued) ? NULL : web_store(r->web);
 		struct err e = { 0 };
 		rq->changed =
-		    s != NULL && change_apply(s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
+		    s != NULL && change_apply(r, s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
 		if (s != NULL && !rq->changed)
 			log_error("an unsubscribe or preference cannot be stored now: %s", e.text);
 		pthread_mutex_lock(&r->lock);
@@ -177,7 +210,7 @@ drain_some(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
 	struct store *s = web_store(r->web);
 	size_t events = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (!v[i].has_event && change_apply(s, v[i].rk, &v[i], v[i].at_ms, e) != 0)
+		if (!v[i].has_event && change_apply(r, s, v[i].rk, &v[i], v[i].at_ms, e) != 0)
 			return -1;
 		if (v[i].has_event && may_keep(s, &v[i].event))
 			r->events[events++] = v[i].event;
@@ -216,7 +249,7 @@ store_requests(struct recorder *r, struct request *list, struct err *e)
 		return err_set(e, ERR_IO, "the database is not open");
 	for (struct request *rq = list; rq != NULL; rq = rq->next) {
 		if (is_change(&rq->change) && !rq->changed &&
-		    change_apply(s, rq->token.recipient.b, &rq->change, rq->now_ms, e) != 0)
+		    change_apply(r, s, rq->token.recipient.b, &rq->change, rq->now_ms, e) != 0)
 			return -1;
 		rq->changed = true;
 		for (size_t k = 0; k < rq->nevents; k++)
@@ -358,6 +391,9 @@ recorder_start(struct web *w, struct err *e)
 	if (r == NULL || (r->events = calloc(BATCH + 8, sizeof(*r->events))) == NULL)
 		abort();
 	r->web = w;
+	r->directory = strdup(w->site->epoch->conf->state.directory);
+	if (r->directory == NULL)
+		abort();
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->work, NULL);
 	pthread_cond_init(&r->change_work, NULL);
@@ -401,5 +437,6 @@ recorder_stop(struct recorder **rp)
 	pthread_cond_destroy(&r->empty);
 	pthread_mutex_destroy(&r->lock);
 	free(r->events);
+	free(r->directory);
 	free(r);
 }

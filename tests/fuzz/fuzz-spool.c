@@ -36,7 +36,7 @@ fuzz_job(struct str bytes)
 	check(spool_live(j.state) ? index_ms == j.due_ms : j.payload.n == 0);
 	spool_id(&j.key, id);
 	check(strlen(id) == 25);
-	check(spool_cut(j.note, 7).n <= 7);
+	check(str_cut(j.note, 7).n <= 7);
 	spool_job_encode(&j, index_ms, &b);
 	check(str_eq(buf_str(&b), bytes));
 	buf_free(&b);

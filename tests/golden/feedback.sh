@@ -5,6 +5,7 @@
 . "$(dirname "$0")/corpus.bash"
 own=$golden/fixtures/feedback
 
+# shellcheck disable=SC2317  # called by name
 ours() {
 	"$tools/feedback-corpus" print "$own"/*.eml >"$printed" || return
 	diff -u "$own/expected" "$printed" && echo "$(grep -c . "$own/expected") findings"
