@@ -266,9 +266,9 @@ export class Sendmail extends Mta {
 }
 
 /** The configuration of a test: what all have in common, and more. */
-export function configuration(dir, { milter = "", inject = "", track = "", more = "", socket = "milter.sock", state = "state" } = {}) {
+export function configuration(dir, { milter = "", inject = "", track = "", more = "", socket = "milter.sock", state = "state", map = "256M" } = {}) {
   return `
-state { directory = "${dir}/${state}" map_size = 256M }
+state { directory = "${dir}/${state}" map_size = ${map} }
 keys { file = "${dir}/keys" }
 track {
 	host = "${TRACK}"
@@ -293,7 +293,7 @@ export class World {
    * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
    * the admin tool see, set by world.clock (faketime.mjs). With inject, the target is the MTA's port "inject", with the
    * signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta, and world.postfix, too.
-   * track: lines of that section; then there is a world.trackd.
+   * track: lines of that section; then there is a world.trackd. map: state.map_size.
    */
   static async start(options) {
     if (process.getuid() !== 0) {
@@ -312,7 +312,7 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, clock, track }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, clock, track, map }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
@@ -328,6 +328,7 @@ export class World {
       this.track = `listen = "127.0.0.1:${ports[0]}" private = "127.0.0.1:${ports[1]}" ${track}`;
       this.trackd = new Trackd(this.conf, ...ports, join(this.dir, "trackd.log"));
     }
+    this.map = map;
     this.configure({ milter, more: conf });
     process.env.MAILTAILOR_CONF = this.conf;
     this.mt("key", "generate");
@@ -359,7 +360,7 @@ export class World {
 
   /** Writes the configuration anew; the sections inject and track stay as they were at the start unless they are given. */
   configure(parts) {
-    writeFileSync(this.conf, configuration(this.dir, { inject: this.inject, track: this.track, ...parts }));
+    writeFileSync(this.conf, configuration(this.dir, { inject: this.inject, track: this.track, map: this.map, ...parts }));
   }
 
   /** Runs the admin tool; returns what it prints. */
