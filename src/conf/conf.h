@@ -232,7 +232,8 @@ struct conf_campaign {
 	bool rewrite_to;		    /* To: becomes the recipient's own. default yes */
 	bool require_consent; /* default no: only profiles with consent granted for the category are mailed */
 	/* Tracking */
-	bool track_opens, track_clicks;	    /* default yes */
+	bool track_opens, track_clicks; /* default yes */
+	bool honeypot;			/* with both: a link that nobody sees, beside the pixel. default no */
 	enum conf_consent tracking_unknown; /* what unknown tracking consent means. default allow */
 	const char *track_host;		    /* overrides track.host; NULL */
 	struct conf_list

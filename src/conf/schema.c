@@ -153,6 +153,7 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("require_consent", KEY_BOOL, AT(require_consent), "no", CHOICES(BOOLS)),
 	KEY("track_opens", KEY_BOOL, AT(track_opens), "yes", CHOICES(BOOLS)),
 	KEY("track_clicks", KEY_BOOL, AT(track_clicks), "yes", CHOICES(BOOLS)),
+	KEY("honeypot", KEY_BOOL, AT(honeypot), "no", CHOICES(BOOLS)),
 	KEY("tracking_unknown", KEY_CHOICE, AT(tracking_unknown), "allow", CHOICES(CONSENTS)),
 	KEY("track_host", KEY_URL, AT(track_host), NULL),
 	KEY("click_id", KEY_NAME, AT(click_id), NULL),

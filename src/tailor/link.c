@@ -176,9 +176,23 @@ link_block(struct copy *c, struct str html, struct buf *out, struct err *e)
 	return 0;
 }
 
+/* Without content there is nothing to see or to tap; neither keyboard nor screen reader stops at it. */
+static int
+honeypot(struct copy *c, struct buf *out, struct err *e)
+{
+	struct str target = arena_printf(c->scratch->arena, "%s/robots.txt", c->m->track_host);
+	buf_adds(out, STR("<a href=\""));
+	if (copy_token_url(c, TOKEN_CLICK, TOKEN_HONEYPOT_LINK, target, out, e) != 0)
+		return -1;
+	buf_adds(out, STR("\" rel=\"nofollow\" tabindex=\"-1\" aria-hidden=\"true\"></a>"));
+	return 0;
+}
+
 int
 link_pixel(struct copy *c, struct buf *out, struct err *e)
 {
+	if (c->m->campaign->honeypot && c->track_clicks && honeypot(c, out, e) != 0)
+		return -1;
 	buf_adds(out, STR("<img src=\""));
 	if (copy_token_url(c, TOKEN_OPEN, 0, STR_NULL, out, e) != 0)
 		return -1;

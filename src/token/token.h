@@ -119,6 +119,8 @@ enum token_purpose {
 
 #define TOKEN_MAX_NAME 64
 #define TOKEN_MAX_URL 8000
+/* The number of the link that no reader sees: who follows it is no person. */
+#define TOKEN_HONEYPOT_LINK UINT16_MAX
 
 /* All that a token says. Strings borrow. */
 struct token {

@@ -173,6 +173,12 @@ idem_make(uint8_t idem[STORE_KEY_LEN], int64_t now_ms)
 	memcpy(idem + 6, pool + left, KEY_RANDOM);
 }
 
+static bool
+is_honeypot(const struct request *rq, const struct event *ev)
+{
+	return ev->type == EVENT_CLICKED && rq->token.link == TOKEN_HONEYPOT_LINK;
+}
+
 /* By this request alone. */
 static void
 classify_alone(struct request *rq, struct event *ev)
@@ -193,6 +199,10 @@ classify_alone(struct request *rq, struct event *ev)
 	};
 	ev->class = classes[agent_classify(&ar, &reason)];
 	ev->reason = str_of(reason);
+	if (is_honeypot(rq, ev)) {
+		ev->class = EVENT_MACHINE;
+		ev->reason = STR("honeypot");
+	}
 	if (ev->class == EVENT_HUMAN && (ev->type == EVENT_CLICKED || ev->type == EVENT_OPENED) &&
 	    just_delivered(rq)) {
 		ev->class = EVENT_MACHINE;
@@ -232,7 +242,7 @@ classify(struct request *rq, struct event *ev, const uint8_t client[CLIENT_LEN])
 		.kind = ev->type == EVENT_CLICKED ? WATCH_CLICK : WATCH_OPEN,
 		.link = rq->token.link,
 		.human = ev->class == EVENT_HUMAN,
-		.sure = rq->route.method == METHOD_HEAD,
+		.sure = rq->route.method == METHOD_HEAD || is_honeypot(rq, ev),
 		.now_ms = rq->now_ms,
 	};
 	memcpy(&look.client, client, sizeof(look.client));

@@ -82,6 +82,8 @@ track_click(struct request *rq)
 	if (tracking_denied(rq))
 		return;
 	struct event *ev = request_event(rq, EVENT_CLICKED);
+	if (rq->token.link == TOKEN_HONEYPOT_LINK)
+		return;
 	ev->link = rq->token.link;
 	ev->url = rq->token.url;
 }

@@ -14,6 +14,7 @@ const world = await World.start({
   conf: `campaign spring { category = promo match_sender = { "spring@shop.example" } }
 campaign weekly { category = news match_sender = { "weekly@shop.example" } }
 campaign old { category = promo match_sender = { "old@shop.example" } link_lifetime = 1s }
+campaign trap { category = promo match_sender = { "trap@shop.example" } honeypot = yes }
 campaign shopping { category = promo match_sender = { "shopping@shop.example" } click_id = mtid }
 shop webshop { }`,
   track: "rate = 0",
@@ -234,6 +235,28 @@ await test("a link scanner that GETs and HEADs every URL of a copy unsubscribes 
   const copy = await copyFor("lara@person.example");
   for (const url of [copy.open, ...copy.clicks.slice(0, 2)]) await trackd.request(url, { headers: { ...BROWSER, "x-forwarded-for": "203.0.113.50" } });
   assert.equal(people(events().at(-1).copy).length, 3);
+});
+
+await test("a honeypot: a link that a reader neither sees nor reaches; who follows it is a machine, with what he did before", async () => {
+  const html = '<html><body><a href="https://shop.example/1">1</a></body></html>';
+  const mail = await world.copy({ from: "trap@shop.example", to: "mia@trap.example", subject: "Trap", text: "Trap", html });
+  const [anchor, trap] = /<a href="([^"]+)" rel="nofollow" tabindex="-1" aria-hidden="true"><\/a><img /.exec(mail.html);
+  assert.ok(anchor && trap);
+  assert.equal(links(mail.html).length, 2);
+  const [seen, scanner] = [{ ...BROWSER, "x-forwarded-for": "203.0.113.61" }, { ...BROWSER, "x-forwarded-for": "203.0.113.62" }];
+  const [link] = links(mail.html);
+  for (const headers of [seen, scanner]) await trackd.request(link, { headers });
+  const { status, headers } = await trackd.request(trap, { headers: scanner });
+  assert.equal(status, 302);
+  assert.equal(headers.location, "https://t.shop.example/robots.txt");
+  const all = events().filter((e) => e.campaign === "trap" && ["clicked", "reclassified"].includes(e.type));
+  assert.deepEqual(all.map((e) => [e.type, e.class, e.reason, e.link]), [
+    ["clicked", "human", "known-agent", 0],
+    ["clicked", "human", "known-agent", 0],
+    ["clicked", "machine", "honeypot", null],
+    ["reclassified", "machine", "scanner", 0],
+  ]);
+  assert.equal(people(all[0].copy).length, 1, "the reader's click stays one");
 });
 
 await test("a shop reports what came of a click, signed; sent again it counts once", async () => {
