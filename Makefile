@@ -5,6 +5,7 @@
 #   make check TESTS="a b"   only these unit tests (names without test-)
 #   make bench BENCH_ARGS="--json FILE"  (tests/bench/run says what else)
 #   make check-crash CRASH_ARGS="--json FILE --seed N"  (tests/crash/run says what else)
+#   make check-memory MEMORY_JOBS=N      jobs of one message through a live mailtailord (1,000,000)
 #   CORPUS=DIR               third-party corpora for the corpus tests (absent: skipped, and said)
 
 SHELL       := /bin/bash
