@@ -52,6 +52,7 @@ extern const struct admin_verb admin_template_verb;
 extern const struct admin_verb admin_feedback_verb;
 extern const struct admin_verb admin_events_verb;
 extern const struct admin_verb admin_audit_verb;
+extern const struct admin_verb admin_report_verb;
 
 /* ---- errors and usage ---- */
 
