@@ -5,6 +5,13 @@
 #include "token/job.h"
 #include "token/verp.h"
 
+const char *
+identity_proof_name(enum identity_proof p)
+{
+	static const char *const names[] = { "none", "return-path", "unsubscribe-link", "job", "queue-id" };
+	return names[p];
+}
+
 /* ---- decisions: which copy, which campaign ---- */
 
 struct search {

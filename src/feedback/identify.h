@@ -19,7 +19,9 @@ struct identify_source {
 	struct sealer *sealer;
 };
 
-enum identity_proof { PROOF_NONE, PROOF_RETURN_PATH, PROOF_UNSUBSCRIBE, PROOF_JOB };
+enum identity_proof { PROOF_NONE, PROOF_RETURN_PATH, PROOF_UNSUBSCRIBE, PROOF_JOB, PROOF_QUEUE };
+/* "none", "return-path", "unsubscribe-link", "job"; "queue-id": the MTA's own log says it (maillog.h). */
+const char *identity_proof_name(enum identity_proof p);
 
 struct identity {
 	enum identity_proof proof;

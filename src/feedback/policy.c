@@ -61,10 +61,9 @@ type_of(const struct feedback_item *it)
 static struct str
 details_of(const struct acting *x)
 {
-	static const char *const proofs[] = { "none", "return-path", "unsubscribe-link", "job" };
 	const struct feedback_item *it = x->item;
 	struct buf b = { 0 };
-	buf_printf(&b, "{\"proof\":\"%s\"", proofs[x->who->proof]);
+	buf_printf(&b, "{\"proof\":\"%s\"", identity_proof_name(x->who->proof));
 	if (it->kind == FEEDBACK_BOUNCE) {
 		buf_printf(&b, ",\"why\":\"%s\"", feedback_reason_name(it->reason));
 		if (it->status[0])

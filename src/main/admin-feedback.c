@@ -9,10 +9,12 @@
 #include "base/log.h"
 #include "feedback/policy.h"
 #include "feedback/sandbox.h"
+#include "main/admin-feedback.h"
 #include "main/admin-profile.h"
 
 static const char usage[] =
     "usage: mailtailor feedback [--recipient ADDRESS]… [--apply] [--json] <MESSAGE\n"
+    "       mailtailor feedback --maillog FILE [--follow] [--state FILE] [--json]\n"
     "\n"
     "Reads one message from standard input and says what it is: a bounce, a complaint, an automatic\n"
     "reply, or none of them; whom it concerns, and whether anything can ever be delivered there.\n"
@@ -24,6 +26,10 @@ static const char usage[] =
     "                            $ORIGINAL_RECIPIENT, then what the message's header says\n"
     "      --apply               act on it: events and suppressions, as section feedback of the\n"
     "                            configuration says. What fails is 75: the MTA tries again\n"
+    "      --maillog FILE        read Postfix's log instead, from where it was left, also over\n"
+    "                            rotation: what was delivered, deferred and bounced becomes events\n"
+    "      --follow              and then what is written to it, until SIGTERM or SIGINT\n"
+    "      --state FILE          where it remembers how far it has read; default maillog_state\n"
     "  -c, --config CONF         the configuration\n"
     "      --json                print JSON\n"
     "  -h, --help                print this text\n";
@@ -35,6 +41,7 @@ struct request {
 	struct str to[MAX_RECIPIENTS];
 	size_t nto;
 	bool json, apply;
+	struct maillog_request maillog; /* log NULL: a message */
 };
 
 /* ---- what is printed ---- */
@@ -48,8 +55,6 @@ put(struct buf *out, const char *key, struct str s)
 	else
 		buf_adds(out, STR("null"));
 }
-
-static const char *const proofs[] = { "", "return-path", "unsubscribe-link", "job" };
 
 /* outcome: NULL when nothing was acted on. */
 static void
@@ -66,7 +71,8 @@ print_json(const struct feedback *f, const struct identity *who, const enum poli
 		put(&out, "reason",
 		    it->kind == FEEDBACK_BOUNCE ? str_of(feedback_reason_name(it->reason)) : STR_NULL);
 		put(&out, "feedback_type", str_of(it->type));
-		put(&out, "proof", str_of(proofs[who->proof]));
+		put(&out, "proof",
+		    who->proof != PROOF_NONE ? str_of(identity_proof_name(who->proof)) : STR_NULL);
 		if (outcome)
 			put(&out, "applied", str_of(policy_outcome_name(outcome[i])));
 		buf_addc(&out, '}');
@@ -196,6 +202,15 @@ option_read(struct request *r, int c, const char *arg)
 	case 'a':
 		r->apply = true;
 		return -1;
+	case 'm':
+		r->maillog.log = arg;
+		return -1;
+	case 'f':
+		r->maillog.follow = true;
+		return -1;
+	case 's':
+		r->maillog.state = arg;
+		return -1;
 	case 'h':
 		return admin_usage(stdout, usage);
 	default:
@@ -204,12 +219,28 @@ option_read(struct request *r, int c, const char *arg)
 }
 
 static int
+maillog(struct request *r)
+{
+	if (r->nto > 0)
+		return admin_misuse("--recipient is about one message, not about a log");
+	r->maillog.conf_path = r->conf_path;
+	r->maillog.json = r->json;
+	return feedback_maillog(&r->maillog);
+}
+
+static int
 run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "recipient", required_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },	    { "apply", no_argument, NULL, 'a' },
-		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "recipient", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "apply", no_argument, NULL, 'a' },
+		{ "maillog", required_argument, NULL, 'm' },
+		{ "follow", no_argument, NULL, 'f' },
+		{ "state", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	struct request r = { 0 };
 	int c, rc = -1;
@@ -221,6 +252,10 @@ run(int argc, char **argv)
 	if (optind < argc)
 		return admin_misuse("feedback reads the message from standard input; \"%s\" is not wanted",
 				    argv[optind]);
+	if (r.maillog.log)
+		return maillog(&r);
+	if (r.maillog.follow || r.maillog.state)
+		return admin_misuse("--follow and --state are about a log: give --maillog FILE, too");
 	/* local(8) of Postfix says so; whoever runs it by hand may, too */
 	const char *original = getenv("ORIGINAL_RECIPIENT");
 	if (original && r.nto < MAX_RECIPIENTS)
