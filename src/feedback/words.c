@@ -20,7 +20,7 @@ mask(struct buf *out, struct str text)
 		buf_adds(out, STR(" @ "));
 		last = to;
 	}
-	buf_add(out, text.p + last, text.n - last);
+	buf_adds(out, str_sub(text, last, text.n));
 }
 
 void
