@@ -37,11 +37,11 @@ arms_list(struct report *r)
 static int
 control_choose(struct report *r, const struct report_request *rq, struct err *e)
 {
-	struct report_arm *control;
 	qsort(r->arms, r->narms, sizeof *r->arms, arm_order);
-	if (rq->control.p && !(control = arm_find(r, rq->control)))
+	struct report_arm *control = arm_find(r, rq->control.p ? rq->control : STR("control"));
+	if (!control && rq->control.p)
 		return err_set(e, ERR_INPUT, "there is no arm \"%.*s\" in this report", STR_ARG(rq->control));
-	if (!rq->control.p && !(control = arm_find(r, STR("control"))))
+	if (!control)
 		control = &r->arms[0];
 	control->control = true;
 	qsort(r->arms, r->narms, sizeof *r->arms, arm_order);
