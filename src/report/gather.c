@@ -133,6 +133,10 @@ report_order(struct report *r)
 {
 	struct report_list *hours = &r->lists[REPORT_BY_HOUR], *links = &r->lists[REPORT_BY_LINK];
 	char text[40];
+	group_settle(&r->total);
+	for (int by = 0; by < REPORT_BYS; by++)
+		for (size_t i = 0; i < r->lists[by].n; i++)
+			group_settle(&r->lists[by].v[i]);
 	list_sort_by_key(hours);
 	list_sort_by_key(links);
 	for (size_t i = 0; i < hours->n; i++)

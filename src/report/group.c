@@ -151,7 +151,7 @@ figure_of(enum event_type type, enum event_class class)
 		return FIGURE_COMPLAINED;
 	case EVENT_AUTO_REPLY:
 		return FIGURE_AUTO_REPLIED;
-	default: /* consent is about the recipient, not about a copy */
+	default: /* consent is about the recipient, not about a copy; reclassified: see take_back */
 		return -1;
 	}
 }
@@ -163,6 +163,15 @@ figure_add(struct report_group *g, int figure, int64_t copies, int64_t events)
 		return;
 	sum_add(&g->figures[figure].copies, copies);
 	sum_add(&g->figures[figure].events, events);
+}
+
+/* What was a person's is a machine's: see event.h. */
+static void
+take_back(struct report_group *g, const struct event_counter *c, int64_t copies)
+{
+	bool click = c->link >= 0;
+	figure_add(g, click ? FIGURE_CLICKED_HUMAN : FIGURE_OPENED_HUMAN, -copies, -c->count);
+	figure_add(g, click ? FIGURE_CLICKED_MACHINE : FIGURE_OPENED_MACHINE, 0, c->count);
 }
 
 static void
@@ -186,6 +195,8 @@ group_count(struct report_group *g, struct arena *a, const struct event_counter 
 {
 	int64_t copies = by_link ? c->unique_link : c->unique;
 	figure_add(g, figure_of(c->type, c->class), copies, c->count);
+	if (c->type == EVENT_RECLASSIFIED)
+		take_back(g, c, copies);
 	if (c->type == EVENT_BOUNCED && str_eq(c->reason, STR("hard")))
 		figure_add(g, FIGURE_BOUNCED_HARD, copies, c->count);
 	if (c->type == EVENT_BOUNCED && str_eq(c->reason, STR("soft")))
@@ -204,6 +215,16 @@ group_add(struct report_group *g, struct arena *a, const struct report_group *ot
 		figure_add(g, f, other->figures[f].copies, other->figures[f].events);
 	for (const struct report_money *m = other->money; m; m = m->next)
 		money_add(g, a, m->currency, m->converted, m->purchased);
+}
+
+void
+group_settle(struct report_group *g)
+{
+	for (int f = 0; f < REPORT_FIGURES; f++) {
+		struct report_count *n = &g->figures[f];
+		n->copies = n->copies < 0 ? 0 : n->copies;
+		n->events = n->events < 0 ? 0 : n->events;
+	}
 }
 
 /* ---- names and rates ---- */

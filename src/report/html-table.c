@@ -163,6 +163,7 @@ html_reasons(struct buf *out, const struct report *r)
 		{ EVENT_DEFERRED, "Deferred by the recipient's server", "amber" },
 		{ EVENT_OPENED, "Opened: taken for that because of", "grey" },
 		{ EVENT_CLICKED, "Clicked: taken for that because of", "grey" },
+		{ EVENT_RECLASSIFIED, "Taken for people at first, and then for machines", "grey" },
 		{ EVENT_UNSUBSCRIBED, "Unsubscribed", "violet" },
 		{ EVENT_COMPLAINED, "Complained", "red" },
 	};

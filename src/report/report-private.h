@@ -17,6 +17,8 @@ void list_sort_by_key(struct report_list *l);
 void list_free(struct report_list *l);
 /* c's figures and values; by link: what is unique for the link. */
 void group_count(struct report_group *g, struct arena *a, const struct event_counter *c, bool by_link);
+/* When all is counted: what was taken back in another hour than it was counted in leaves none below zero. */
+void group_settle(struct report_group *g);
 /* Adds the figures and values of another. */
 void group_add(struct report_group *g, struct arena *a, const struct report_group *other);
 /* The empty word shown: "(none)". */

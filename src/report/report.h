@@ -8,6 +8,10 @@
  * opened as a person and behind a proxy counts in both; a bounce's copies are told apart by their first
  * bounce. `people` opened or clicked: human, or of a class that nobody could tell.
  *
+ * Taken back. What looked like a person's and was `reclassified` is no person's in any figure, in the hour in
+ * which that came out. It is among the machines' events; their copies are those where a machine was seen as
+ * such at once.
+ *
  * Time is counted by the hour (UTC): `since` is taken back to the hour that holds it. A report that begins
  * later than its campaign may count opens of copies that were sent before: a rate over one is no rate
  * (REPORT_NO_RATE).

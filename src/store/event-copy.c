@@ -61,6 +61,25 @@ has_any_link(const struct copy *c, enum event_type type, enum event_class class)
 	return false;
 }
 
+/* The first that r speaks of is none any more. */
+static void
+take_back(struct copy *c, struct event_row *r)
+{
+	enum event_type type = copy_taken_type(r->link);
+	r->unique = r->unique_link = false;
+	for (size_t i = 0; i < c->nfirsts; i++) {
+		struct copy_first *f = &c->firsts[i];
+		if (f->type != type || f->class != EVENT_HUMAN || f->link != r->link ||
+		    !copy_taken_near(f->at_s, r->at_ms))
+			continue;
+		memmove(f, f + 1, (c->nfirsts - i - 1) * sizeof *f);
+		c->nfirsts--;
+		r->unique_link = true;
+		r->unique = !has_any_link(c, type, EVENT_HUMAN);
+		return;
+	}
+}
+
 void
 copy_add(struct copy *c, struct event_row *r)
 {
@@ -73,6 +92,10 @@ copy_add(struct copy *c, struct event_row *r)
 	}
 	if (f.at_s > c->last_s)
 		c->last_s = f.at_s;
+	if (r->type == EVENT_RECLASSIFIED) {
+		take_back(c, r);
+		return;
+	}
 	/* A copy with more links than that is none of ours; what is beyond counts, but not as unique. */
 	bool room = c->nfirsts < COPY_MAX_FIRSTS;
 	r->unique = room && !has_any_link(c, r->type, r->class);

@@ -105,6 +105,27 @@ by_day(const struct event_row *r)
 	return (types & EVENT_BIT(r->type)) != 0 && r->class != EVENT_PROXY && r->class != EVENT_MACHINE;
 }
 
+/* One person's event less on that day, when there is one. */
+static void
+days_take_back(struct person *p, const struct event_row *r)
+{
+	const struct person_day d = {
+		.day = event_day_of(r->at_ms),
+		.type = (uint8_t)copy_taken_type(r->link),
+		.class = EVENT_HUMAN,
+		.category = r->word[WORD_CATEGORY],
+	};
+	for (size_t i = p->ndays; i-- > 0 && p->days[i].day >= d.day;) {
+		if (day_cmp(&p->days[i], &d) != 0)
+			continue;
+		if (--p->days[i].count == 0) {
+			memmove(&p->days[i], &p->days[i + 1], (p->ndays - i - 1) * sizeof *p->days);
+			p->ndays--;
+		}
+		return;
+	}
+}
+
 void
 person_add(struct person *p, const struct event_row *r)
 {
@@ -116,6 +137,8 @@ person_add(struct person *p, const struct event_row *r)
 		p->sent_since_click++;
 	if (r->type == EVENT_CLICKED && r->class != EVENT_PROXY && r->class != EVENT_MACHINE)
 		p->sent_since_click = 0;
+	if (r->type == EVENT_RECLASSIFIED)
+		days_take_back(p, r);
 	if (!by_day(r))
 		return;
 	const struct person_day d = {

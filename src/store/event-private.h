@@ -156,6 +156,19 @@ void copy_add(struct copy *c, struct event_row *r);
 bool copy_has(const struct copy *c, enum event_type type, enum event_class class, int link);
 void copy_encode(const struct copy *c, struct buf *out);
 int copy_decode(struct str bytes, struct copy *c);
+/* What a reclassified event with that link takes back. */
+static inline enum event_type
+copy_taken_type(int link)
+{
+	return link >= 0 ? EVENT_CLICKED : EVENT_OPENED;
+}
+/* Whether it can be that which came at at_s. */
+static inline bool
+copy_taken_near(int64_t at_s, int64_t reclassified_ms)
+{
+	int64_t off = reclassified_ms / 1000 - at_s;
+	return off >= -EVENT_RECLASSIFY_MS / 1000 && off <= EVENT_RECLASSIFY_MS / 1000;
+}
 /* Of the record only: for the sweep. */
 int copy_last_s(struct str bytes, int64_t *last_s);
 

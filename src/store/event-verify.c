@@ -46,24 +46,49 @@ slot_of(const struct counted *c, const uint8_t key[EVENT_COUNTER_KEY_LEN], uint6
 	return &c->v[i];
 }
 
+/* Hashes with a number each. */
 struct hashes {
 	uint64_t *v; /* 0: free */
+	uint32_t *numbers;
 	size_t cap, n;
 };
 
-/* True when it was there already. */
-static bool
-hash_add(struct hashes *h, uint64_t x)
+static void
+hashes_alloc(struct hashes *h, size_t cap)
+{
+	h->cap = cap;
+	h->v = malloc(cap * sizeof *h->v);
+	h->numbers = malloc(cap * sizeof *h->numbers);
+}
+
+static void
+hashes_free(struct hashes *h)
+{
+	free(h->v);
+	free(h->numbers);
+}
+
+static void
+hashes_clear(struct hashes *h)
+{
+	memset(h->v, 0, h->cap * sizeof *h->v);
+	h->n = 0;
+}
+
+/* 0 at first. */
+static uint32_t *
+hash_number(struct hashes *h, uint64_t x)
 {
 	size_t i = (size_t)(x >> 8) & (h->cap - 1);
 	x = x ? x : 1;
 	while (h->v[i] != 0 && h->v[i] != x)
 		i = (i + 1) & (h->cap - 1);
-	if (h->v[i] == x)
-		return true;
-	h->v[i] = x;
-	h->n++;
-	return false;
+	if (h->v[i] == 0) {
+		h->v[i] = x;
+		h->numbers[i] = 0;
+		h->n++;
+	}
+	return &h->numbers[i];
 }
 
 static size_t
@@ -86,8 +111,8 @@ struct verify {
 	int64_t horizon; /* the first hour that can be counted again */
 	size_t parts, part;
 	struct counted counted;
-	struct hashes seen, seen_link;
-	bool full; /* a part did not fit: more parts are needed */
+	struct hashes seen, seen_link; /* how many links; when: see first_stamp */
+	bool full;		       /* a part did not fit: more parts are needed */
 };
 
 static int
@@ -263,20 +288,55 @@ verify_counters(struct verify *y)
 
 /* ---- what is unique ---- */
 
+/* When the first was, in seconds; 0: there is none (any more). Differences are what counts: 32 bits do. */
+static uint32_t
+first_stamp(const struct event_row *r)
+{
+	uint32_t s = (uint32_t)(r->at_ms / 1000);
+	return s ? s : 1;
+}
+
+/* As copy_add says it. h: of copy, type, class. */
+static bool
+unique_same(struct verify *y, const struct event_row *r, uint64_t h)
+{
+	const uint8_t link[2] = { (uint8_t)((r->link + 1) >> 8), (uint8_t)(r->link + 1) };
+	uint32_t *links = hash_number(&y->seen, h), *at = hash_number(&y->seen_link, hash_of(link, 2, h));
+	/* The first may have been dropped, or have had more than is remembered of a copy. */
+	bool early = y->horizon > 0;
+	if (r->type == EVENT_RECLASSIFIED) {
+		int64_t first_s = r->at_ms / 1000 - (int32_t)(first_stamp(r) - *at);
+		bool taken = *at != 0 && (early ? r->unique_link : copy_taken_near(first_s, r->at_ms));
+		bool last = taken && *links == 1;
+		if (taken) {
+			*at = 0;
+			--*links;
+		}
+		return early || (r->unique_link == taken && r->unique == last);
+	}
+	bool again = *links > 0, again_link = *at != 0;
+	if (!again_link) {
+		*at = first_stamp(r);
+		++*links;
+	}
+	return !(r->unique && again) && !(r->unique_link && again_link) && (early || r->unique == !again) &&
+	       (early || r->unique_link == !again_link);
+}
+
 static void
 unique_row(struct verify *y, uint64_t number, const struct event_row *r)
 {
-	uint8_t key[EVENT_PERSON_COPY_KEY_LEN + 2],
-	    link[2] = { (uint8_t)((r->link + 1) >> 8), (uint8_t)(r->link + 1) };
+	uint8_t key[EVENT_PERSON_COPY_KEY_LEN + 2];
 	struct buf b = { 0 };
 	if (event_zero(r->copy, sizeof r->copy)) {
 		/* Each is its own; of a forgotten recipient's nothing more is known. */
 		if (y->part != 0 || r->forgotten || (r->unique && r->unique_link))
 			return;
 	} else {
+		bool back = r->type == EVENT_RECLASSIFIED;
 		event_copy_key(r->rk, r->copy, key);
-		key[sizeof key - 2] = (uint8_t)r->type;
-		key[sizeof key - 1] = (uint8_t)r->class;
+		key[sizeof key - 2] = (uint8_t)(back ? copy_taken_type(r->link) : r->type);
+		key[sizeof key - 1] = (uint8_t)(back ? EVENT_HUMAN : r->class);
 		uint64_t h = hash_of(key, sizeof key, 1);
 		if ((h >> 40) % y->parts != y->part)
 			return;
@@ -284,11 +344,7 @@ unique_row(struct verify *y, uint64_t number, const struct event_row *r)
 			y->full = true;
 			return;
 		}
-		bool again = hash_add(&y->seen, h), again_link = hash_add(&y->seen_link, hash_of(link, 2, h));
-		/* The first may have been dropped, or have had more than is remembered of a copy. */
-		bool early = y->horizon > 0;
-		if (!(r->unique && again) && !(r->unique_link && again_link) &&
-		    (early || r->unique == !again) && (early || r->unique_link == !again_link))
+		if (unique_same(y, r, h))
 			return;
 	}
 	y->out->wrong_unique++;
@@ -308,9 +364,8 @@ verify_unique(struct verify *y)
 		y->out->wrong_unique = 0;
 		y->full = false;
 		for (y->part = 0; y->part < y->parts && rc == 0 && !y->full; y->part++) {
-			memset(y->seen.v, 0, y->seen.cap * sizeof *y->seen.v);
-			memset(y->seen_link.v, 0, y->seen_link.cap * sizeof *y->seen_link.v);
-			y->seen.n = y->seen_link.n = 0;
+			hashes_clear(&y->seen);
+			hashes_clear(&y->seen_link);
 			rc = log_walk(y, unique_row);
 		}
 		y->parts *= 2;
@@ -422,20 +477,19 @@ event_verify(struct store *s, const struct event_verify_request *rq, struct even
 		return 0;
 	size_t memory = rq->memory > 0 ? rq->memory : VERIFY_BYTES;
 	y.counted.cap = power_of_two(memory / sizeof(struct slot) / 2);
-	y.seen.cap = y.seen_link.cap = power_of_two(memory / 64);
 	if (read_begin(s, &s->events, &y.txn, e) != 0)
 		return -1;
 	event_words_open(&y.words, s);
 	y.counted.v = malloc(y.counted.cap * sizeof *y.counted.v);
-	y.seen.v = malloc(y.seen.cap * sizeof *y.seen.v);
-	y.seen_link.v = malloc(y.seen_link.cap * sizeof *y.seen_link.v);
-	if (y.counted.v && y.seen.v && y.seen_link.v)
+	hashes_alloc(&y.seen, power_of_two(memory / 64));
+	hashes_alloc(&y.seen_link, power_of_two(memory / 64));
+	if (y.counted.v && y.seen.v && y.seen.numbers && y.seen_link.v && y.seen_link.numbers)
 		rc = verify_all(&y);
 	else
 		rc = ENOMEM;
 	free(y.counted.v);
-	free(y.seen.v);
-	free(y.seen_link.v);
+	hashes_free(&y.seen);
+	hashes_free(&y.seen_link);
 	event_words_close(&y.words);
 	read_end(s, &s->events, y.txn);
 	return rc == 0 ? 0 : store_err(s, e, rc, "cannot count events again");

@@ -21,6 +21,12 @@
  * Unique. Of all events of one type and class of a copy the first is its unique one; and the first with a
  * link number is unique for that link. Without a copy id every event counts as unique.
  *
+ * Taken back. `reclassified` says that a person's click (it has a link number) or open (it has none) was a
+ * machine's after all. It is itself unique for its link when it takes back what was the copy's first by a
+ * person, and unique when of that type nothing by a person is left then; whoever comes later is the first
+ * again. So the copies that persons opened are the unique opens of class human less the unique reclassified
+ * ones without a link; clicks, and links, likewise.
+ *
  * Without events.mdb (a directory of an earlier version, opened without create) the log is empty: what reads
  * finds nothing, what writes gives ERR_MISSING. Records that cannot be read (damage, a later version) are
  * left out, counted and logged; they never stop a walk.
@@ -64,6 +70,8 @@ enum event_type {
 			       machine's */
 	EVENT_TYPES
 };
+/* It takes back what came at most so long before it (or after it, by an unsteady clock). */
+#define EVENT_RECLASSIFY_MS 60000
 /* Who did it. Unknown: nobody could tell, or it does not apply. */
 enum event_class { EVENT_UNKNOWN, EVENT_HUMAN, EVENT_PROXY, EVENT_MACHINE, EVENT_CLASSES };
 
@@ -192,7 +200,7 @@ struct event_total {
 	int64_t count, last_ms;
 };
 /* Those of one day: injected, opened, clicked, converted, purchased, viewed, bounced, complained and
- * unsubscribed by anything but proxies and machines. */
+ * unsubscribed by anything but proxies and machines, less what was taken back that day. */
 struct event_day {
 	int64_t day; /* since the epoch */
 	enum event_type type;
@@ -205,7 +213,7 @@ struct event_person {
 	size_t ntotals;
 	struct event_day *days; /* oldest first */
 	size_t ndays;
-	int64_t sent_since_click; /* injected since the last click that was no machine's */
+	int64_t sent_since_click; /* injected since the last click that did not look like a machine's then */
 };
 /* 1 found, 0 nothing is known (*out is empty), -1. Lives in a. */
 int event_person_get(struct store *s, const uint8_t rk[16], struct arena *a, struct event_person *out,

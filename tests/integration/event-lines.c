@@ -6,6 +6,7 @@
  *
  *     event-lines N [SEED [CAMPAIGNS]]
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,22 @@ line(const struct copy *c, int64_t after_s, const char *type, struct more m)
 	       m.value ? m.value : "", m.value ? currencies[r >> 8 & 3] : "");
 }
 
+/* All links within seconds: some are machines at once, some looked like people until the last click. One of
+ * four has a person behind it, who comes later. */
+static void
+scanner_events(const struct copy *c, uint64_t x)
+{
+	bool late = x >> 50 & 1;
+	for (int i = 1; i <= 3; i++)
+		line(c, 5, "clicked",
+		     late && i < 3 ? (struct more){ .class = "human", .link = i }
+				   : (struct more){ .class = "machine", .reason = "burst", .link = i });
+	for (int i = 1; i < 3 && late; i++)
+		line(c, 6, "reclassified", (struct more){ .class = "machine", .reason = "burst", .link = i });
+	if (x >> 51 & x >> 52 & 1)
+		line(c, 7200, "clicked", (struct more){ .class = "human", .link = 2 });
+}
+
 static void
 reading_events(const struct copy *c, uint64_t x)
 {
@@ -96,9 +113,7 @@ reading_events(const struct copy *c, uint64_t x)
 		     (struct more){ .class = "human",
 				    .link = 1 + (int)((x >> 20) % 8 * ((x >> 23) % 8) / 7) });
 	if (x % 1000 >= 970)
-		for (int i = 1; i <= 3; i++)
-			line(c, 5, "clicked",
-			     (struct more){ .class = "machine", .reason = "burst", .link = i });
+		scanner_events(c, x);
 }
 
 static void

@@ -171,6 +171,72 @@ test_unique(void **state)
 	assert_int_equal(sum.count, 1);
 }
 
+/* What a scanner did at first is no person's; the person who comes after it is one. */
+static void
+test_taken_back(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		enum event_type type;
+		int link;
+		int64_t after_ms;
+		enum event_class class;
+		bool unique, unique_link;
+	} rows[] = {
+		{ EVENT_OPENED, -1, 0, EVENT_HUMAN, true, true },
+		{ EVENT_CLICKED, 0, 1000, EVENT_HUMAN, true, true },
+		{ EVENT_CLICKED, 1, 1000, EVENT_HUMAN, false, true },
+		{ EVENT_CLICKED, 1, 2000, EVENT_MACHINE, true, true },
+		/* A burst: the clicks go, the open stays. */
+		{ EVENT_RECLASSIFIED, 0, 2000, EVENT_MACHINE, false, true },
+		{ EVENT_RECLASSIFIED, 1, 2000, EVENT_MACHINE, true, true },
+		/* Nothing is left to take. */
+		{ EVENT_RECLASSIFIED, 1, 2000, EVENT_MACHINE, false, false },
+		/* Now the person, and again. */
+		{ EVENT_CLICKED, 1, 3600000, EVENT_HUMAN, true, true },
+		{ EVENT_CLICKED, 1, 3700000, EVENT_HUMAN, false, false },
+		/* A scanner's click, long after his first, which stays. */
+		{ EVENT_CLICKED, 1, 7200000, EVENT_HUMAN, false, false },
+		{ EVENT_RECLASSIFIED, 1, 7203000, EVENT_MACHINE, false, false },
+		/* The open was too long ago, too. */
+		{ EVENT_RECLASSIFIED, -1, 7203000, EVENT_MACHINE, false, false },
+	};
+	struct event v[sizeof rows / sizeof rows[0]];
+	const size_t n = sizeof rows / sizeof rows[0];
+	for (size_t i = 0; i < n; i++) {
+		v[i] = event_of(rows[i].type, 1, 1);
+		v[i].campaign = STR("spring");
+		v[i].category = STR("promo");
+		v[i].at_ms = NOW / DAY * DAY + rows[i].after_ms;
+		v[i].link = rows[i].link;
+		v[i].class = rows[i].class;
+	}
+	/* Cut anywhere it comes out the same. */
+	add(f, v, 5);
+	add(f, v + 5, n - 5);
+	struct seen *s = see(f, &(struct event_filter){ 0 });
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(s->v[i].unique, rows[i].unique);
+		assert_int_equal(s->v[i].unique_link, rows[i].unique_link);
+	}
+	/* Copies by persons: those counted less those taken back. */
+	struct event_counter clicked = counted(f, STR("spring"), EVENT_CLICKED, EVENT_HUMAN),
+			     back = counted(f, STR("spring"), EVENT_RECLASSIFIED, EVENT_MACHINE);
+	assert_int_equal(clicked.unique - back.unique, 1);
+	assert_int_equal(clicked.unique_link - back.unique_link, 1);
+	struct event_person p;
+	int64_t count, micros;
+	assert_int_equal(event_person_get(f->s, v[0].rk, f->a, &p, &f->e), 1);
+	event_person_window(&p, EVENT_CLICKED, STR("promo"), 1, v[0].at_ms, &count, &micros);
+	/* Days know no firsts: two and two less, no third that is none's, then three and one less. */
+	assert_int_equal(count, 2);
+	event_person_window(&p, EVENT_OPENED, STR("promo"), 1, v[0].at_ms, &count, &micros);
+	assert_int_equal(count, 0);
+	struct event_verify_result r;
+	assert_int_equal(event_verify(f->s, &(struct event_verify_request){ 0 }, &r, &f->e), 0);
+	assert_int_equal(r.wrong_unique + r.wrong_counters + r.wrong_persons, 0);
+}
+
 static void
 test_a_copy_says_what_it_was(void **state)
 {
@@ -742,6 +808,7 @@ main(void)
 		EVENT_TEST(test_words_are_refused),
 		EVENT_TEST(test_filters),
 		EVENT_TEST(test_unique),
+		EVENT_TEST(test_taken_back),
 		EVENT_TEST(test_a_copy_says_what_it_was),
 		EVENT_TEST(test_idempotency_key),
 		EVENT_TEST(test_once),
