@@ -3,10 +3,15 @@
  */
 #include "store/event-private.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/log.h"
 
 /* A walk starts afresh this often, so that it does not hold back the pages that others free meanwhile. */
 #define WALK_RENEW 2000
+/* After so many counters (a few megabytes) their pages are let go of. */
+#define WALK_PAGES 20000
 
 struct looking {
 	struct store *s;
@@ -197,6 +202,9 @@ struct counting {
 	bool (*fn)(void *ctx, const struct event_counter *c);
 	void *ctx;
 	uint64_t skipped;
+	/* where the records lie that were shown since pages were let go */
+	uintptr_t low, high;
+	int shown;
 };
 
 static uint32_t
@@ -254,6 +262,23 @@ counter_decode(struct counting *g, MDB_txn *txn, struct str key, struct str val,
 	return 0;
 }
 
+/*
+ * A walk over millions of counters touches as many pages as they fill, and all of the map would stay with
+ * this process. It needs no page twice: what was read is let go of, and is in the system's cache still.
+ */
+static void
+pages_let_go(struct counting *g, struct str key)
+{
+	uintptr_t at = (uintptr_t)key.p;
+	g->low = g->shown == 0 || at < g->low ? at : g->low;
+	g->high = g->shown == 0 || at > g->high ? at : g->high;
+	if (++g->shown < WALK_PAGES)
+		return;
+	uintptr_t from = g->low & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+	madvise((void *)from, g->high - from + 1, MADV_DONTNEED);
+	g->shown = 0;
+}
+
 /* One snapshot for the whole walk: the counters shown belong together. */
 static int
 counters_walk(struct counting *g, MDB_txn *txn, struct str campaign, struct err *e)
@@ -277,6 +302,7 @@ counters_walk(struct counting *g, MDB_txn *txn, struct str campaign, struct err 
 		r = key.n >= 4 && str_starts(key, prefix);
 	for (; r == 1; r = cursor_next(g->s, c, prefix, &key, &val, e)) {
 		struct event_counter out;
+		pages_let_go(g, key);
 		if (counter_decode(g, txn, key, val, &out) != 0) {
 			g->skipped++;
 			continue;
