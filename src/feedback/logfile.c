@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "feedback/logline.h"
@@ -54,7 +55,8 @@ logfile_place(const struct logfile *f, struct logfile_place *out)
 	*out = (struct logfile_place){ .offset = offset,
 				       .head = print_of(f->src.head, n),
 				       .tail = print_of(f->buf + f->begin - n, n),
-				       .changed_ms = source_changed_ms(&f->src) };
+				       .changed_ms =
+					   f->src.fd >= 0 ? source_changed_ms(&f->src) : clock_now_ms() };
 }
 
 void
@@ -186,24 +188,32 @@ since(const struct old_files *l, int64_t when_ms)
 	return i;
 }
 
-/* Wherever the place is now. */
+/* The place is in one of them: 1. */
+static int
+open_old(struct logfile *f, const struct old_files *l, const struct logfile_place *place)
+{
+	for (size_t i = l->n; i > 0; i--)
+		if (open_at(f, l->v[i - 1].path, false, place) == 1)
+			return 1;
+	return 0;
+}
+
+/* Wherever the place is now. Every file begins like one of which nothing was read: then time alone tells. */
 static int
 locate(struct logfile *f, const struct logfile_place *place, struct err *e)
 {
 	struct old_files l;
 	int rc = 0;
-	if (place->offset == 0)
+	if (place->offset == 0 && place->changed_ms == 0)
 		return open_first(f, f->path, true, e);
-	if (open_at(f, f->path, true, place) == 1)
+	if (place->offset > 0 && open_at(f, f->path, true, place) == 1)
 		return 0;
 	old_files_list(f->path, &l);
-	bool found = false;
-	for (size_t i = l.n; i > 0 && !found; i--)
-		found = open_at(f, l.v[i - 1].path, false, place) == 1;
-	if (!found) {
-		log_warn("log %s: the place up to which it was read is not there any more; what was written "
-			 "since is read from its beginning",
-			 f->path);
+	if (place->offset == 0 || open_old(f, &l, place) != 1) {
+		if (place->offset > 0)
+			log_warn("log %s: the place up to which it was read is not there any more; what was "
+				 "written since is read from its beginning",
+				 f->path);
 		rc = open_from(f, &l, since(&l, place->changed_ms), e);
 	}
 	old_files_free(&l);

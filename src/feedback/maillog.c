@@ -148,7 +148,7 @@ entry_of(struct maillog *m, const struct logline *l, struct entry *en)
 static int
 whose(struct maillog *m, struct entry *en, struct err *e)
 {
-	struct recipient_key rk;
+	struct recipient_key rk = { { 0 } };
 	int r = event_queue_find(m->src->id.store, str_of(en->queue_id), rk.b, en->copy, e);
 	if (r != 1)
 		return r;

@@ -282,6 +282,10 @@ open_log(struct follower *w, struct err *e)
 	if (known < 0)
 		return -1;
 	w->file = logfile_open(w->log, known ? &w->place : NULL, w->r->follow, e);
+	if (w->file && !known) { /* lines may wait from the first on, and the log may be rotated meanwhile */
+		logfile_place(w->file, &w->place);
+		w->moved = true;
+	}
 	return w->file ? 0 : -1;
 }
 

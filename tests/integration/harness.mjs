@@ -190,13 +190,14 @@ class Mta {
   }
 
   /** ports maps a name to its milters' sockets ([] for none). */
-  async start(relayPort, ports, settings = {}) {
+  async start(relayPort, ports, settings = {}, services = []) {
     const args = ["start", this.dir, "--sink", String(relayPort)];
     for (const [name, sockets] of Object.entries(ports)) {
       this.ports[name] ??= await freePort();
       args.push("--listen", `${this.ports[name]}${sockets.length > 0 ? `=${sockets.map((s) => `unix:${s}`).join(",")}` : ""}`);
     }
     for (const [name, value] of Object.entries({ ...this.settings(), ...settings })) args.push("--set", `${name}=${value}`);
+    for (const line of services) args.push("--service", line);
     ending.push(() => spawnSync(this.script, ["stop", this.dir], { timeout: 60000 }));
     await run(this.script, args);
   }
@@ -290,7 +291,7 @@ export class World {
   /**
    * conf: text behind the common part; milter, inject: lines of these sections; ports: of the MTA, name → milters' sockets
    * in run/; mta: Sendmail instead of Postfix; postfix: false for neither; profiles: address → object; settings: more of
-   * main.cf or sendmail.mc. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
+   * main.cf or sendmail.mc; services: lines of master.cf, given the world. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
    * the admin tool see, set by world.clock (faketime.mjs). With inject, the target is the MTA's port "inject", with the
    * signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta, and world.postfix, too.
    * track: lines of that section; then there is a world.trackd. map: state.map_size.
@@ -312,7 +313,7 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, signer = false, clock, track, map }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, services = () => [], signer = false, clock, track, map }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
@@ -347,7 +348,7 @@ export class World {
       settings = { ...this.mta.unmark(), ...settings };
     }
     const inRun = ([name, sockets]) => [name, sockets.map((socket) => join(this.dir, "run", socket))];
-    await this.mta.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings);
+    await this.mta.start(this.sink.port, Object.fromEntries(Object.entries(ports).map(inRun)), settings, services(this));
   }
 
   async #sign(mta) {

@@ -46,6 +46,8 @@ export class Sink extends Mailbox {
     super();
     /** A test may count it up: a mail has the number that held when its connection was made. */
     this.generation = 0;
+    /** address → the reply to its RCPT, such as "550 5.1.1 no such user". */
+    this.refused = new Map();
     this.server = new SMTPServer({
       name: "sink.example",
       disabledCommands: ["AUTH", "STARTTLS"],
@@ -56,6 +58,10 @@ export class Sink extends Mailbox {
       onConnect: (session, done) => {
         session.generation = this.generation;
         done();
+      },
+      onRcptTo: ({ address }, session, done) => {
+        const [, code, text] = /^(\d{3}) (.*)/.exec(this.refused.get(address) ?? "") ?? [];
+        done(code && Object.assign(new Error(text), { responseCode: Number(code) }));
       },
       onData: (stream, session, done) => this.#receive(stream, session, done),
     });

@@ -263,6 +263,22 @@ test_lost(void **state)
 	expect_lines(x, 40, 41);
 }
 
+/* Left while the log was empty, and rotated before anybody came back. */
+static void
+test_empty(void **state)
+{
+	struct fixture *x = *state;
+	write_lines(x, "mail.log.2", 1, 9);
+	write_lines(x, "mail.log", 1, 0);
+	open_log(x, false);
+	expect_lines(x, 1, 0);
+	write_lines(x, "mail.log", 10, 12);
+	rename_log(x, "mail.log.1");
+	write_lines(x, "mail.log", 13, 15);
+	open_log(x, true);
+	expect_lines(x, 10, 15);
+}
+
 /* Another file under the number of the old one. */
 static void
 test_same_number(void **state)
@@ -339,8 +355,8 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(test_grows), T(test_rename),	    T(test_many), T(test_copytruncate),
-		T(test_lost),  T(test_same_number), T(test_long), T(test_state),
+		T(test_grows),	     T(test_rename), T(test_many),  T(test_copytruncate), T(test_lost),
+		T(test_same_number), T(test_long),   T(test_state), T(test_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
