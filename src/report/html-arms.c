@@ -10,6 +10,18 @@ is_clear(const struct report_compare *x)
 	return x->possible && x->holm < 0.05 && (x->difference.low > 0 || x->difference.high < 0);
 }
 
+static void
+control_name(struct buf *out, const struct report *r)
+{
+	struct str name = r->arms[0].group->name;
+	buf_adds(out, STR("the control"));
+	if (str_eq(name, STR("control")))
+		return;
+	buf_adds(out, STR(", <strong>"));
+	html_name(out, name);
+	buf_adds(out, STR("</strong>"));
+}
+
 void
 html_arms_lead(struct buf *out, const struct report *r)
 {
@@ -25,18 +37,19 @@ html_arms_lead(struct buf *out, const struct report *r)
 	}
 	buf_adds(out, STR("<p class=\"lead\">"));
 	if (!best) {
-		buf_adds(out, STR("No arm's clicks can be told from those of the control, <strong>"));
-		html_name(out, r->arms[0].group->name);
-		buf_adds(out, STR("</strong>.</p>\n"));
+		buf_adds(out, STR("No arm’s clicks can be told from those of "));
+		control_name(out, r);
+		buf_adds(out, STR(".</p>\n"));
 		return;
 	}
 	struct stats_interval d = best->compare[clicks].difference;
 	buf_adds(out, STR("<strong>"));
 	html_name(out, best->group->name);
-	buf_printf(out, "</strong> was clicked by %s points %s of its recipients than the control, <strong>",
+	/* Without the sign, which "more" or "less" says. */
+	buf_printf(out, "</strong> was clicked by %s percentage points %s of its recipients than ",
 		   show_points(d.value, points) + 1, d.value > 0 ? "more" : "less");
-	html_name(out, r->arms[0].group->name);
-	buf_printf(out, "</strong> (95%% interval: %s to %s points).</p>\n", show_points(d.low, low),
+	control_name(out, r);
+	buf_printf(out, " (95%% interval: %s to %s).</p>\n", show_points(d.low, low),
 		   show_points(d.high, high));
 }
 
@@ -147,10 +160,8 @@ difference_row(struct buf *out, const struct report_arm *arm, size_t m, double m
 	buf_printf(out, "<td>%s</td><td class=\"soft\">%s to %s</td>",
 		   show_points(x->difference.value, value), show_points(x->difference.low, low),
 		   show_points(x->difference.high, high));
-	chart_difference(out, x->difference, most,
-			 !is_clear(x)		   ? "grey"
-			 : x->difference.value > 0 ? "teal"
-						   : "amber");
+	bool higher = x->difference.value > 0, better = higher != (REPORT_COMPARED[m] == RATE_UNSUBSCRIBED);
+	chart_difference(out, x->difference, most, !is_clear(x) ? "grey" : better ? "teal" : "amber");
 	buf_adds(out, STR("<td>"));
 	html_text(out, str_of(show_p(x->holm, p)));
 	buf_adds(out, STR("</td>"));
@@ -160,10 +171,13 @@ difference_row(struct buf *out, const struct report_arm *arm, size_t m, double m
 		buf_adds(out, STR("<td>&lt;0.1%</td>"));
 	else
 		buf_printf(out, "<td>%.1f%%</td>", x->superior * 100);
-	buf_printf(out, "<td class=\"left\"><span class=\"tag %s</span></td></tr>\n",
-		   !is_clear(x)		     ? "none\">no clear difference"
-		   : x->difference.value > 0 ? "up\">▲ higher"
-					     : "down\">▼ lower");
+	buf_printf(out, "<td class=\"left\"><span class=\"tag %s\">%s</span></td></tr>\n",
+		   !is_clear(x) ? "none"
+		   : better	? "better"
+				: "worse",
+		   !is_clear(x) ? "no clear difference"
+		   : higher	? "▲ higher"
+				: "▼ lower");
 }
 
 static void
@@ -174,7 +188,7 @@ differences(struct buf *out, const struct report *r)
 			  "points</caption><thead><tr>"
 			  "<th scope=\"col\">Arm</th><th scope=\"col\">Points</th><th scope=\"col\">95% "
 			  "interval</th><th "
-			  "scope=\"col\" class=\"left\">lower · <strong>the same</strong> · higher</th><th "
+			  "scope=\"col\" class=\"axis\">lower · <strong>the same</strong> · higher</th><th "
 			  "scope=\"col\">p (Holm)</th><th scope=\"col\">P(arm &gt; "
 			  "control)</th><td></td></tr></thead>\n"));
 	for (size_t m = 0; m < REPORT_NCOMPARED; m++) {

@@ -81,7 +81,7 @@ html_groups(struct buf *out, const struct report *r, enum report_by by, const ch
 	buf_printf(
 	    out,
 	    "<div class=\"scroll\" tabindex=\"0\" role=\"group\" "
-	    "aria-labelledby=\"%s\"><table><thead><tr><th "
+	    "aria-labelledby=\"%s\"><table class=\"groups\"><thead><tr><th "
 	    "scope=\"col\">%c%s</th><th scope=\"col\">Sent</th><td></td><th scope=\"col\">Delivered</th><th "
 	    "scope=\"col\">Bounced</th><th scope=\"col\">Opened</th><th scope=\"col\">Clicked</th><th "
 	    "scope=\"col\">Converted</th><th scope=\"col\">Unsub&shy;scribed</th><th "
@@ -190,7 +190,7 @@ link_row(struct buf *out, const struct report_group *g, int64_t most, int64_t se
 	int64_t people = report_rate_copies(g, RATE_CLICKED),
 		clicks = g->figures[FIGURE_CLICKED_HUMAN].events;
 	sum_add(&clicks, g->figures[FIGURE_CLICKED_UNKNOWN].events);
-	buf_adds(out, STR("<tr><th scope=\"row\">"));
+	buf_adds(out, STR("<tr><th scope=\"row\" class=\"number\">"));
 	html_text(out, g->name);
 	buf_adds(out, STR("</th><td class=\"url\">"));
 	/* No anchor: what a campaign linked to is not ours to open. */

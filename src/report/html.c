@@ -212,9 +212,10 @@ notes(struct buf *out)
 		     "not a person looks; security scanners follow links. They are counted, apart. Who reads "
 		     "without "
 		     "pictures is not counted as a reader.</dd>\n"
-		     "<dt>95% interval</dt><dd>Where the rate would be expected to lie if the same were done "
-		     "again many times "
-		     "(Wilson’s score interval; for differences Newcombe’s).</dd>\n"
+		     "<dt>95% interval</dt><dd>A range that, made in this way, holds the true rate in 95 of "
+		     "100 cases: "
+		     "chance alone moves what is measured about so far (Wilson’s score interval; for "
+		     "differences Newcombe’s).</dd>\n"
 		     "<dt>p (Holm)</dt><dd>How often chance alone would make a difference this large (z "
 		     "test, or Fisher’s "
 		     "exact test for few), corrected for comparing several arms. Below 0.05 it is called "
@@ -238,16 +239,16 @@ body(struct buf *out, const struct report *r)
 	funnel(out, r);
 	who(out, r);
 	buf_adds(out, STR("</div>\n"));
-	html_section(out, "time", "Over time", "Hours and days in UTC.");
+	html_section(out, "time", "Over time", "What happened when, in UTC.");
 	chart_time(out, r);
 	html_section_end(out);
 	html_groups(out, r, REPORT_BY_CAMPAIGN, "campaigns", "Campaigns", NULL);
 	html_arms(out, r);
 	html_links(out, r);
 	html_groups(out, r, REPORT_BY_SEGMENT, "segments", "Segments", NULL);
-	html_groups(
-	    out, r, REPORT_BY_DOMAIN, "domains", "Recipients’ domains",
-	    "A domain that stands out from the others here is one whose server does not like this mail.");
+	html_groups(out, r, REPORT_BY_DOMAIN, "domains", "Recipients’ domains",
+		    "A large domain that stands out from the others may be one whose server does not like "
+		    "this mail.");
 	html_reasons(out, r);
 	notes(out);
 }
