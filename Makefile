@@ -215,7 +215,7 @@ demo:
 	@contrib/demo/run $(abspath $(BUILD))
 
 bench: deps-bench
-	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs $(BUILD)/tests/mint
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs $(BUILD)/tests/mint $(BUILD)/tests/event-lines
 	@tests/bench/run $(BENCH_ARGS) $(abspath $(BUILD))
 
 BENCH_SRC := $(wildcard tests/bench/*.c)
