@@ -103,11 +103,11 @@ static void
 print_summary(const struct follower *w)
 {
 	uint64_t waiting = maillog_next(w->maillog) - maillog_oldest(w->maillog);
-	printf("%llu delivered, %llu bounced, %llu deferred; %llu of them were known\n",
-	       (unsigned long long)w->delivered, (unsigned long long)w->bounced,
-	       (unsigned long long)w->deferred, (unsigned long long)w->known);
+	printf("%llu delivered, %llu deferred (%llu of these on record already), %llu bounced\n",
+	       (unsigned long long)w->delivered, (unsigned long long)w->deferred,
+	       (unsigned long long)w->known, (unsigned long long)w->bounced);
 	if (w->suppressed > 0)
-		printf("%llu bounces suppress\n", (unsigned long long)w->suppressed);
+		printf("%llu of the bounces suppress the recipient\n", (unsigned long long)w->suppressed);
 	if (waiting > 0)
 		printf(
 		    "The last minute has lines about messages that may yet turn out to be copies: they are "
