@@ -158,6 +158,8 @@ panel_curve(struct buf *out, const struct panel *p, int series, const char *clas
 	for (size_t i = 0; i < p->t->n; i++)
 		buf_printf(out, "%c%.2f %.2f", i == 0 && !area ? 'M' : 'L', x_of(p, (double)i + 0.5),
 			   y_of(p, p->t->v[i][series]));
+	if (!area && p->t->n == 1) /* a single hour: a dash */
+		buf_adds(out, STR("m-8 0h16"));
 	if (area)
 		buf_printf(out, "L%.2f %.2fZ", x_of(p, (double)p->t->n - 0.5), p->top + p->height);
 	buf_adds(out, STR("\"/>\n"));
