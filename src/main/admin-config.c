@@ -89,7 +89,7 @@ static int
 unknown_sub(const char *verb, int argc, char **argv, const char *const *subs, size_t n)
 {
 	const char *near = argc >= 2 ? admin_nearest(argv[1], subs, n) : NULL;
-	if (argc < 2)
+	if (argc < 2 || argv[1][0] == '-')
 		return admin_misuse("say what to do: `mailtailor %s --help` lists it", verb);
 	if (near)
 		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, argv[1], near);
