@@ -80,5 +80,5 @@ const char html_style[] =
     "dl{grid-template-columns:1fr}dd{margin-bottom:.5rem}}\n"
     "@media (max-width:30rem){.cards .big{font-size:1.35rem}section{padding:1.1rem 1rem}"
     "main,header,footer{padding:0 .75rem}header{padding-top:1.25rem}th,td{padding:.42rem .35rem}"
-    ".plot{min-width:6rem}.two .plot{min-width:2.5rem}.cards .money{font-size:1.05rem}}\n"
+    ".plot{min-width:6rem}.two .plot{min-width:3rem}.cards .money{font-size:1.05rem}}\n"
     "@media print{body{background:#fff}section,.cards li{break-inside:avoid}details{display:none}}\n";

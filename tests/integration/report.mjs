@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "parse5";
+import { PHONE, context, faint, launch } from "./browser.mjs";
 import { done, test } from "./tap.mjs";
 
 const root = join(import.meta.dirname, "../..");
@@ -314,6 +315,48 @@ await test("HTML: one page without errors, scripts or anything from elsewhere; n
     for (const name of Object.values(HOSTILE)) assert.ok(names.includes(name), name);
     assert.equal(textOf(found.find((e) => e.tagName === "title")), `${HOSTILE.campaign} – campaign report`);
   }
+});
+
+async function inBrowser(look) {
+  const browser = await launch();
+  try {
+    await look(browser);
+  } finally {
+    await browser.close();
+  }
+}
+await test("the page in a browser: on a telephone it scrolls down only, words stay whole, light and dark can be read", async () => {
+  await inBrowser(async (browser) => {
+    for (const [args, options] of [
+      [["spring"], { ...PHONE, colorScheme: "light" }],
+      [["spring", "--shares", "control=3,b=1"], { viewport: { width: 1200, height: 800 }, colorScheme: "dark" }],
+      [[HOSTILE.campaign], { ...PHONE, colorScheme: "dark" }],
+      [[], { viewport: { width: 1200, height: 800 }, colorScheme: "light" }],
+    ]) {
+      const file = join(dir, "shown.html");
+      assert.equal(tool(["report", ...args, "--html", file]).code, 0);
+      const page = await (await context(browser, options)).newPage();
+      const complaints = [];
+      page.on("console", (m) => complaints.push(m.text()));
+      page.on("requestfailed", (r) => complaints.push(r.url()));
+      await page.goto(`file://${file}`);
+      assert.deepEqual(complaints, [], args.join(" "));
+      const seen = await page.evaluate(() => ({
+        sideways: document.documentElement.scrollWidth - innerWidth,
+        // Wide tables scroll in a box of their own, which the keyboard reaches.
+        boxes: [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth && e.tabIndex !== 0).length,
+        charts: [...document.querySelectorAll("svg")].filter((e) => e.closest("details") === null && e.getBoundingClientRect().width < 30).length,
+        torn: [...document.querySelectorAll("tbody th[scope=row]")]
+          .filter((e) => e.querySelector("bdi") === null && e.getClientRects().length && e.getBoundingClientRect().height > 110)
+          .map((e) => e.textContent),
+      }));
+      assert.deepEqual(seen, { sideways: 0, boxes: 0, charts: 0, torn: [] }, args.join(" "));
+      const contrast = await faint(page);
+      assert.ok(contrast.seen > 50);
+      assert.deepEqual(contrast.bad, []);
+      await page.close();
+    }
+  });
 });
 
 await test("JSON and text hold such names, too", () => {
