@@ -25,6 +25,8 @@
  * costs the disk as much as a message costs the MTA beside it.
  */
 #define RECORD_US 100000
+#define DOWN_MIN_MS 1000
+#define DOWN_MAX_MS 60000
 static_assert(COLLECT_MAX <= SPOOL_MAX_BATCH, "one call of spool_update takes no more");
 
 struct claim {
@@ -48,6 +50,7 @@ struct pipeline {
 	int64_t taken_us, done_us;    /* done_us: when the first of `done` was done */
 	int64_t interval_us, next_us; /* rate: between two copies, when the next may go; 0: no bound */
 	int64_t down_until_us; /* by clock_mono_us: a wall clock that is set back must not keep it down */
+	int64_t down_ms;       /* the target's last pause; 0: it works */
 	bool stirred;	       /* something changed since the cutter last looked */
 	bool stopping, senders_ended;
 };
@@ -190,12 +193,25 @@ pipeline_claimed(void *ctx, const struct spool_key *key)
 	return c != NULL;
 }
 
+/* Lock held. */
+static bool
+is_down(const struct pipeline *p)
+{
+	return p->down_ms > 0 && clock_mono_us() < p->down_until_us;
+}
+
 void
 pipeline_put(struct pipeline *p, struct item *it)
 {
 	pthread_mutex_lock(&p->lock);
 	while (!p->stopping && p->ready_bytes >= READY_BYTES)
 		pthread_cond_wait(&p->cutter, &p->lock);
+	if (is_down(p)) {
+		claim_drop(p, &it->job.key);
+		pthread_mutex_unlock(&p->lock);
+		item_free(&it);
+		return;
+	}
 	it->next = NULL;
 	*p->ready_tail = it;
 	p->ready_tail = &it->next;
@@ -368,32 +384,43 @@ pipeline_done(struct pipeline *p, struct item *it)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void
-pipeline_down(struct pipeline *p, int64_t down_ms)
+int64_t
+pipeline_down(struct pipeline *p)
 {
+	struct item *list = NULL;
+	int64_t pause_ms = 0;
 	pthread_mutex_lock(&p->lock);
-	p->down_until_us = clock_mono_us() + down_ms * 1000;
-	struct item *list = p->ready;
-	for (struct item *it = list; it != NULL; it = it->next)
-		claim_drop(p, &it->job.key);
-	p->ready = NULL;
-	p->ready_tail = &p->ready;
-	p->nready = p->ready_bytes = 0;
-	stir(p);
+	if (!is_down(p)) {
+		p->down_ms = p->down_ms == 0 ? DOWN_MIN_MS : p->down_ms * 2;
+		p->down_ms = pause_ms = p->down_ms < DOWN_MAX_MS ? p->down_ms : DOWN_MAX_MS;
+		p->down_until_us = clock_mono_us() + pause_ms * 1000;
+		list = p->ready;
+		for (struct item *it = list; it != NULL; it = it->next)
+			claim_drop(p, &it->job.key);
+		p->ready = NULL;
+		p->ready_tail = &p->ready;
+		p->nready = p->ready_bytes = 0;
+		stir(p);
+	}
 	pthread_mutex_unlock(&p->lock);
 	while (list != NULL) {
 		struct item *it = list;
 		list = it->next;
 		item_free(&it);
 	}
+	return pause_ms;
 }
 
-void
+bool
 pipeline_up(struct pipeline *p)
 {
 	pthread_mutex_lock(&p->lock);
-	p->down_until_us = 0;
+	bool was_down = p->down_ms > 0;
+	p->down_ms = p->down_until_us = 0;
+	if (was_down)
+		stir(p);
 	pthread_mutex_unlock(&p->lock);
+	return was_down;
 }
 
 /* ---- recorder ---- */

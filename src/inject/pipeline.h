@@ -62,7 +62,7 @@ size_t pipeline_room(struct pipeline *p);
 void pipeline_look(struct pipeline *p);
 void pipeline_claim(struct pipeline *p, const struct spool_key *key);
 bool pipeline_claimed(void *p, const struct spool_key *key);
-/* Waits for room by bytes: large copies of one batch do not all fit. */
+/* Waits for room by bytes: large copies of one batch do not all fit. While the target rests, it is let go. */
 void pipeline_put(struct pipeline *p, struct item *it);
 /* Sleeps until something changes (jobs were added, a job was let go, the target may be tried again), or
  * until_ms. */
@@ -78,9 +78,14 @@ struct item *pipeline_take(struct pipeline *p);
 /* Takes a slot for one copy that is handed over; waits. False: the process stops. */
 bool pipeline_slot(struct pipeline *p);
 void pipeline_done(struct pipeline *p, struct item *it);
-/* The target does not work: what is ready is let go and nothing is read until down_ms have passed. */
-void pipeline_down(struct pipeline *p, int64_t down_ms);
-void pipeline_up(struct pipeline *p);
+/*
+ * The target does not work: what is ready is let go and nothing is read until a pause has passed. It is a
+ * second long, and twice as long, up to a minute, each time that the target is tried after one and fails
+ * again: senders that fail together begin one. Returns its length in ms; 0: one is under way.
+ */
+int64_t pipeline_down(struct pipeline *p);
+/* The target works. True: it did not before. */
+bool pipeline_up(struct pipeline *p);
 
 /* ---- recorder ---- */
 /* What is done, no more than one call of spool_update takes; waits for the first, and a moment for more.

@@ -6,9 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define DOWN_MIN_MS 1000
-#define DOWN_MAX_MS 60000
-
 int64_t
 retry_delay(const struct conf_inject *c, uint32_t attempts)
 {
@@ -90,25 +87,20 @@ target_failed(const struct smtp_result *r)
 }
 
 static void
-send_one(const struct inject *in, struct smtp_conn *c, struct item *it, int64_t *down_ms)
+send_one(const struct inject *in, struct smtp_conn *c, struct item *it)
 {
 	smtp_send(c, &it->envelope, it->copy, &it->result);
 	if (target_failed(&it->result)) {
-		*down_ms = *down_ms == 0		? DOWN_MIN_MS
-			   : *down_ms * 2 < DOWN_MAX_MS ? *down_ms * 2
-							: DOWN_MAX_MS;
 		struct str text = said(it->arena, &it->result);
-		log_warn("inject %s: %.*s; trying again in %llds", in->conf->target, STR_ARG(text),
-			 (long long)*down_ms / 1000);
-		pipeline_down(in->pipe, *down_ms);
+		int64_t pause_ms = pipeline_down(in->pipe);
+		if (pause_ms > 0)
+			log_warn("inject %s: %.*s; trying again in %llds", in->conf->target, STR_ARG(text),
+				 (long long)pause_ms / 1000);
 		pipeline_release(in->pipe, &it);
 		return;
 	}
-	if (*down_ms > 0) {
-		*down_ms = 0;
-		pipeline_up(in->pipe);
+	if (pipeline_up(in->pipe))
 		log_info("inject %s: works again", in->conf->target);
-	}
 	judge(in, it);
 	pipeline_done(in->pipe, it);
 }
@@ -128,14 +120,13 @@ sender_main(void *arg)
 	};
 	struct smtp_conn *c = smtp_conn_new(&t);
 	struct item *it;
-	int64_t down_ms = 0;
 	while ((it = pipeline_take(in->pipe)) != NULL) {
 		if (!pipeline_slot(in->pipe)) {
 			pipeline_release(in->pipe, &it);
 			break;
 		}
 		it->handed_over = true;
-		send_one(in, c, it, &down_ms);
+		send_one(in, c, it);
 	}
 	smtp_conn_close(&c);
 	return NULL;

@@ -281,6 +281,43 @@ who_waits_for_a_slot_takes_nobodys_wake(void **state)
 	pipeline_free(&slot.p);
 }
 
+/* ---- a target that does not work ---- */
+
+/* Senders that fail together begin one pause; only who tries after it, and fails, makes the next one longer.
+ */
+static void
+a_pause_grows_only_by_tries_after_it(void **state)
+{
+	struct pipeline *p = pipeline_new(4, 0);
+	struct item *ready = item_number(1), *late = item_number(2);
+	const struct spool_key keys[] = { ready->job.key, late->job.key };
+	(void)state;
+	pipeline_claim(p, &keys[0]);
+	pipeline_claim(p, &keys[1]);
+	pipeline_put(p, ready);
+	assert_false(pipeline_up(p));
+	assert_int_equal(pipeline_down_until(p), 0);
+	int64_t begun_us = clock_mono_us();
+	assert_int_equal(pipeline_down(p), 1000);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pipeline_down(p), 0);
+	assert_true(pipeline_down_until(p) > 0);
+	/* What is ready is let go, and what the cutter was still making. */
+	pipeline_put(p, late);
+	pipeline_look(p);
+	assert_false(pipeline_claimed(p, &keys[0]));
+	assert_false(pipeline_claimed(p, &keys[1]));
+	while (pipeline_down_until(p) > 0)
+		usleep(10000);
+	assert_true(clock_mono_us() - begun_us >= 1000000);
+	assert_int_equal(pipeline_down(p), 2000);
+	assert_true(pipeline_up(p));
+	assert_int_equal(pipeline_down_until(p), 0);
+	assert_false(pipeline_up(p));
+	assert_int_equal(pipeline_down(p), 1000);
+	pipeline_free(&p);
+}
+
 static void
 room_is_had_when_half_is_used_up(void **state)
 {
@@ -315,6 +352,7 @@ main(void)
 		cmocka_unit_test(ends_are_collected_while_others_are_under_way),
 		cmocka_unit_test(large_copies_wait_for_room),
 		cmocka_unit_test(who_waits_for_a_slot_takes_nobodys_wake),
+		cmocka_unit_test(a_pause_grows_only_by_tries_after_it),
 		cmocka_unit_test(room_is_had_when_half_is_used_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
