@@ -1,5 +1,5 @@
 // What the crash tests have in common: options, chance that can be had again, progress on a terminal.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 /** Numbers by name, and json (a file name or undefined): defaults, unless the command line says otherwise. */
@@ -48,4 +48,11 @@ export function table(rows) {
 
 export function writeJson(file, object) {
   if (file) writeFileSync(file, `${JSON.stringify(object, null, 2)}\n`);
+}
+
+/** Milliseconds of processor time that a process has had (clock ticks are 10 ms on Linux, whatever the kernel's HZ). */
+export function processorTime(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

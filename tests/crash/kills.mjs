@@ -122,20 +122,6 @@ async function settled() {
   await until("an empty queue of Postfix", () => files() === "", 120);
 }
 
-/** Waits for the last copy, as long as there are more of them from time to time. */
-async function delivered(load, say) {
-  let before = -1;
-  for (let end = Date.now(); ; ) {
-    const now = load.delivered(sink.mails);
-    say();
-    if (now === load.expected.size) return;
-    if (now > before) end = Date.now() + 90000 * slow;
-    before = now;
-    if (Date.now() > end) return; // what is missing is found and told
-    await sleep(200);
-  }
-}
-
 /** Sends a set and kills rounds first… to last-1 upon it. */
 async function run(load, first, last) {
   let open = 0; // so many messages may have been begun: each round has something to break
@@ -153,7 +139,7 @@ async function run(load, first, last) {
   }
   open = opt.messages;
   await sending;
-  await delivered(load, say);
+  await load.arrived(sink, say);
   await settled();
 }
 

@@ -5,10 +5,10 @@ import { sleep, slow } from "../integration/harness.mjs";
 
 const FILLER = "<p>What the shop has to say to everybody is the same for all.</p>\r\n".repeat(40);
 
-/** Messages `NAME-0`… to recipients of their own. */
+/** Messages `NAME-0`… to recipients of their own. pad: bytes of merge data for each that no copy uses. */
 export class Load {
-  constructor(world, { name, messages, recipients, campaign = "crash", from = "news@shop.example" }) {
-    Object.assign(this, { world, name, campaign, from });
+  constructor(world, { name, messages, recipients, campaign = "crash", from = "news@shop.example", pad = 0 }) {
+    Object.assign(this, { world, name, campaign, from, pad });
     this.tries = 0; // all attempts at sending
     this.busy = 0; // attempts under way
     this.answers = new Map(); // how the attempts ended: "250", "451 4.3.0", "ECONNREFUSED" … → how often
@@ -31,7 +31,7 @@ export class Load {
   }
 
   raw({ id, to, number }) {
-    const data = Object.fromEntries(to.map((address, i) => [address, { code: this.code(number, i) }]));
+    const data = Object.fromEntries(to.map((address, i) => [address, { code: this.code(number, i), ...(this.pad > 0 && { pad: "p".repeat(this.pad) }) }]));
     return [
       `From: ${this.from}`,
       "To: Our customers <news@shop.example>",
@@ -82,13 +82,17 @@ export class Load {
     }
   }
 
-  /** Sends all, in order, by so many clients at once, each message when may(number) resolves. */
-  async send({ clients = 4, pause = 100, may = () => undefined } = {}) {
+  /** Sends all, in order, by so many clients at once, each message when may(number) resolves, each attempt when attempt() does. */
+  async send({ clients = 4, pause = 100, may = () => undefined, attempt = () => undefined } = {}) {
     const left = [...this.messages];
     const client = async () => {
       for (let message; (message = left.shift()); ) {
         await may(message.number);
-        while (!(message.accepted = await this.#attempt(message))) await sleep(pause);
+        for (;;) {
+          await attempt();
+          if ((message.accepted = await this.#attempt(message))) break;
+          await sleep(pause);
+        }
       }
     };
     await Promise.all(Array.from({ length: clients }, client));
@@ -97,6 +101,18 @@ export class Load {
   /** How many recipients have a copy, of those that are in the box. */
   delivered(mails) {
     return new Set(mails.map((mail) => mail.to[0])).size;
+  }
+
+  /** Waits for the last copy in a box, as long as there are more of them from time to time; what is missing is the caller's to find. */
+  async arrived(box, say = () => undefined) {
+    let before = -1;
+    for (let end = Infinity; Date.now() <= end; await sleep(200)) {
+      const now = this.delivered(box.mails);
+      say();
+      if (now === this.expected.size) return;
+      if (now > before) end = Date.now() + 90000 * slow;
+      before = now;
+    }
   }
 
   /** Every copy is its recipient's, whole and tailored. */

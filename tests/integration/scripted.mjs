@@ -9,10 +9,14 @@ const OK = "250 2.0.0 ok";
 export class Scripted extends Mailbox {
   constructor() {
     super();
-    /** { at (ms), from, mail (parameters), to, rcpt (parameters), outcome } in the order of the RCPT commands. */
+    /**
+     * { at (ms), from, mail (parameters), to, rcpt (parameters), outcome } in the order of the RCPT commands; kept: it was
+     * taken, cut: it was the last one of a connection that drop() or close() ended.
+     */
     this.attempts = [];
     this.plans = new Map();
-    this.sockets = new Set();
+    this.otherwise = () => ({}); // the outcome of an attempt that no plan foresees
+    this.sessions = new Set();
     this.connections = 0;
     this.delay = 0; // ms before every answer to a message
     this.greeting = "220 inject.example ESMTP"; // another reply, or "hang"
@@ -43,16 +47,24 @@ export class Scripted extends Mailbox {
 
   /** From now on connections are refused, and those that are open are lost. */
   async close() {
-    for (const socket of this.sockets) socket.destroy();
+    this.drop();
     this.server.close();
     await once(this.server, "close");
+  }
+
+  /** All connections that are open are lost. */
+  drop() {
+    for (const { socket, attempt } of this.sessions) {
+      if (attempt) attempt.cut = true;
+      socket.destroy();
+    }
   }
 
   #serve(socket) {
     const s = { socket, buffer: "", state: "commands", outcome: {} };
     this.connections++;
-    this.sockets.add(socket);
-    socket.on("close", () => this.sockets.delete(socket));
+    this.sessions.add(s);
+    socket.on("close", () => this.sessions.delete(s));
     socket.on("error", () => {});
     socket.setEncoding("latin1");
     socket.on("data", (text) => {
@@ -95,7 +107,7 @@ export class Scripted extends Mailbox {
   }
 
   #recipient(s, to, rcpt) {
-    s.outcome = this.plans.get(to)?.shift() ?? {};
+    s.outcome = this.plans.get(to)?.shift() ?? this.otherwise();
     s.attempt = { ...s.attempt, to, rcpt, at: Date.now(), outcome: s.outcome };
     this.attempts.push(s.attempt);
     s.refused = s.outcome.rcpt !== undefined;
@@ -115,8 +127,10 @@ export class Scripted extends Mailbox {
     const text = s.buffer.slice(0, end).replace(/^\./gm, "");
     s.buffer = s.buffer.slice(end + 3);
     s.state = "commands";
-    if (s.outcome.end === undefined || s.outcome.kept)
+    if (s.outcome.end === undefined || s.outcome.kept) {
+      s.attempt.kept = true;
       this.keep({ from: s.attempt.from, to: [s.attempt.to], raw: Buffer.from(text, "latin1") });
+    }
     const { end: answer = OK } = s.outcome;
     if (this.delay > 0) setTimeout(() => this.#answer(s, answer), this.delay);
     else this.#answer(s, answer);
