@@ -25,7 +25,8 @@
  * machine's after all. It is itself unique for its link when it takes back what was the copy's first by a
  * person, and unique when of that type nothing by a person is left then; whoever comes later is the first
  * again. So the copies that persons opened are the unique opens of class human less the unique reclassified
- * ones without a link; clicks, and links, likewise.
+ * ones without a link; clicks, and links, likewise. (Who follows a link within the minute in which a scanner
+ * does is not told from it.)
  *
  * Without events.mdb (a directory of an earlier version, opened without create) the log is empty: what reads
  * finds nothing, what writes gives ERR_MISSING. Records that cannot be read (damage, a later version) are

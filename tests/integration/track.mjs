@@ -259,6 +259,22 @@ await test("a honeypot: a link that a reader neither sees nor reaches; who follo
   assert.equal(people(all[0].copy).length, 1, "the reader's click stays one");
 });
 
+await test("the report counts people, and no scanner that looked like one at first", () => {
+  for (const campaign of ["spring", "trap"]) {
+    const { totals } = JSON.parse(world.mt("report", campaign, "--json"));
+    const copies = new Set(events().filter((e) => e.campaign === campaign && e.copy).map((e) => e.copy));
+    const human = [...copies].flatMap(people);
+    for (const type of ["opened", "clicked"]) {
+      const of = human.filter((e) => e.type === type);
+      assert.equal(totals[`${type}_human`].events, of.length, `${campaign} ${type}`);
+      if (campaign === "spring") assert.equal(totals[`${type}_human`].copies, new Set(of.map((e) => e.copy)).size, type);
+    }
+    assert.ok(totals.clicked_human.events > 0);
+    assert.ok(totals.clicked_machine.events > 0);
+  }
+  assert.match(world.mt("events", "verify"), /all agrees/);
+});
+
 await test("a shop reports what came of a click, signed; sent again it counts once", async () => {
   const copy = await copyFor("paula@buy.example", "shopping@shop.example");
   const { headers } = await trackd.request(copy.clicks[0], { headers: BROWSER });
