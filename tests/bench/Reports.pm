@@ -17,6 +17,7 @@ my @REPORTS = (
 sub run_one {
 	my (@command) = @_;
 	my $from = mono();
+	my (undef, undef, @cpu) = times;
 	my $pid = fork // die "fork: $!\n";
 	if (!$pid) {
 		open STDOUT, '>', '/dev/null' or die;
@@ -33,7 +34,8 @@ sub run_one {
 		sleep 0.001;
 	}
 	die "failed: @command\n" if $?;
-	return { seconds => mono() - $from, rss_anon_kb => $anon, rss_kb => $all };
+	my (undef, undef, @now) = times;
+	return { seconds => mono() - $from, cpu_s => $now[0] + $now[1] - $cpu[0] - $cpu[1], rss_anon_kb => $anon, rss_kb => $all };
 }
 
 sub measure {
@@ -73,8 +75,8 @@ sub table {
 		@$r{qw(events counters)};
 	printf "  imported in %.0f s (%.0f/s), %.0f MB; counted again in %.0f s\n", $r->{import_s}, $r->{events} / $r->{import_s},
 		@$r{qw(map_mb verify_s)};
-	printf "  %-14s%10s%10s%16s%20s\n", '', 'median s', 'slowest', 'own memory MB', 'with map pages MB';
-	printf "  %-14s%10.3f%10.3f%16.1f%20.1f\n", $_->{kind}, $_->{seconds}, $_->{slowest_s}, $_->{rss_anon_kb} / 1024, $_->{rss_kb} / 1024
+	printf "  %-14s%10s%10s%8s%16s%20s\n", '', 'median s', 'slowest', 'CPU s', 'own memory MB', 'with map pages MB';
+	printf "  %-14s%10.3f%10.3f%8.2f%16.1f%20.1f\n", @$_{qw(kind seconds slowest_s cpu_s)}, $_->{rss_anon_kb} / 1024, $_->{rss_kb} / 1024
 		for @{$r->{reports}};
 	return;
 }
