@@ -74,7 +74,7 @@ export class Load {
       return answer.rejected.length === 0;
     } catch (error) {
       assert.ok(error.responseCode === undefined || error.responseCode < 500, `a retry must do: ${error.response}`);
-      this.#note(/^\d{3} \d\.\d+\.\d+/.exec(error.response ?? "")?.[0] ?? error.responseCode ?? error.code);
+      this.#note(/^\d{3} \d\.\d+\.\d+/.exec(error.response ?? "")?.[0] ?? error.responseCode ?? error.code ?? error.message);
       return false;
     } finally {
       this.busy--;
