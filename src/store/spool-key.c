@@ -326,6 +326,29 @@ spool_sieve_mend(struct store_txn *t, struct spool_mend *m)
 
 /* ---- adding ---- */
 
+/*
+ * When the last generation went with its entries, the one before is the last, and a sieve may know it: whoever
+ * was put into it now would be a stranger to that sieve. A sieve that is damaged tells nobody so.
+ */
+static int
+place_behind_sieve(struct store_txn *t, struct spool_place *p)
+{
+	uint8_t at[SPOOL_GENERATION_KEY];
+	MDB_val k = { sizeof at, at }, v;
+	const uint32_t first = group_of(p->number);
+	generation_key(p->message, first, at);
+	int rc = mdb_get(t->txn, t->s->sp.sieve, &k, &v);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	const uint32_t end = spool_sieve_end(str_of_val(v));
+	if (end <= p->number || end - first > SPOOL_SIEVE_GENERATIONS ||
+	    spool_sieve_look(str_of_val(v), p->message) == SPOOL_SIEVE_DAMAGED)
+		return 0;
+	p->number = end;
+	p->n = 0;
+	return 0;
+}
+
 int
 spool_place_find(struct store_txn *t, struct spool_place *p, const uint8_t message[16])
 {
@@ -346,6 +369,8 @@ spool_place_find(struct store_txn *t, struct spool_place *p, const uint8_t messa
 		rc = mdb_cursor_count(c, &p->n);
 	mdb_cursor_close(c);
 	rc = rc == MDB_NOTFOUND ? 0 : rc;
+	if (rc == 0)
+		rc = place_behind_sieve(t, p);
 	p->set = rc == 0;
 	return rc;
 }

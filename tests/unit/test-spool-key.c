@@ -195,6 +195,31 @@ test_removal(void **state)
 	assert_int_equal(add_many(f, 1, 0, 10, 1), 10);
 }
 
+/* The last generation goes before the full ones, whose sieve knows nothing of those who come then. */
+static void
+test_last_generation_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_key keys[100];
+	const uint32_t left = 32000; /* of the second generation some go, too, so that it is full no more */
+	assert_int_equal(add_many(f, 1, 0, FEW, 1), FEW);
+	for (uint32_t i = left; i < FEW; i += 100) {
+		for (uint32_t k = 0; k < 100; k++)
+			keys[k] = key_of(1, i + k);
+		assert_int_equal(spool_steer(f->s, SPOOL_DROP, keys, 100, NOW, KEEP, &f->e), 100);
+	}
+	while (spool_sweep(f->s, NOW + KEEP, SPOOL_MAX_BATCH, &f->e) > 0)
+		;
+	assert_int_equal(spool_check(f->s), left);
+	assert_int_equal(entries(f, f->s->sp.sieve), 1);
+	assert_int_equal(add_many(f, 1, FEW, 500, 1), 500);
+	for (uint32_t i = FEW; i < FEW + 500; i++)
+		assert_true(there(f, 1, i));
+	assert_int_equal(add_many(f, 1, FEW, 500, 1), 0);
+	assert_int_equal(update1(f, key_of(1, FEW), SPOOL_SENT, NOW, "sent"), 1);
+	assert_int_equal(spool_check(f->s), left + 500);
+}
+
 /* The entry of a job that is gone hides nobody. */
 static void
 test_stale_entry(void **state)
@@ -379,6 +404,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nobody_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_generation_goes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_entry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_sieve, setup, teardown),
 		cmocka_unit_test(test_sieve),
