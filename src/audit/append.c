@@ -21,7 +21,10 @@ failed(const char *directory, const char *what, struct err *e)
 {
 	int code = errno;
 	bool full = code == ENOSPC || code == EDQUOT;
-	return err_set(e, full ? ERR_FULL : code == EACCES || code == EPERM ? ERR_PERM : ERR_IO,
+	return err_set(e,
+		       full				 ? ERR_FULL
+		       : code == EACCES || code == EPERM ? ERR_PERM
+							 : ERR_IO,
 		       "%s/" AUDIT_FILE ": %s: %s", directory, what, strerror(code));
 }
 
@@ -99,7 +102,8 @@ write_all(int fd, const char *directory, struct str bytes, off_t size, struct er
 	if (done == bytes.n && fdatasync(fd) == 0)
 		return 0;
 	failed(directory, "cannot be written", e);
-	/* What stands there half would be read as damage. When this fails, too, it is passed over as unfinished. */
+	/* What stands there half would be read as damage. When this fails, too, it is passed over as
+	 * unfinished. */
 	if (ftruncate(fd, size) == 0)
 		fdatasync(fd);
 	return -1;

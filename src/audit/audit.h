@@ -1,6 +1,6 @@
 /*
- * audit: who changed what, and what people asked of their own data: a log whose records are chained by hashes,
- * so that a record which was altered, left out or put in between is found.
+ * audit: who changed what, and what people asked of their own data: a log whose records are chained by
+ * hashes, so that a record which was altered, left out or put in between is found.
  *
  * The file audit.log in the state directory, one record a line (NDJSON), at most AUDIT_MAX_LINE bytes:
  *
@@ -9,12 +9,12 @@
  *
  * seq counts from 1; prev is the hash of the record before (zeros for the first); hash is the SHA-256
  * (FIPS 180-4) of the line up to the comma before "hash", as 64 hexadecimal digits. So the last hash stands
- * for all records: whoever keeps it elsewhere (it is logged, and sent to syslog) finds out when the end of the
- * file was cut off, which the file itself cannot tell. No address is ever in it: a recipient is the keyed hash
- * under which the store knows him, and stays after he was forgotten, as the proof that he was.
+ * for all records: whoever keeps it elsewhere (it is logged, and sent to syslog) finds out when the end of
+ * the file was cut off, which the file itself cannot tell. No address is ever in it: a recipient is the keyed
+ * hash under which the store knows him, and stays after he was forgotten, as the proof that he was.
  *
- * Durability: audit_append returns when its records are on disk. Processes take turns by flock(2). A line that
- * a crash left unfinished is ended, kept and passed over. Threads: safe.
+ * Durability: audit_append returns when its records are on disk. Processes take turns by flock(2). A line
+ * that a crash left unfinished is ended, kept and passed over. Threads: safe.
  */
 #ifndef MT_AUDIT_AUDIT_H
 #define MT_AUDIT_AUDIT_H

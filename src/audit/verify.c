@@ -77,10 +77,13 @@ audit_verify(const char *directory, const struct audit_head *expect, audit_each 
 		return err_set(e, ERR_CONFIG, "state %s: too long a name", directory);
 	FILE *f = fopen(path, "re");
 	if (!f)
-		return err_set(e, errno == ENOENT ? ERR_MISSING : errno == EACCES ? ERR_PERM : ERR_IO,
-			       "%s: %s%s", path, strerror(errno),
-			       errno == ENOENT ? "; nothing was done yet that is written there, or it was removed"
-					       : "");
+		return err_set(
+		    e,
+		    errno == ENOENT   ? ERR_MISSING
+		    : errno == EACCES ? ERR_PERM
+				      : ERR_IO,
+		    "%s: %s%s", path, strerror(errno),
+		    errno == ENOENT ? "; nothing was done yet that is written there, or it was removed" : "");
 	while (!v.stop && line_read(f, &b))
 		line_see(&v, buf_str(&b));
 	int rc = ferror(f) ? err_set(e, ERR_IO, "%s: cannot be read: %s", path, strerror(errno)) : 0;

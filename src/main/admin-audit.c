@@ -61,7 +61,8 @@ report_text(const struct request *r, const struct audit_report *p)
 		printf("%s/" AUDIT_FILE ": line %" PRIu64 " %s\n", r->conf->state.directory, p->bad_line,
 		       p->what);
 	if (r->expect && !p->expected_found)
-		printf("%s/" AUDIT_FILE ": record %s is not there: the end was cut off, or all was written anew\n",
+		printf("%s/" AUDIT_FILE
+		       ": record %s is not there: the end was cut off, or all was written anew\n",
 		       r->conf->state.directory, r->expect);
 	if (p->unfinished)
 		printf("%" PRIu64 " line%s left unfinished by a crash\n", p->unfinished,
@@ -128,7 +129,8 @@ wanted(const struct showing *s, const struct value *v)
 		return false;
 	if (s->subject[0] && !str_eq(text_of(v, "subject"), str_of(s->subject)))
 		return false;
-	return s->since_ms == 0 || (clock_parse_rfc3339(text_of(v, "at"), &at, NULL) == 0 && at >= s->since_ms);
+	return s->since_ms == 0 ||
+	       (clock_parse_rfc3339(text_of(v, "at"), &at, NULL) == 0 && at >= s->since_ms);
 }
 
 static bool

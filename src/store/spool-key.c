@@ -327,8 +327,8 @@ spool_sieve_mend(struct store_txn *t, struct spool_mend *m)
 /* ---- adding ---- */
 
 /*
- * When the last generation went with its entries, the one before is the last, and a sieve may know it: whoever
- * was put into it now would be a stranger to that sieve. A sieve that is damaged tells nobody so.
+ * When the last generation went with its entries, the one before is the last, and a sieve may know it:
+ * whoever was put into it now would be a stranger to that sieve. A sieve that is damaged tells nobody so.
  */
 static int
 place_behind_sieve(struct store_txn *t, struct spool_place *p)

@@ -115,6 +115,9 @@ int store_suppression_put(struct store *s, const uint8_t key[16], const struct s
 			  struct err *e);
 /* 1 removed, 0 was not there. */
 int store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e);
+/* The same, if it is there for that reason. 1 removed, 0 not. */
+int store_suppression_lift(struct store *s, const uint8_t key[16], struct str category,
+			   enum suppression_reason reason, struct err *e);
 int store_suppression_each(struct store *s,
 			   bool (*fn)(void *ctx, const uint8_t key[16], const struct suppression_record *r),
 			   void *ctx, struct err *e);

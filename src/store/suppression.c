@@ -16,6 +16,7 @@ suppression_reason_name(enum suppression_reason r)
 
 struct change {
 	struct str key, record;
+	enum suppression_reason reason;
 	bool found;
 };
 
@@ -25,6 +26,25 @@ op_put(struct store_txn *t, void *arg, struct err *e)
 	const struct change *c = arg;
 	(void)e;
 	return txn_put(t, t->s->suppression, c->key, c->record);
+}
+
+/* What another put there in the meantime stays. */
+static enum op_result
+op_lift(struct store_txn *t, void *arg, struct err *e)
+{
+	struct change *c = arg;
+	struct suppression_record r;
+	struct str val;
+	bool there;
+	enum op_result res = txn_get(t, t->s->suppression, c->key, &val, &there);
+	c->found = false;
+	if (res != OP_OK || !there)
+		return res;
+	if (suppression_decode(val, &r) != 0) {
+		store_corrupt(t->s, e, "suppression");
+		return OP_FAIL;
+	}
+	return r.reason == c->reason ? txn_del(t, t->s->suppression, c->key, &c->found) : OP_OK;
 }
 
 static enum op_result
@@ -48,25 +68,39 @@ store_suppression_put(struct store *s, const uint8_t key[16], const struct suppr
 	buf_add(&k, key, STORE_KEY_LEN);
 	buf_adds(&k, r->category);
 	suppression_encode(r, &record);
-	struct change c = { buf_str(&k), buf_str(&record), false };
+	struct change c = { .key = buf_str(&k), .record = buf_str(&record) };
 	int res = store_submit(s, &s->records, op_put, &c, e);
 	buf_free(&k);
 	buf_free(&record);
 	return res;
 }
 
-int
-store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e)
+static int
+take_out(struct store *s, const uint8_t key[16], struct str category, store_op *op,
+	 enum suppression_reason reason, struct err *e)
 {
 	struct buf k = { 0 };
 	if (category.n > STORE_MAX_WORD)
 		return 0;
 	buf_add(&k, key, STORE_KEY_LEN);
 	buf_adds(&k, category);
-	struct change c = { .key = buf_str(&k) };
-	int r = store_submit(s, &s->records, op_remove, &c, e);
+	struct change c = { .key = buf_str(&k), .reason = reason };
+	int r = store_submit(s, &s->records, op, &c, e);
 	buf_free(&k);
 	return r != 0 ? -1 : c.found;
+}
+
+int
+store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e)
+{
+	return take_out(s, key, category, op_remove, SUPPRESS_MANUAL, e);
+}
+
+int
+store_suppression_lift(struct store *s, const uint8_t key[16], struct str category,
+		       enum suppression_reason reason, struct err *e)
+{
+	return take_out(s, key, category, op_lift, reason, e);
 }
 
 struct each_suppression {

@@ -94,8 +94,8 @@ change_audit(const struct recorder *r, const uint8_t rk[16], const struct queue_
 			  audit_action_name(en.action), e.text);
 }
 
-/* 1: it is suppressed for good by what he cannot take back: a complaint, a bounce, an admin. With his own word
- * in its place he could. 0: it is not; -1. */
+/* 1: it is suppressed for good by what he cannot take back: a complaint, a bounce, an admin. With his own
+ * word in its place he could. 0: it is not; -1. */
 static int
 stands(struct store *s, const uint8_t rk[16], struct str category, int64_t now_ms, struct err *e)
 {
@@ -132,7 +132,7 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		if (store_consent_put(s, rk, &q->consents[i], e) != 0)
 			return -1;
 	for (size_t i = 0; i < q->nlifted; i++)
-		if (store_suppression_remove(s, rk, q->lifted[i], e) < 0)
+		if (store_suppression_lift(s, rk, q->lifted[i], SUPPRESS_UNSUBSCRIBE, e) < 0)
 			return -1;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * src/feedback: the input as a message that came back. What is found keeps the limits that feedback.h names, and
- * comes through the sandbox's wire as it was; the input as that wire's bytes is read, or refused.
+ * src/feedback: the input as a message that came back. What is found keeps the limits that feedback.h names,
+ * and comes through the sandbox's wire as it was; the input as that wire's bytes is read, or refused.
  */
 #include <stdint.h>
 #include <stdlib.h>

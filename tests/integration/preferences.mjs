@@ -120,6 +120,23 @@ await test("erase me: profile, events, waiting mail and all; the suppression sta
   assert.equal(followed(), count);
 });
 
+await test("what a complaint or an admin has put there is not his to lift, by no way round", async () => {
+  const to = "ida@data.example";
+  const copy = await copyFor(to);
+  const suppressions = () => held(to).suppressions.map((s) => [s.of, s.category, s.reason]);
+  world.mt("suppress", "add", to, "--reason", "complaint");
+  assert.equal((await post(copy.unsubscribe, { confirm: "yes", all: "yes" })).status, 200);
+  assert.deepEqual(suppressions(), [["recipient", "", "complaint"]]);
+  assert.equal((await post(copy.preferences, { save: "yes", category: "promo", often: "any", tracking: "no" })).status, 200);
+  assert.deepEqual(suppressions(), [["recipient", "", "complaint"]]);
+  // His own word is.
+  world.mt("suppress", "remove", to);
+  assert.equal((await post(copy.unsubscribe, { confirm: "yes", all: "yes" })).status, 200);
+  assert.deepEqual(suppressions(), [["recipient", "", "unsubscribe"]]);
+  assert.equal((await post(copy.preferences, { save: "yes", category: "promo", often: "any", tracking: "no" })).status, 200);
+  assert.deepEqual(suppressions(), []);
+});
+
 await test("who has a forwarded mail learns nothing, and changes nothing", async () => {
   const to = "berta@data.example";
   const copy = await copyFor(to);

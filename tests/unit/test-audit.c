@@ -306,8 +306,7 @@ words(void **state)
 		assert_int_equal(audit_action_parse(str_of(audit_action_name((enum audit_action)i))), i);
 	assert_int_equal(audit_action_parse(STR("key.eat")), -1);
 	assert_int_equal(
-	    audit_head_parse(
-		STR("12:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"), &h),
+	    audit_head_parse(STR("12:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"), &h),
 	    0);
 	assert_int_equal(h.seq, 12);
 	assert_int_equal(audit_head_parse(STR("12:0123"), &h), -1);
