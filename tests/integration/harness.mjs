@@ -10,6 +10,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import nodemailer from "nodemailer";
+import { Disk } from "./disk.mjs";
 import { Faketime } from "./faketime.mjs";
 import { read } from "./mail.mjs";
 import { Signer } from "./signer.mjs";
@@ -294,7 +295,8 @@ export class World {
    * main.cf or sendmail.mc; services: lines of master.cf, given the world. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
    * the admin tool see, set by world.clock (faketime.mjs). With inject, the target is the MTA's port "inject", with the
    * signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta, and world.postfix, too.
-   * track: lines of that section; then there is a world.trackd. map: state.map_size.
+   * track: lines of that section; then there is a world.trackd. map: state.map_size. disk: the size of a disk of its own for
+   * the state directory, as world.disk (disk.mjs; ask Disk.impossible() first).
    */
   static async start(options) {
     if (process.getuid() !== 0) {
@@ -313,11 +315,15 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, services = () => [], signer = false, clock, track, map }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, services = () => [], signer = false, clock, track, map, disk }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
     mkdirSync(join(this.dir, "run"));
+    if (disk !== undefined) {
+      this.disk = new Disk(join(this.dir, "state"), disk);
+      ending.push(() => this.disk.unmount());
+    }
     this.conf = join(this.dir, "mailtailor.conf");
     this.clock = clock && new Faketime(this.dir, join(build, "bin/mailtailord"), clock);
     this.mta = postfix ? new mta(join(this.dir, mta.name.toLowerCase())) : undefined;
