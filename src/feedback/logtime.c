@@ -143,34 +143,42 @@ logtime_read(struct str *rest, struct logtime *out)
 
 /* ---- meaning ---- */
 
-/* -1: local time knows no such day, or (dst 0 or 1) that time was not told that way. */
-static int64_t
-local_ms(const struct logtime *t, int year, int dst)
+/* That second is told as t says, in local time. */
+static bool
+is_told(const struct logtime *t, int year, time_t s)
 {
+	struct tm tm;
+	return localtime_r(&s, &tm) && tm.tm_min == t->minute && tm.tm_hour == t->hour &&
+	       tm.tm_mday == t->day && tm.tm_mon == t->month - 1 && tm.tm_year == year - 1900;
+}
+
+/* -1: local time knows no such day. */
+static int64_t
+in_year(const struct logtime *t, int year, int64_t before_ms)
+{
+	/* by how much clocks are set back: an hour, on Lord Howe half of one */
+	static const int shifts[] = { 3600, 1800 };
 	struct tm tm = { .tm_year = year - 1900,
 			 .tm_mon = t->month - 1,
 			 .tm_mday = t->day,
 			 .tm_hour = t->hour,
 			 .tm_min = t->minute,
 			 .tm_sec = t->second,
-			 .tm_isdst = dst };
-	time_t s = mktime(&tm);
-	if (s < 0 || tm.tm_mday != t->day || tm.tm_mon != t->month - 1)
+			 .tm_isdst = -1 };
+	time_t first = mktime(&tm), second;
+	if (first < 0 || tm.tm_mday != t->day || tm.tm_mon != t->month - 1)
 		return -1;
-	if (dst >= 0 && (tm.tm_isdst != dst || tm.tm_hour != t->hour))
-		return -1;
-	return (int64_t)s * 1000 + t->ms;
-}
-
-static int64_t
-in_year(const struct logtime *t, int year, int64_t before_ms)
-{
-	int64_t summer = local_ms(t, year, 1), winter = local_ms(t, year, 0);
-	if (summer < 0 || winter < 0 || summer == winter)
-		return winter >= 0 ? winter : summer >= 0 ? summer : local_ms(t, year, -1);
-	/* The hour that came twice: summer's first, unless the log has gone past it. */
-	int64_t first = summer < winter ? summer : winter, second = summer < winter ? winter : summer;
-	return before_ms > first + 300000 ? second : first;
+	second = first;
+	for (size_t i = 0; i < sizeof shifts / sizeof shifts[0] && first == second; i++) {
+		if (is_told(t, year, first - shifts[i]))
+			first -= shifts[i];
+		else if (is_told(t, year, first + shifts[i]))
+			second += shifts[i];
+	}
+	/* An hour that came twice: its first time, unless the log has gone past it. */
+	if (before_ms > (int64_t)first * 1000 + 300000)
+		first = second;
+	return (int64_t)first * 1000 + t->ms;
 }
 
 int64_t

@@ -144,20 +144,27 @@ entry_of(struct maillog *m, const struct logline *l, struct entry *en)
 	return en->nto > 0;
 }
 
+/* The copy that had that id was made for a recipient whom the line names. */
+static bool
+is_for(struct entry *en, const struct recipient_key *rk, const uint8_t copy[EVENT_COPY_LEN])
+{
+	for (size_t i = 0; i < en->nto; i++)
+		if (memcmp(en->to[i].b, rk->b, sizeof rk->b) == 0) {
+			en->recipient = *rk;
+			memcpy(en->copy, copy, sizeof en->copy);
+			return true;
+		}
+	return false;
+}
+
 /* 1 it is a copy of ours, 0 nobody knows that id, 2 somebody else's, -1. */
 static int
 whose(struct maillog *m, struct entry *en, struct err *e)
 {
 	struct recipient_key rk = { { 0 } };
-	int r = event_queue_find(m->src->id.store, str_of(en->queue_id), rk.b, en->copy, e);
-	if (r != 1)
-		return r;
-	for (size_t i = 0; i < en->nto; i++)
-		if (memcmp(en->to[i].b, rk.b, sizeof rk.b) == 0) {
-			en->recipient = rk;
-			return 1;
-		}
-	return 2;
+	uint8_t copy[EVENT_COPY_LEN];
+	int r = event_queue_find(m->src->id.store, str_of(en->queue_id), rk.b, copy, e);
+	return r != 1 ? r : is_for(en, &rk, copy) ? 1 : 2;
 }
 
 /* ---- what was found ---- */
@@ -307,21 +314,23 @@ maillog_line(struct maillog *m, struct str line, int64_t newest_ms, int64_t now_
 {
 	struct logline l;
 	struct entry en;
+	struct recipient_key rk = { { 0 } };
+	uint8_t copy[EVENT_COPY_LEN];
 	int64_t at_ms;
 	if (!logline_parse(line, &l) || is_on_its_way(m, &l) ||
 	    (at_ms = logtime_ms(&l.at, newest_ms, m->before_ms)) < 0)
 		return 0;
 	m->before_ms = at_ms;
+	/* Most of a log is about other mail: what an address is costs more than to look up the id. */
+	int r = event_queue_find(m->src->id.store, l.queue_id, rk.b, copy, e);
+	bool late = r == 0 && at_ms <= now_ms - MAILLOG_WAIT_MS;
 	arena_reset(m->arena); /* no entry has anything in it */
-	if (!entry_of(m, &l, &en))
-		return 0;
+	if (r < 0 || late || !entry_of(m, &l, &en))
+		return r < 0 ? -1 : 0;
 	en.at_ms = at_ms < now_ms ? at_ms : now_ms;
-	int r = whose(m, &en, e);
-	if (r == 1)
-		return batch_add(m, &en, e);
-	if (r == 0 && at_ms > now_ms - MAILLOG_WAIT_MS)
+	if (r == 0)
 		return waiting_add(m, &en, e);
-	return r < 0 ? -1 : 0;
+	return is_for(&en, &rk, copy) ? batch_add(m, &en, e) : 0;
 }
 
 int

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "feedback/confine.h"
 #include "feedback/logfile.h"
 #include "feedback/logwait.h"
 #include "feedback/maillog.h"
@@ -289,6 +290,25 @@ open_log(struct follower *w, struct err *e)
 	return w->file ? 0 : -1;
 }
 
+/* From here on foreign text is read. Links are resolved now: what they point to has a directory, too. */
+static int
+confine_reader(const struct follower *w, struct err *e)
+{
+	char log[PATH_MAX], real[PATH_MAX], state[PATH_MAX];
+	const char *read[] = { log, real, "/proc/self", "/etc/localtime", "/usr/share/zoneinfo" };
+	const char *write[] = { state, w->desk.conf->state.directory };
+	if (!realpath(w->log, real))
+		snprintf(real, sizeof real, "%s", w->log);
+	snprintf(log, sizeof log, "%s", w->log);
+	snprintf(state, sizeof state, "%s%s", w->state[0] == '/' ? "" : "./", w->state);
+	char *const paths[] = { log, real, state };
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		char *slash = strrchr(paths[i], '/');
+		slash[slash == paths[i]] = '\0'; /* in / itself: all of it */
+	}
+	return confine(read, sizeof read / sizeof read[0], write, sizeof write / sizeof write[0], e);
+}
+
 static int
 follow(struct follower *w)
 {
@@ -304,6 +324,8 @@ follow(struct follower *w)
 	w->maillog = maillog_new(&w->src, took, w);
 	if (w->r->follow)
 		w->wait = logwait_new(w->log);
+	if (confine_reader(w, &e) != 0)
+		return admin_fail(&e);
 	if (read_on(w, &e) != 0)
 		return admin_fail(&e);
 	if (!w->r->json)
