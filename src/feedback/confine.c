@@ -82,7 +82,7 @@ calls_refuse(void)
 	/* syslog is a unix socket */
 	if (rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-				      SCMP_CMP(0, SCMP_CMP_NE, AF_UNIX));
+				      SCMP_CMP(0, SCMP_CMP_NE, AF_UNIX, 0));
 	if (rc == 0)
 		rc = seccomp_load(f);
 	if (f)
