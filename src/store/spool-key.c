@@ -328,7 +328,9 @@ spool_sieve_mend(struct store_txn *t, struct spool_mend *m)
 
 /*
  * When the last generation went with its entries, the one before is the last, and a sieve may know it:
- * whoever was put into it now would be a stranger to that sieve. A sieve that is damaged tells nobody so.
+ * whoever was put into it now would be a stranger to that sieve. Where a part of it is damaged, its end is
+ * not believed, but its other parts would still deny him: it goes, and the next call that adds jobs makes it
+ * again.
  */
 static int
 place_behind_sieve(struct store_txn *t, struct spool_place *p)
@@ -341,9 +343,14 @@ place_behind_sieve(struct store_txn *t, struct spool_place *p)
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? 0 : rc;
 	const uint32_t end = spool_sieve_end(str_of_val(v));
-	if (end <= p->number || end - first > SPOOL_SIEVE_GENERATIONS ||
-	    spool_sieve_look(str_of_val(v), p->message) == SPOOL_SIEVE_DAMAGED)
+	if (end <= p->number)
 		return 0;
+	if (end - first > SPOOL_SIEVE_GENERATIONS ||
+	    spool_sieve_look(str_of_val(v), p->message) == SPOOL_SIEVE_DAMAGED) {
+		log_warn("spool: a sieve of recipients was damaged on disk, and is removed");
+		t->dirty = true;
+		return mdb_del(t->txn, t->s->sp.sieve, &k, NULL);
+	}
 	p->number = end;
 	p->n = 0;
 	return 0;

@@ -220,6 +220,50 @@ test_last_generation_goes(void **state)
 	assert_int_equal(spool_check(f->s), left + 500);
 }
 
+/* Damages the one block of a sieve that is asked for this key. */
+static void
+sieve_harm(struct fixture *f, uint32_t message, const uint8_t rk[16])
+{
+	struct buf b = { 0 };
+	assert_true(sieve_get(f, message, 0, &b));
+	for (size_t at = 48; at < b.n; at += 64) {
+		b.p[at] = (char)(b.p[at] ^ 0x10);
+		if (spool_sieve_look(buf_str(&b), rk) == SPOOL_SIEVE_DAMAGED)
+			break;
+		b.p[at] = (char)(b.p[at] ^ 0x10);
+	}
+	assert_int_equal(spool_sieve_look(buf_str(&b), rk), SPOOL_SIEVE_DAMAGED);
+	sieve_set(f, message, 0, buf_str(&b));
+	buf_free(&b);
+}
+
+/* The same, and a part of the sieve is damaged: one by one, so that few ask for that part. */
+static void
+test_last_generation_goes_damaged(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_key keys[100];
+	const uint32_t left = 32000;
+	assert_int_equal(add_many(f, 1, 0, FEW, 1), FEW);
+	for (uint32_t i = left; i < FEW; i += 100) {
+		for (uint32_t k = 0; k < 100; k++)
+			keys[k] = key_of(1, i + k);
+		assert_int_equal(spool_steer(f->s, SPOOL_DROP, keys, 100, NOW, KEEP, &f->e), 100);
+	}
+	while (spool_sweep(f->s, NOW + KEEP, SPOOL_MAX_BATCH, &f->e) > 0)
+		;
+	for (uint32_t i = FEW; i < FEW + 20; i++) {
+		keys[0] = key_of(1, i);
+		if (i < FEW + 10 && entries(f, f->s->sp.sieve) > 0)
+			sieve_harm(f, 1, keys[0].message);
+		assert_int_equal(add_many(f, 1, i, 1, 1), 1);
+		assert_true(there(f, 1, i));
+		assert_int_equal(add_many(f, 1, i, 1, 1), 0);
+	}
+	assert_int_equal(add_many(f, 1, 0, left, 1), 0);
+	assert_int_equal(spool_check(f->s), left + 20);
+}
+
 /* The entry of a job that is gone hides nobody. */
 static void
 test_stale_entry(void **state)
@@ -405,6 +449,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_by_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_last_generation_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_generation_goes_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_entry, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_sieve, setup, teardown),
 		cmocka_unit_test(test_sieve),
