@@ -20,7 +20,9 @@
  * Copy-on-write file systems (btrfs) keep the promise for pages that are written for the first time only.
  * Besides, a sixteenth of the disk (at most 512 MB, at least two reserves) is left to others by what is new:
  * the ledger takes a decision for each copy that the spool sends, and the MTA has a queue. What is owed
- * (reservations, delivery reports) may use that, and half of the reserve.
+ * (reservations, delivery reports) may use that, and half of the reserve. No file of LMDB's ever shrinks: a
+ * database that grew up to that part and is empty again takes what is new into the pages that it has, as long
+ * as others have left half of that part.
  *
  * Many readers write into the lock file through a shared map, where a full disk is a SIGBUS: room_lock_file
  * gives it its blocks beforehand.
@@ -52,6 +54,8 @@ struct room {
 	int64_t disk, disk_free; /* 0: not known */
 	int64_t wanted; /* what is asked for, what was promised before in this transaction, and the reserve */
 	int fd;
+	int64_t floor;	/* of disk_free, the part that is left to others */
+	bool low;	/* the disk has no more than what is left to others */
 	int disk_error; /* why there is no more */
 };
 
@@ -96,6 +100,9 @@ room_look(const struct store_txn *t, struct room *r)
 		r->reserve = min64(r->reserve, r->disk / DISK_SHARE);
 	}
 	r->reserve = min64(max64(r->reserve, RESERVE_MIN / r->page), RESERVE_MAX / r->page);
+	if (r->disk > 0)
+		r->floor = max64(min64(r->disk / DISK_SHARE, FLOOR_MAX / r->page), 2 * r->reserve);
+	r->low = r->disk_free < r->floor;
 	return true;
 }
 
@@ -161,13 +168,15 @@ file_allocate(struct lane *lane, int fd, int64_t to)
 	return rc;
 }
 
-/* How many pages behind the last one in use have their blocks, or may count on them. */
+/* How many pages behind the last one in use have their blocks, or may count on them; grow: they may be had
+ * now. */
 static int64_t
-tail_pages(struct lane *lane, struct room *r)
+tail_pages(struct lane *lane, struct room *r, bool grow)
 {
 	/* Not for each commit anew. */
-	const int64_t want = min64(r->map, r->used + r->wanted), more = min64(r->map, want + r->reserve);
-	if (lane->blocks_to < want * r->page) {
+	const int64_t want = min64(r->map, r->used + r->wanted),
+		      more = min64(r->map, want + max64(0, min64(r->reserve, r->disk_free - r->floor)));
+	if (grow && lane->blocks_to < want * r->page) {
 		int rc = file_allocate(lane, r->fd, more * r->page);
 		if (rc == ENOSPC || rc == EDQUOT)
 			rc = file_allocate(lane, r->fd, want * r->page);
@@ -179,13 +188,6 @@ tail_pages(struct lane *lane, struct room *r)
 	}
 	int64_t tail = min64(r->map, lane->blocks_to / r->page) - r->used;
 	return tail > 0 ? tail : 0;
-}
-
-/* The part of the disk that is left to others, in pages. */
-static int64_t
-floor_pages(const struct room *r)
-{
-	return r->disk > 0 ? max64(min64(r->disk / DISK_SHARE, FLOOR_MAX / r->page), 2 * r->reserve) : 0;
 }
 
 /* ---- asking ---- */
@@ -214,18 +216,17 @@ refuse_disk(const struct store_txn *t, const struct room *r, struct err *e)
 static enum op_result
 refuse_floor(const struct store_txn *t, const struct room *r, struct err *e)
 {
-	const int64_t floor = floor_pages(r);
 	err_set(e, ERR_FULL,
 		"state %s: the disk is nearly full: its last %lld MB are left to what was accepted before; "
 		"nothing was written to %s; free space on this disk",
-		t->s->directory, (long long)(floor * r->page) >> 20, t->lane->file);
+		t->s->directory, (long long)(r->floor * r->page) >> 20, t->lane->file);
 	return OP_FAIL;
 }
 
 static bool
-enough(struct store_txn *t, struct room *r)
+enough(struct store_txn *t, struct room *r, bool grow)
 {
-	const int64_t missing = r->wanted - tail_pages(t->lane, r);
+	const int64_t missing = r->wanted - tail_pages(t->lane, r, grow);
 	int dead;
 	if (missing <= 0 || free_pages(t, missing) >= missing)
 		return true;
@@ -245,11 +246,13 @@ room_take(struct store_txn *t, int64_t bytes, int64_t touched, enum room_for wha
 	/* No page is copied twice in one transaction. */
 	r.wanted = (what == ROOM_NEW ? reserve : reserve / 2) + OVERHEAD_PAGES + grown +
 		   min64(t->promised_pages, r.used + grown);
+	/* When the disk is low, what the file has comes first. */
+	const bool fits = enough(t, &r, !r.low) || (r.low && what == ROOM_OWED && enough(t, &r, true));
 	enum op_result res = OP_OK;
-	if (!enough(t, &r))
-		res = r.disk_error != 0 ? refuse_disk(t, &r, e) : refuse_map(t, &r, e);
-	else if (what == ROOM_NEW && r.disk_free < floor_pages(&r))
+	if (what == ROOM_NEW && (r.disk_free < r.floor / 2 || (r.low && !fits)))
 		res = refuse_floor(t, &r, e);
+	else if (!fits)
+		res = r.disk_error != 0 ? refuse_disk(t, &r, e) : refuse_map(t, &r, e);
 	if (res != OP_OK) {
 		t->promised_bytes -= bytes;
 		t->promised_pages -= touched;

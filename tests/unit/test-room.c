@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 
@@ -394,6 +395,43 @@ test_disk_floor(void **state)
 	assert_int_equal(spool_check(f->s), n * BATCH);
 }
 
+static int64_t
+disk_left(const struct fixture *f)
+{
+	struct statvfs v;
+	assert_int_equal(statvfs(f->dir, &v), 0);
+	return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
+
+/* Its file does not shrink. Empty again, it takes what is new, and no more of the disk; but not when others
+ * have taken half of what was left to them. */
+static void
+test_disk_floor_again(void **state)
+{
+	struct fixture *f = *state;
+	struct reserve_result out;
+	uint32_t n = fill(f, 0, false);
+	for (int round = 0; round < 3; round++) {
+		const uint32_t from = n;
+		for (uint32_t m = round == 0 ? 0 : n - 20; m < n; m++)
+			end_batch(f, m, SPOOL_SENT, "250 2.0.0 Ok");
+		while (spool_sweep(f->s, NOW + 2 * KEEP, 4096, &f->e) > 0)
+			;
+		for (uint32_t i = 0; i < 200; i++)
+			if (reserve(f, (uint32_t)round * 1000 + i, NOW, &out) != 0)
+				fail_msg("reservation %u: %s", i, f->e.text);
+		const int64_t left = disk_left(f);
+		for (uint32_t end = n + 20; n < end; n++)
+			if (add_batch(f, n, false) != 0)
+				fail_msg("batch %u of round %d: %s", n - from, round, f->e.text);
+		assert_int_equal(disk_left(f), left);
+	}
+	disk_fill(f);
+	assert_int_equal(add_batch(f, n, false), -1);
+	assert_int_equal(f->e.kind, ERR_FULL);
+	assert_non_null(strstr(f->e.text, "free space on this disk"));
+}
+
 /* Neither a signal nor half a database. */
 static void
 test_disk_full_at_start(void **state)
@@ -427,6 +465,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_records_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full, disk_setup, disk_teardown),
 		cmocka_unit_test_setup_teardown(test_disk_floor, disk_setup, disk_teardown),
+		cmocka_unit_test_setup_teardown(test_disk_floor_again, disk_setup, disk_teardown),
 		cmocka_unit_test_setup_teardown(test_disk_full_at_start, disk_setup, disk_teardown),
 	};
 	memset(payload, 'p', sizeof payload);
