@@ -39,10 +39,10 @@ HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC,$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
 LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
-LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -lpthread -ldl -lm $(LIBS_EXTRA)
+LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -Wl,--as-needed -llapacke -lopenblas -Wl,--no-as-needed -lpthread -ldl -lm $(LIBS_EXTRA)
 
 # ---- what is built ----
-LIB_DIRS := base audit conf mail template html token store score plugin tailor recipient engine milter inject web feedback report
+LIB_DIRS := base audit conf mail template html token store score learn plugin tailor recipient engine milter inject web feedback report
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard src/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libmailtailor.a
@@ -101,8 +101,11 @@ $(BUILD)/bin/mailtailor: $(ADMIN_OBJ) $(COMMON_OBJ) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# A plugin is one file and the public header; it links what its own line says.
-PLUGIN_LIBS_logistic = -lopenblas -lm
+# A plugin is one file and the public header; it links what its own line says. Those that apply models take src/score and
+# src/base out of our library, hidden, since the program has them, too; a plugin from elsewhere needs the header alone.
+PLUGIN_MODEL = $(LIB) -Wl,--exclude-libs,ALL -ljansson -lcrypto -lopenblas -lm
+PLUGIN_LIBS_logistic = $(PLUGIN_MODEL)
+$(BUILD)/plugins/logistic.so: $(LIB)
 define plugin_rule
 $(BUILD)/plugins/$(1).so: plugins/$(1)/$(1).c include/mailtailor_plugin.h
 	@mkdir -p $$(@D)
@@ -203,9 +206,6 @@ fuzz-programs: $(FUZZ_BIN)
 fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=$(BUILD)/clang-fuzz SAN="$(FUZZ_FLAGS)" OPT="-O1 -g" fuzz-programs
 	@tests/fuzz/run $(BUILD)/clang-fuzz/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
-
-# This one fuzzes a plugin's parser from the inside.
-$(BUILD)/fuzz/fuzz-rule: LIBS_EXTRA = -lopenblas
 
 # ---- demo, benchmarks ----
 .PHONY: demo bench
