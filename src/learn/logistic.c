@@ -11,6 +11,7 @@
 
 #include "learn/blas.h"
 #include "learn/linear.h"
+#include "learn/rows.h"
 
 #define BLOCK 256
 #define MAX_ITERATIONS 100
@@ -27,11 +28,12 @@ struct newton {
 	const struct learn_data *d;
 	const double *x;    /* without missing cells */
 	size_t p;	    /* cols + 1: the intercept stands first */
+	size_t width;	    /* p as rows.h rounds it up */
 	size_t every;	    /* which blocks count: each, or every SAMPLE-th */
 	double l2, weight;  /* sum of the weights of the rows that count */
-	double *b, *g, *h;  /* p, p, p × p (lower triangle, column-major) */
+	double *b, *g, *h;  /* p, p, width × width (lower triangle by rows) */
 	double *try, *step; /* p */
-	double *s;	    /* BLOCK × p: rows times the root of their weight in the Hessian */
+	double *s;	    /* BLOCK × width: rows times the root of their weight in the Hessian */
 	double z[BLOCK], r[BLOCK], v[BLOCK];
 	struct learn_fit *fit;
 };
@@ -71,15 +73,10 @@ block_loss(struct newton *t, const double *y, const double *w, size_t n)
 static void
 block_hessian(struct newton *t, const double *x, size_t n)
 {
-	size_t cols = t->d->cols;
-	for (size_t i = 0; i < n; i++) {
-		double root = sqrt(t->v[i]), *s = t->s + i * t->p;
-		s[0] = root;
-		for (size_t k = 0; k < cols; k++)
-			s[k + 1] = root * x[i * cols + k];
-	}
-	cblas_dsyrk(CblasColMajor, CblasLower, CblasNoTrans, (int)t->p, (int)n, 1.0, t->s, (int)t->p, 1.0,
-		    t->h, (int)t->p);
+	for (size_t i = 0; i < n; i++)
+		t->v[i] = sqrt(t->v[i]);
+	rows_scale(x, n, t->d->cols, t->v, t->s);
+	rows_square(t->s, n, t->p, t->h);
 }
 
 /* Objective at b; its gradient into t->g; and its Hessian into t->h, when asked for. */
@@ -87,21 +84,16 @@ static double
 pass(struct newton *t, const double *b, bool hessian)
 {
 	const struct learn_data *d = t->d;
-	int cols = (int)d->cols;
 	double objective = 0;
 	memset(t->g, 0, t->p * sizeof(*t->g));
 	if (hessian)
-		memset(t->h, 0, t->p * t->p * sizeof(*t->h));
+		memset(t->h, 0, t->width * t->width * sizeof(*t->h));
 	for (size_t at = 0; at < d->rows; at += BLOCK * t->every) {
 		size_t n = d->rows - at < BLOCK ? d->rows - at : BLOCK;
 		const double *x = t->x + at * d->cols;
-		for (size_t i = 0; i < n; i++)
-			t->z[i] = b[0];
-		cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)n, cols, 1.0, x, cols, b + 1, 1, 1.0, t->z, 1);
+		rows_dot(x, n, d->cols, b, t->z);
 		objective += block_loss(t, d->y + at, d->w ? d->w + at : NULL, n);
-		cblas_dgemv(CblasRowMajor, CblasTrans, (int)n, cols, 1.0, x, cols, t->r, 1, 1.0, t->g + 1, 1);
-		for (size_t i = 0; i < n; i++)
-			t->g[0] += t->r[i];
+		rows_add(x, n, d->cols, t->r, t->g);
 		if (hessian)
 			block_hessian(t, x, n);
 	}
@@ -111,7 +103,7 @@ pass(struct newton *t, const double *b, bool hessian)
 		objective += l2 / 2 * b[k] * b[k];
 		t->g[k] += l2 * b[k];
 		if (hessian)
-			t->h[k * t->p + k] += l2;
+			t->h[k * t->width + k] += l2;
 	}
 	return objective;
 }
@@ -122,16 +114,16 @@ static int
 factor(struct newton *t, double *copy)
 {
 	double lift = 0, trace = 0;
-	memcpy(copy, t->h, t->p * t->p * sizeof(*copy));
+	memcpy(copy, t->h, t->width * t->width * sizeof(*copy));
 	for (size_t k = 0; k < t->p; k++)
-		trace += copy[k * t->p + k];
+		trace += copy[k * t->width + k];
 	for (int i = 0; i < 10; i++) {
-		if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', (int)t->p, t->h, (int)t->p) == 0)
+		if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', (int)t->p, t->h, (int)t->width) == 0)
 			return 0;
 		lift = lift > 0 ? lift * 10 : trace / (double)t->p * 1e-12;
-		memcpy(t->h, copy, t->p * t->p * sizeof(*copy));
+		memcpy(t->h, copy, t->width * t->width * sizeof(*copy));
 		for (size_t k = 0; k < t->p; k++)
-			t->h[k * t->p + k] += lift;
+			t->h[k * t->width + k] += lift;
 	}
 	return -1;
 }
@@ -141,7 +133,7 @@ static double
 solve(struct newton *t)
 {
 	memcpy(t->step, t->g, t->p * sizeof(*t->step));
-	LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'L', (int)t->p, 1, t->h, (int)t->p, t->step, (int)t->p);
+	LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', (int)t->p, 1, t->h, (int)t->width, t->step, (int)t->p);
 	return cblas_ddot((int)t->p, t->step, 1, t->g, 1) / 2;
 }
 
@@ -213,10 +205,10 @@ static void
 newton_init(struct newton *t, struct arena *a)
 {
 	t->g = ARENA_ARRAY(a, double, t->p);
-	t->h = ARENA_ARRAY(a, double, t->p * t->p);
+	t->h = ARENA_ARRAY(a, double, t->width * t->width);
 	t->try = ARENA_ARRAY(a, double, t->p);
 	t->step = ARENA_ARRAY(a, double, t->p);
-	t->s = ARENA_ARRAY(a, double, BLOCK * t->p);
+	t->s = ARENA_ARRAY(a, double, BLOCK * t->width);
 }
 
 int
@@ -234,10 +226,12 @@ learn_logistic_fit(const struct learn_data *d, double l2, double *b, double *mis
 	openblas_set_num_threads(1);
 	struct arena *a = arena_new(65536);
 	struct newton *t = ARENA_NEW(a, struct newton);
-	*t = (struct newton){ .d = d, .p = d->cols + 1, .l2 = l2, .b = b, .fit = fit };
+	*t = (struct newton){
+		.d = d, .p = d->cols + 1, .width = rows_width(d->cols + 1), .l2 = l2, .b = b, .fit = fit
+	};
 	t->x = linear_fill(a, d, missing ? missing : ARENA_ARRAY(a, double, d->cols));
 	newton_init(t, a);
-	double *copy = ARENA_ARRAY(a, double, t->p * t->p);
+	double *copy = ARENA_ARRAY(a, double, t->width * t->width);
 	memset(b, 0, t->p * sizeof(*b));
 	if (d->rows >= SAMPLE * SAMPLE_ROWS * t->p) {
 		t->every = SAMPLE;
