@@ -25,7 +25,7 @@
 #define MODEL_VERSION "1"
 #define MODEL_MAX_COLUMNS 4096
 #define MODEL_MAX_NAME 64
-#define MODEL_MAX_COLUMN 256 /* bytes of a column text */
+#define MODEL_MAX_COLUMN 1024 /* bytes of a column text */
 #define MODEL_MAX_POINTS 65536
 /* Inputs are cut to this, so that sums of products with weights of the same size stay finite. */
 #define MODEL_MAX_INPUT 1e30
