@@ -211,11 +211,16 @@ fuzz: deps-fuzz
 	@tests/fuzz/run $(BUILD)/clang-fuzz/fuzz $(FUZZ_SECONDS) $(FUZZ_NAMES)
 
 # ---- demo, benchmarks ----
-.PHONY: demo bench
+.PHONY: demo demo-loop bench
 demo:
 	@contrib/install-deps demo
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@contrib/demo/run $(abspath $(BUILD))
+
+# What learning brings: simulated customers, ten waves (tests/loop/loop.mjs says what LOOP_ARGS may be).
+demo-loop: deps-check
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@MT_BUILD=$(abspath $(BUILD)) tests/loop/run $(LOOP_ARGS)
 
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs $(BUILD)/tests/mint $(BUILD)/tests/event-lines

@@ -295,6 +295,7 @@ export class World {
    * main.cf or sendmail.mc; services: lines of master.cf, given the world. signer: true for one, as world.signer, on run/signer.sock. clock: the time that mailtailord and
    * the admin tool see, set by world.clock (faketime.mjs). With inject, the target is the MTA's port "inject", with the
    * signer if there is one, unless injectTo gives the number of another port. The MTA is world.mta, and world.postfix, too.
+   * sink: what gives another one, with start(), stop() and a port.
    * track: lines of that section; then there is a world.trackd. map: state.map_size. disk: the size of a disk of its own for
    * the state directory, as world.disk (disk.mjs; ask Disk.impossible() first).
    */
@@ -315,7 +316,7 @@ export class World {
     return world;
   }
 
-  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, services = () => [], signer = false, clock, track, map, disk }) {
+  async #start({ conf = "", milter = "", inject, injectTo, ports, mta = Postfix, postfix = true, profiles = {}, settings = {}, services = () => [], signer = false, clock, track, map, disk, sink = () => new Sink() }) {
     this.dir = mkdtempSync("/tmp/mailtailor-test.");
     chmodSync(this.dir, 0o755); // Postfix's user must get through to the socket
     ending.push(() => process.env.MT_KEEP || rmSync(this.dir, { recursive: true, force: true }));
@@ -346,7 +347,7 @@ export class World {
     await this.trackd?.start();
     explainFailures(() => this.#explain());
     if (!postfix) return;
-    this.sink = new Sink();
+    this.sink = sink(this);
     await this.sink.start();
     ports ??= { campaign: ["milter.sock", ...(signer ? ["signer.sock"] : [])], plain: [] };
     if (this.mta.ports.inject) {
