@@ -115,7 +115,7 @@ struct mt_error {
 
 /* What a scorer reads and gives. All of it must stay valid and unchanged until destroy. */
 struct mt_shape {
-	const char *const *features; /* 1 to 4096 names, at most 256 bytes each; see score() */
+	const char *const *features; /* 1 to 4096 texts, at most 1024 bytes each; see score() */
 	size_t nfeatures;
 	const char *const *scores; /* 1 to 64 names: a letter, then letters, digits, _ -; at most 64 */
 	size_t nscores;
@@ -296,9 +296,10 @@ struct mt_plugin {
 	 *           Read-only.
 	 *   scores  nrows × nscores doubles, row-major, in the order of shape->scores. Fill all; all must
 	 *           be finite. They are NAN when the call begins.
-	 * Feature names: profile.X, message.X (dotted fields), hour, minute, weekday (Monday 1), day, month
-	 * in the recipient's local time; any other name is a field of the message, else of the profile;
-	 * NAME=TEXT is 1 when the field is TEXT, else 0 (one-hot).
+	 * Features: profile.X, message.X (dotted fields), hour, minute, weekday (Monday 1), day, month in the
+	 * recipient's local time; any other name is a field of the message, else of the profile; NAME=TEXT is
+	 * 1 when the field is TEXT, else 0 (one-hot). Newer hosts know more sources (what the recipient did
+	 * before) and steps behind them ("events.clicked.30d.count | log1p"): mailtailor-features(5).
 	 * 0, or nonzero with error text.
 	 */
 	int (*score)(void *instance, void *thread, const double *rows, size_t nrows, size_t nfeatures,

@@ -40,10 +40,17 @@ matrix_make(const struct plugin *p, struct job *j)
 	struct score_facts *facts = ARENA_ARRAY(j->arena, struct score_facts, j->nrows);
 	for (size_t i = 0; i < j->nrows; i++) {
 		const struct job_row *r = &j->rows[i];
-		facts[i] =
-		    (struct score_facts){ r->profile, r->message, r->request.now_ms, r->request.time_zone };
+		facts[i] = (struct score_facts){
+			.profile = r->profile,
+			.message = r->message,
+			.now_ms = r->request.now_ms,
+			.time_zone = r->request.time_zone,
+			.events = r->events,
+			.campaign = str_of(r->request.campaign),
+			.category = r->category,
+		};
 	}
-	score_matrix(facts, j->nrows, sh->features, sh->nfeatures, j->arena, rows);
+	score_matrix(p->columns, facts, j->nrows, j->arena, rows);
 	return rows;
 }
 

@@ -176,7 +176,8 @@ check_shape(const struct mt_shape *s, struct err *e)
 			       PLUGIN_MAX_SCORES);
 	for (size_t i = 0; i < s->nfeatures; i++) {
 		const char *f = s->features[i];
-		if (!f || f[0] == '\0' || strnlen(f, 257) > 256 || !str_is_utf8(str_of(f)))
+		if (!f || f[0] == '\0' || strnlen(f, SCORE_COLUMN_MAX + 1) > SCORE_COLUMN_MAX ||
+		    !str_is_utf8(str_of(f)))
 			return err_set(e, ERR_UNSUPPORTED, "declares a bad name for feature %zu", i + 1);
 	}
 	for (size_t i = 0; i < s->nscores; i++) {
@@ -219,7 +220,9 @@ instance_create(struct plugin *p, const struct conf_plugin *cp, struct err *e)
 	pe.text[0] = '\0';
 	if (p->api->shape(p->instance, &p->shape, &pe) != 0)
 		return plugin_error(e, "has no shape", &pe);
-	return check_shape(&p->shape, e);
+	if (check_shape(&p->shape, e) != 0)
+		return -1;
+	return score_columns_compile(a, p->shape.features, p->shape.nfeatures, &p->columns, e);
 }
 
 int

@@ -27,6 +27,7 @@
 #include "base/str.h"
 #include "base/value.h"
 #include "conf/conf.h"
+#include "score/column.h"
 
 struct plugin_set;
 
@@ -50,10 +51,11 @@ void plugin_set_free(struct plugin_set **s);
 struct plugin_request {
 	/* of the conf that the set was loaded from: its scorers run in order, then its personalizers */
 	const struct conf_campaign *campaign;
-	const struct value *profile;	  /* map */
-	const struct value *message;	  /* merge data of the message; map or NULL */
-	const struct value *defaults;	  /* campaign defaults; map or NULL */
-	const char *language, *time_zone; /* never NULL */
+	const struct value *profile;	      /* map */
+	const struct value *message;	      /* merge data of the message; map or NULL */
+	const struct score_behaviour *events; /* NULL: not known */
+	const struct value *defaults;	      /* campaign defaults; map or NULL */
+	const char *language, *time_zone;     /* never NULL */
 	int64_t now_ms;
 	uint8_t recipient_key[16];
 	bool known;

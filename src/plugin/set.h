@@ -17,6 +17,7 @@
 
 #include "mailtailor_plugin.h"
 #include "plugin/plugin.h"
+#include "score/column.h"
 #include "score/score.h"
 
 #define PLUGIN_MAX_WORKERS 64	       /* threads that are not stuck */
@@ -25,7 +26,7 @@
 #define PLUGIN_MAX_TOTAL (4u << 20)    /* bytes of one call's variables */
 #define PLUGIN_MAX_NAME 128
 #define PLUGIN_MAX_NAME_STEPS 8
-#define PLUGIN_MAX_FEATURES 4096
+#define PLUGIN_MAX_FEATURES SCORE_COLUMNS_MAX
 #define PLUGIN_MAX_SCORES 64
 
 /* One `plugin NAME { … }`: a library and its instance. */
@@ -40,7 +41,8 @@ struct plugin {
 	const struct mt_plugin *api;
 	bool created;
 	void *instance;
-	struct mt_shape shape; /* scorers */
+	struct mt_shape shape;	       /* scorers */
+	struct score_columns *columns; /* of shape's features */
 	_Atomic int64_t calls, late, failed, rejected;
 	atomic_int failures_in_row;
 	atomic_bool off;
@@ -69,6 +71,8 @@ struct call_var {
 struct job_row {
 	struct mt_request request;
 	const struct value *profile, *message;
+	const struct score_behaviour *events; /* or NULL */
+	struct str category;
 	struct plugin_score *scores; /* known so far; room for all of the plan */
 	size_t nscores;
 };

@@ -5,7 +5,7 @@
  *     mailtailor   "1", the version of this layout
  *     kind         "logistic", "mlp", "gbdt"
  *     score        the name under which rules read what it gives
- *     columns      JSON list of column texts (score.h), in the order of the matrix
+ *     columns      JSON list of column texts (column.h), in the order of the matrix
  *     link         "logit" (a probability comes out; the default) or "identity" (a value: spend, uplift)
  *     training     JSON object: what it was trained on and how well it did; for people and for `model show`
  *     checksum     see safetensors.h

@@ -1,5 +1,5 @@
 /*
- * score: feature rows for scorers, local time, and the rule language.
+ * score: local time, and the rule language. Feature rows: column.h.
  *
  * Threads: every function is safe; a compiled rule may be evaluated by any number of threads at once.
  */
@@ -13,33 +13,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/value.h"
-
-/* ---- feature rows ---- */
-
-/*
- * A scorer names its features, and gets one matrix for all recipients of a batch.
- *   profile.X, message.X   a field by dotted path
- *   hour minute            0..23 and 0..59 in the recipient's local time
- *   weekday                1..7, Monday is 1 (ISO 8601)
- *   day month              1..31, 1..12
- *   X                      any other name: the message's field, else the profile's
- *   NAME=TEXT              one-hot: 1 when any of the above prints as TEXT, else 0
- * Numbers as they are, numeric strings as numbers, booleans 0 or 1; NAN when the value is missing, null or
- * no number (also for one-hot when the field is missing).
- */
-struct score_facts {
-	const struct value *profile; /* map */
-	const struct value *message; /* merge data of the message; map or NULL */
-	int64_t now_ms;
-	const char *time_zone; /* IANA name; unknown ones count as UTC */
-};
-
-/*
- * A row for each of nrows recipients, in their order, row-major: feature f of recipient i goes to rows[i * n
- * + f]. A row depends on its own facts alone. Scratch from a.
- */
-void score_matrix(const struct score_facts *facts, size_t nrows, const char *const *names, size_t n,
-		  struct arena *a, double *rows);
 
 /* ---- local time ---- */
 

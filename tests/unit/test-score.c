@@ -1,4 +1,4 @@
-/* test-score: rules, feature rows, local time. */
+/* test-score: rules, local time. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -222,89 +222,6 @@ rule_bounds(void **state)
 	arena_free(&a);
 }
 
-static void
-row_features(void **state)
-{
-	static const struct {
-		const char *name;
-		double want; /* -1: NAN */
-	} cases[] = {
-		{ "profile.orders", 7 },
-		{ "profile.spent", 12.5 },
-		{ "profile.age", 42 },
-		{ "profile.vip", 1 },
-		{ "profile.country", -1 },
-		{ "profile.gone", -1 },
-		{ "profile.nul", -1 },
-		{ "profile.nul=x", -1 },
-		{ "profile.gone=x", -1 },
-		{ "profile.country=DE", 1 },
-		{ "profile.country=FR", 0 },
-		{ "profile.a.b", 3 },
-		{ "message.discount", 20 },
-		{ "discount", 20 },
-		{ "orders", 7 },
-		{ "hour", 9 },
-		{ "minute", 30 },
-		{ "weekday", 1 },
-		{ "weekday=1", 1 },
-		{ "weekday=2", 0 },
-		{ "day", 2 },
-		{ "month", 3 },
-		{ "profile.tags", -1 },
-		{ "", -1 },
-	};
-	enum { N = sizeof(cases) / sizeof(cases[0]) };
-	struct arena *a = arena_new(4096);
-	const char *names[N];
-	double row[N];
-	struct score_facts f = {
-		.profile = json(a, "{\"orders\":7,\"spent\":12.5,\"age\":\"42\",\"vip\":true,\"country\":"
-				   "\"DE\",\"nul\":null,"
-				   "\"a\":{\"b\":3},\"tags\":[1]}"),
-		.message = json(a, "{\"discount\":20,\"orders\":null}"),
-		.now_ms = INT64_C(1772440200000), /* Monday 2026-03-02 08:30 UTC */
-		.time_zone = "Europe/Berlin",
-	};
-	(void)state;
-	for (size_t i = 0; i < N; i++)
-		names[i] = cases[i].name;
-	score_matrix(&f, 1, names, N, a, row);
-	for (size_t i = 0; i < N; i++) {
-		if (cases[i].want < 0 ? !isnan(row[i]) : row[i] != cases[i].want)
-			fail_msg("%s: %g, wanted %g", names[i], row[i], cases[i].want);
-	}
-	f.message = NULL;
-	f.profile = NULL;
-	score_matrix(&f, 1, names, 2, a, row);
-	assert_true(isnan(row[0]));
-	score_matrix(&f, 0, names, N, a, NULL);
-	arena_free(&a);
-}
-
-/* Row-major, a row for each in their order, each by its own facts. */
-static void
-matrix(void **state)
-{
-	static const char *const names[] = { "orders", "hour", "profile.country=DE" };
-	struct arena *a = arena_new(4096);
-	const struct value *de = json(a, "{\"orders\":1,\"country\":\"DE\"}"),
-			   *fr = json(a, "{\"country\":\"FR\"}");
-	const struct score_facts who[3] = {
-		{ de, NULL, INT64_C(1772440200000), "Europe/Berlin" },
-		{ fr, json(a, "{\"orders\":2}"), INT64_C(1772440200000), "Asia/Tokyo" },
-		{ de, NULL, INT64_C(1772440200000) + 3600000, "no/zone" },
-	};
-	static const double want[9] = { 1, 9, 1, 2, 17, 0, 1, 9, 1 };
-	double rows[9];
-	(void)state;
-	score_matrix(who, 3, names, 3, a, rows);
-	for (size_t i = 0; i < 9; i++)
-		if (rows[i] != want[i])
-			fail_msg("row %zu, %s: %g, wanted %g", i / 3, names[i % 3], rows[i], want[i]);
-	arena_free(&a);
-}
-
 /* ---- local time ---- */
 
 static void
@@ -372,8 +289,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rule_outcomes),   cmocka_unit_test(rule_errors),
-		cmocka_unit_test(rule_bounds),	   cmocka_unit_test(row_features),
-		cmocka_unit_test(matrix),	   cmocka_unit_test(time_zones),
+		cmocka_unit_test(rule_bounds),	   cmocka_unit_test(time_zones),
 		cmocka_unit_test(time_zones_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
