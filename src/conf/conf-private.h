@@ -152,6 +152,8 @@ enum key_type {
 	KEY_INT,
 	KEY_SIZE,
 	KEY_DURATION,
+	KEY_SHARE, /* "10%", "0.1": int64_t, millionths */
+	KEY_REAL,
 	KEY_MODE,
 	KEY_CHOICE,
 	KEY_SOCKET,
@@ -169,6 +171,7 @@ enum key_type {
 	KEY_ADDRESS,
 	KEY_RETURN_PATH,
 	KEY_MOMENT,
+	KEY_SUBJECT,
 	KEY_HOURS, /* not set: from == to */
 	KEY_LISTS, /* from here on: lists */
 	KEY_NETS = KEY_LISTS,
@@ -186,7 +189,7 @@ struct conf_key {
 	enum key_type type;
 	size_t offset;	   /* of the value in the section's struct */
 	const char *deflt; /* as it would be written; NULL: none */
-	int64_t min, max;  /* KEY_INT, KEY_SIZE, KEY_DURATION (ms) */
+	int64_t min, max;  /* KEY_INT, KEY_SIZE, KEY_DURATION (ms), KEY_SHARE (millionths), KEY_REAL */
 	const char *const *choices;
 	size_t nchoices;
 };
@@ -196,12 +199,13 @@ struct conf_key {
 struct conf_section {
 	const char *name;
 	const char *parent; /* NULL: top level */
+	/* Offsets count from the struct that holds the section: struct conf, or the parent's element. */
 	const struct conf_key *keys;
 	size_t nkeys;
 	enum key_type title_type; /* KEY_NAME or KEY_DOMAINS when titled */
 	bool titled;
-	/* titled: the array in struct conf, its count, the element and its title; else all 0 and offsets
-	 * count from struct conf */
+	/* titled: the array in the holder, its count, the element (keys' offsets count from it) and its
+	 * title; else all 0 */
 	size_t array, count, size, title;
 	size_t pos;	       /* offset of struct conf_pos, or NO_OFFSET */
 	const char *free_name; /* its section of free names, or NULL */
@@ -230,6 +234,18 @@ void conf_parse_free(struct conf_parsed **p);
 /* ---- fill.c ---- */
 
 void conf_fill(struct conf_work *w, cfg_t *root);
+/* The statement of a parsed section, or STMT_NONE; its first token. */
+uint32_t conf_section_stmt(const struct conf_work *w, const cfg_t *sec);
+uint32_t conf_section_tok(const struct conf_work *w, const cfg_t *sec);
+/* Where a setting of a section stands; else where the section does. */
+uint32_t conf_setting_tok(const struct conf_work *w, cfg_t *sec, const char *key);
+/* Reports what waits when nothing could: copies wait in the spool, and leave it over the inject target. */
+void conf_need_target(struct conf_work *w, cfg_t *inject, uint32_t at, const char *what);
+
+/* ---- arms.c ---- */
+
+/* Arms and policy of a campaign: completes them, and reports what does not fit together. */
+void conf_check_arms(struct conf_work *w, cfg_t *inject, cfg_t *sec, struct conf_campaign *c);
 
 /* ---- value.c ---- */
 

@@ -200,6 +200,54 @@ struct conf_window {
 enum conf_missing { CONF_MISSING_FALLBACK, CONF_MISSING_HOLD };
 enum conf_consent { CONF_CONSENT_DENY, CONF_CONSENT_ALLOW };
 
+/*
+ * arm NAME { … } of a campaign: one of its alternatives. What an arm does not set is as the message and the
+ * campaign have it.
+ */
+#define CONF_MAX_ARMS 32
+#define CONF_ANY_HOUR 0
+struct conf_arm {
+	const char *name;    /* as a campaign's */
+	bool control;	     /* control = yes, or of that name: never personalised, and no policy's */
+	const char *subject; /* a template, instead of the message's; NULL */
+	unsigned send_hour;  /* hour of the recipient's local time at which it leaves, + 1; CONF_ANY_HOUR */
+	double weight;	     /* of policy "fixed", among the arms that are not control */
+	const char *score;   /* of policy "greedy": the scorers' score that stands for it; NULL */
+	double prior_successes,
+	    prior_failures; /* of the Beta distribution that its rate is believed to have */
+	const char **value_names, **value_values;
+	size_t nvalues;
+	const struct value *values; /* the same as a map of strings: over all merge data of that name */
+	struct conf_pos pos;
+};
+
+enum conf_policy_kind {
+	CONF_POLICY_FIXED,   /* by weight, the same arm for a recipient in every message of the campaign */
+	CONF_POLICY_EPSILON, /* the best rate, but epsilon of all by weight */
+	CONF_POLICY_THOMPSON,
+	CONF_POLICY_LINEAR_THOMPSON,
+	CONF_POLICY_LINUCB,
+	CONF_POLICY_GREEDY, /* the highest of the arms' scores */
+};
+enum conf_reward { CONF_REWARD_OPENED, CONF_REWARD_CLICKED, CONF_REWARD_CONVERTED };
+
+/* policy { … } of a campaign: which arm a copy gets, among those that are not control. Shares are millionths.
+ */
+#define CONF_SHARE_ALL 1000000
+struct conf_policy {
+	enum conf_policy_kind kind; /* default fixed */
+	enum conf_reward reward;    /* default clicked */
+	int64_t window_ms; /* a reward within it counts; decisions younger than it and without one are
+			      not failures yet. default 3d */
+	int64_t explore; /* of all that the policy decides so many are spread evenly, whatever it has learned.
+			    default 10 %; fixed: not looked at */
+	int64_t epsilon; /* default 10 % */
+	double alpha;	 /* linucb: width of the confidence bound; linear-thompson: scale of the
+			    deviation. default 1 */
+	double ridge;	 /* linear kinds: precision of the prior. default 1 */
+	struct conf_pos pos;
+};
+
 /* campaign NAME { … } */
 struct conf_campaign {
 	const char *name;     /* [A-Za-z0-9._-], 1..64 bytes */
@@ -251,6 +299,11 @@ struct conf_campaign {
 	    **default_values; /* defaults { field = "value" }: lowest precedence merge data */
 	size_t ndefaults;
 	const struct value *defaults; /* the same as a map of strings */
+	struct conf_arm *arms;	      /* none: every copy is made as the message is */
+	size_t narms;
+	const struct conf_arm *control; /* of them; NULL: none */
+	int64_t control_share; /* millionths of all recipients; 0 when there is no control. default 10 % */
+	struct conf_policy policy;
 	struct conf_pos pos;
 };
 
@@ -299,6 +352,11 @@ bool conf_trusts(const struct conf *c, const uint8_t addr[16]);
  * set. */
 const char *
 conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
+/* NULL when there is none. */
+const struct conf_arm *conf_arm_find(const struct conf_campaign *c, struct str name);
+/* "fixed" …; "clicked" … */
+const char *conf_policy_name(enum conf_policy_kind kind);
+const char *conf_reward_name(enum conf_reward reward);
 /* True when a message of the campaign may have several recipients: recipients = split and an inject target.
  */
 bool conf_splits(const struct conf *c, const struct conf_campaign *campaign);

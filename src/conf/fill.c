@@ -8,18 +8,18 @@
 
 #include "base/clock.h"
 
-/* The statement of a parsed section: libConfuse's line is that of its closing brace. */
-static uint32_t
-section_stmt(const struct conf_work *w, const cfg_t *sec)
+/* libConfuse's line of a section is that of its closing brace. */
+uint32_t
+conf_section_stmt(const struct conf_work *w, const cfg_t *sec)
 {
 	size_t tok = (size_t)sec->line - 1;
 	return sec->line >= 1 && tok < w->ntoks ? w->toks[tok].stmt : STMT_NONE;
 }
 
-static uint32_t
-section_tok(const struct conf_work *w, const cfg_t *sec)
+uint32_t
+conf_section_tok(const struct conf_work *w, const cfg_t *sec)
 {
-	uint32_t stmt = section_stmt(w, sec);
+	uint32_t stmt = conf_section_stmt(w, sec);
 	return stmt == STMT_NONE ? 0 : w->stmts[stmt].first;
 }
 
@@ -104,7 +104,7 @@ fill_key(struct conf_work *w, cfg_t *sec, const struct conf_key *k, void *base)
 	bool given = opt && (opt->flags & CFGF_MODIFIED);
 
 	if (k->type >= KEY_LISTS) {
-		uint32_t first = given ? conf_stmt_find(w, section_stmt(w, sec), k->name) : STMT_NONE;
+		uint32_t first = given ? conf_stmt_find(w, conf_section_stmt(w, sec), k->name) : STMT_NONE;
 		list_room(w, k, slot, n + count_words(k->deflt));
 		if (!given || (first != STMT_NONE && w->stmts[first].append))
 			fill_default(w, k, slot);
@@ -118,14 +118,14 @@ fill_key(struct conf_work *w, cfg_t *sec, const struct conf_key *k, void *base)
 	}
 }
 
-/* options { } and defaults { }: names as written, values texts. */
+/* options { }, defaults { }, values { }: names as written, values texts. */
 static void
 fill_free(struct conf_work *w, cfg_t *sec, const struct conf_section *s, char *base)
 {
 	if (!s->free_name || !sec || cfg_size(sec, s->free_name) == 0)
 		return;
 	cfg_t *sub = cfg_getsec(sec, s->free_name);
-	uint32_t stmt = section_stmt(w, sub);
+	uint32_t stmt = conf_section_stmt(w, sub);
 	unsigned n = cfg_num(sub);
 	const char **names = arena_zalloc_array(w->arena, sizeof(*names), n);
 	const char **values = arena_zalloc_array(w->arena, sizeof(*values), n);
@@ -147,7 +147,7 @@ fill_free(struct conf_work *w, cfg_t *sec, const struct conf_section *s, char *b
 				       "the value of \"%s\" is longer than 8192 bytes, not UTF-8, "
 				       "or holds control characters; correct it",
 				       names[i]);
-		else if (strcmp(s->free_name, "defaults") == 0)
+		else if (strcmp(s->free_name, "options") != 0)
 			conf_wrong_tok(w, w->stmts[at].first,
 				       "the field \"%s\" has a dot in its name; write one word", names[i]);
 	}
@@ -164,17 +164,19 @@ fill_title(struct conf_work *w, cfg_t *sec, const struct conf_section *s, char *
 			   : conf_name_ok(title)	? arena_cstr(w->arena, title)
 							: NULL;
 	if (!name && s->title_type == KEY_DOMAINS)
-		conf_wrong_tok(w, section_tok(w, sec),
+		conf_wrong_tok(w, conf_section_tok(w, sec),
 			       "\"%s\" is no domain; write %s \"example.com\" "
 			       "(other scripts in their xn-- form)",
 			       conf_quote(w, title), s->name);
 	else if (!name)
-		conf_wrong_tok(w, section_tok(w, sec),
-			       "\"%s\" is no name for a %s; "
+		conf_wrong_tok(w, conf_section_tok(w, sec),
+			       "\"%s\" is no name for %s %s; "
 			       "use 1 to 64 letters, digits, '.', '_' and '-'",
-			       conf_quote(w, title), s->name);
+			       conf_quote(w, title), strchr("aeiou", s->name[0]) ? "an" : "a", s->name);
 	*(const char **)(void *)(base + s->title) = name ? name : "";
 }
+
+static void fill_sections(struct conf_work *w, cfg_t *in, const struct conf_section *s, char *holder);
 
 static void
 fill_section(struct conf_work *w, cfg_t *sec, const struct conf_section *s, char *base)
@@ -182,30 +184,32 @@ fill_section(struct conf_work *w, cfg_t *sec, const struct conf_section *s, char
 	for (size_t i = 0; i < s->nkeys; i++)
 		fill_key(w, sec, &s->keys[i], base);
 	fill_free(w, sec, s, base);
+	for (size_t i = 0; i < CONF_NSECTIONS; i++)
+		if (CONF_SECTIONS[i].parent && strcmp(CONF_SECTIONS[i].parent, s->name) == 0)
+			fill_sections(w, sec, &CONF_SECTIONS[i], base);
 	if (s->pos == NO_OFFSET)
 		return;
 	struct conf_pos *pos = (void *)(base + s->pos);
 	pos->file = w->files[0].name;
-	if (sec && section_stmt(w, sec) != STMT_NONE) {
-		const struct tok *t = &w->toks[section_tok(w, sec)];
+	if (sec && conf_section_stmt(w, sec) != STMT_NONE) {
+		const struct tok *t = &w->toks[conf_section_tok(w, sec)];
 		pos->file = w->files[t->file].name;
 		pos->line = t->line;
 	}
 }
 
-/* All sections of one kind within a parsed section (the root, or track). */
+/* All sections of one kind within a parsed section; holder: the struct that they go into. */
 static void
-fill_sections(struct conf_work *w, cfg_t *in, const struct conf_section *s)
+fill_sections(struct conf_work *w, cfg_t *in, const struct conf_section *s, char *holder)
 {
-	char *conf = (char *)w->conf;
 	unsigned n = in ? cfg_size(in, s->name) : 0;
 	if (!s->titled) {
-		fill_section(w, n > 0 ? cfg_getsec(in, s->name) : NULL, s, conf);
+		fill_section(w, n > 0 ? cfg_getsec(in, s->name) : NULL, s, holder);
 		return;
 	}
 	char *array = arena_zalloc_array(w->arena, s->size, n);
-	*(void **)(void *)(conf + s->array) = array;
-	*(size_t *)(void *)(conf + s->count) = n;
+	*(void **)(void *)(holder + s->array) = array;
+	*(size_t *)(void *)(holder + s->count) = n;
 	for (unsigned i = 0; i < n; i++) {
 		cfg_t *sec = cfg_getnsec(in, s->name, i);
 		fill_title(w, sec, s, array + i * s->size);
@@ -215,19 +219,17 @@ fill_sections(struct conf_work *w, cfg_t *in, const struct conf_section *s)
 
 /* ---- what holds between settings ---- */
 
-/* Where a setting of a titled section stands; else where the section does. */
-static uint32_t
-setting_tok(const struct conf_work *w, cfg_t *sec, const char *key)
+uint32_t
+conf_setting_tok(const struct conf_work *w, cfg_t *sec, const char *key)
 {
-	uint32_t at = conf_stmt_find(w, section_stmt(w, sec), key);
-	return at == STMT_NONE ? section_tok(w, sec) : w->stmts[at].first;
+	uint32_t at = conf_stmt_find(w, conf_section_stmt(w, sec), key);
+	return at == STMT_NONE ? conf_section_tok(w, sec) : w->stmts[at].first;
 }
 
-/* Reports what waits when nothing could: copies wait in the spool, and leave it over the inject target. */
-static void
-need_target(struct conf_work *w, cfg_t *inject, uint32_t at, const char *what)
+void
+conf_need_target(struct conf_work *w, cfg_t *inject, uint32_t at, const char *what)
 {
-	bool given = inject && conf_stmt_find(w, section_stmt(w, inject), "target") != STMT_NONE;
+	bool given = inject && conf_stmt_find(w, conf_section_stmt(w, inject), "target") != STMT_NONE;
 	if (!w->conf->inject.target && !given) /* a wrong one is reported already */
 		conf_wrong_tok(
 		    w, at,
@@ -240,15 +242,15 @@ static void
 check_schedule(struct conf_work *w, cfg_t *inject, cfg_t *sec, struct conf_campaign *c)
 {
 	static const char *const WAITS[] = { "quiet_hours", "send_window", "start" };
-	uint32_t stmt = section_stmt(w, sec), at;
+	uint32_t stmt = conf_section_stmt(w, sec), at;
 	c->has_quiet_hours = c->quiet_hours.from != c->quiet_hours.to;
 	if (c->start)
 		clock_parse_moment(str_of(c->start), &c->start_ms, &c->start_local, &(struct err){ 0 });
 	for (size_t i = 0; i < sizeof(WAITS) / sizeof(WAITS[0]); i++)
 		if ((at = conf_stmt_find(w, stmt, WAITS[i])) != STMT_NONE)
-			need_target(w, inject, w->stmts[at].first, WAITS[i]);
+			conf_need_target(w, inject, w->stmts[at].first, WAITS[i]);
 	if (!conf_campaign_ever_open(c))
-		conf_wrong_tok(w, setting_tok(w, sec, "quiet_hours"),
+		conf_wrong_tok(w, conf_setting_tok(w, sec, "quiet_hours"),
 			       "quiet_hours leave campaign \"%s\" no time to send%s; shorten them%s", c->name,
 			       c->nsend_windows ? " within its send_window" : "",
 			       c->nsend_windows ? ", or widen send_window" : "");
@@ -262,14 +264,14 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 		value_map_set(w->arena, map, str_of(c->default_names[i]),
 			      value_string(w->arena, str_of(c->default_values[i])));
 	c->defaults = map;
-	uint32_t stmt = section_stmt(w, sec);
+	uint32_t stmt = conf_section_stmt(w, sec);
 	if (c->send_if && conf_stmt_find(w, stmt, "scorers") == STMT_NONE)
-		conf_wrong_tok(w, setting_tok(w, sec, "send_if"),
+		conf_wrong_tok(w, conf_setting_tok(w, sec, "send_if"),
 			       "send_if needs a score and campaign \"%s\" has no scorers; "
 			       "add scorers = { NAME }, or take send_if out",
 			       c->name);
 	else if (c->send_if && c->scorers.n == 0 && cfg_size(sec, "scorers") == 0)
-		conf_wrong_tok(w, setting_tok(w, sec, "send_if"),
+		conf_wrong_tok(w, conf_setting_tok(w, sec, "send_if"),
 			       "send_if needs a score and the list of scorers is empty; "
 			       "name one, or take send_if out");
 }
@@ -285,7 +287,7 @@ check_inject(struct conf_work *w, cfg_t *sec, struct conf_inject *i)
 	i->unix_path = to.unix_path;
 	if (i->retry_min_ms > i->retry_max_ms)
 		conf_wrong_tok(
-		    w, setting_tok(w, sec, "retry_min"),
+		    w, conf_setting_tok(w, sec, "retry_min"),
 		    "retry_min is longer than retry_max; waits grow from the one to the other: swap "
 		    "them, or set both");
 }
@@ -293,14 +295,15 @@ check_inject(struct conf_work *w, cfg_t *sec, struct conf_inject *i)
 static void
 check_cap(struct conf_work *w, cfg_t *inject, cfg_t *sec, const struct conf_cap *c)
 {
-	uint32_t stmt = section_stmt(w, sec);
+	uint32_t stmt = conf_section_stmt(w, sec);
 	if (c->action == CONF_CAP_DEFER)
-		need_target(w, inject, setting_tok(w, sec, "action"), "action = defer");
+		conf_need_target(w, inject, conf_setting_tok(w, sec, "action"), "action = defer");
 	if (conf_stmt_find(w, stmt, "limit") == STMT_NONE)
-		conf_wrong_tok(w, section_tok(w, sec),
+		conf_wrong_tok(w, conf_section_tok(w, sec),
 			       "cap \"%s\" has no limit; add limit = 3 (0 switches it off)", c->name);
 	else if (c->limit > 0 && conf_stmt_find(w, stmt, "window") == STMT_NONE)
-		conf_wrong_tok(w, section_tok(w, sec), "cap \"%s\" has no window; add window = 7d", c->name);
+		conf_wrong_tok(w, conf_section_tok(w, sec), "cap \"%s\" has no window; add window = 7d",
+			       c->name);
 }
 
 static void
@@ -317,17 +320,17 @@ check_domains(struct conf_work *w, cfg_t *track)
 	const struct conf_track *t = &w->conf->track;
 	for (size_t i = 0; i < t->ndomains; i++) {
 		cfg_t *sec = cfg_getnsec(track, "domain", (unsigned)i);
-		uint32_t at = section_tok(w, sec);
-		if (!t->domains[i].host && conf_stmt_find(w, section_stmt(w, sec), "host") == STMT_NONE)
+		uint32_t at = conf_section_tok(w, sec);
+		if (!t->domains[i].host && conf_stmt_find(w, conf_section_stmt(w, sec), "host") == STMT_NONE)
 			conf_wrong_tok(w, at, "domain \"%s\" has no host; add host = \"https://t.%s\"",
 				       t->domains[i].domain, t->domains[i].domain);
 		for (size_t k = 0; k < i && w->nmistakes <= CONF_MAX_MISTAKES; k++)
 			if (t->domains[k].domain[0] &&
 			    strcmp(t->domains[k].domain, t->domains[i].domain) == 0)
-				conf_wrong_tok(
-				    w, at, "domain \"%s\" is there twice (first at %s); keep one",
-				    t->domains[i].domain,
-				    conf_where(w, section_tok(w, cfg_getnsec(track, "domain", (unsigned)k))));
+				conf_wrong_tok(w, at, "domain \"%s\" is there twice (first at %s); keep one",
+					       t->domains[i].domain,
+					       conf_where(w, conf_section_tok(w, cfg_getnsec(track, "domain",
+											     (unsigned)k))));
 	}
 }
 
@@ -367,7 +370,8 @@ conf_fill(struct conf_work *w, cfg_t *root)
 	if (!root)
 		return;
 	for (size_t i = 0; i < CONF_NSECTIONS; i++)
-		fill_sections(w, CONF_SECTIONS[i].parent ? track : root, &CONF_SECTIONS[i]);
+		if (!CONF_SECTIONS[i].parent)
+			fill_sections(w, root, &CONF_SECTIONS[i], (char *)c);
 	for (size_t i = 0; i < c->nplugins; i++)
 		check_plugin(w, &c->plugins[i]);
 	for (size_t i = 0; i < c->ncaps; i++)
@@ -376,6 +380,7 @@ conf_fill(struct conf_work *w, cfg_t *root)
 		cfg_t *sec = cfg_getnsec(root, "campaign", (unsigned)i);
 		check_campaign(w, sec, &c->campaigns[i]);
 		check_schedule(w, inject, sec, &c->campaigns[i]);
+		conf_check_arms(w, inject, sec, &c->campaigns[i]);
 	}
 	check_inject(w, inject, &c->inject);
 	if (c->milter.metrics.text)

@@ -41,6 +41,14 @@ print_size(struct buf *b, int64_t v)
 	buf_printf(b, "%lld", (long long)v);
 }
 
+/* As short as reads back. */
+static void
+print_real(struct buf *b, double v)
+{
+	const struct value real = { .type = VALUE_REAL, .r = v };
+	value_print(b, &real);
+}
+
 /* Entry i of a list; quote stands around what is no string. */
 static void
 print_entry(struct buf *b, const struct conf_key *k, const void *slot, size_t i, struct str quote)
@@ -101,6 +109,13 @@ conf_value_print(struct buf *b, const struct conf_key *k, const void *slot)
 	case KEY_DURATION:
 		buf_adds(b, str_of(clock_format_duration(*(const int64_t *)slot, text)));
 		break;
+	case KEY_SHARE:
+		print_real(b, (double)*(const int64_t *)slot / 10000);
+		buf_addc(b, '%');
+		break;
+	case KEY_REAL:
+		print_real(b, *(const double *)slot);
+		break;
 	case KEY_MODE:
 		buf_printf(b, "0%03llo", (unsigned long long)*(const int64_t *)slot);
 		break;
@@ -149,7 +164,10 @@ value_of(struct arena *a, const struct conf_key *k, const void *slot)
 		buf_free(&b);
 		return is_unset(k, slot) ? &VALUE_NULL_V : v;
 	}
-	if (k->type == KEY_SIZE || k->type == KEY_DURATION || k->type == KEY_MODE || k->type == KEY_CHOICE) {
+	if (k->type == KEY_REAL)
+		return value_real(a, *(const double *)slot);
+	if (k->type == KEY_SIZE || k->type == KEY_DURATION || k->type == KEY_SHARE || k->type == KEY_MODE ||
+	    k->type == KEY_CHOICE) {
 		conf_value_print(&b, k, slot);
 		v = value_string(a, arena_str(a, buf_str(&b)));
 		buf_free(&b);
@@ -169,12 +187,13 @@ struct print {
 	struct value *json;
 };
 
-/* A titled section of defaults. */
-static const void *
+/* A section at its defaults, as deep as it lies. */
+static const char *
 empty_section(struct print *p, const struct conf_section *s)
 {
-	struct conf *d = (struct conf *)p->deflt;
-	return s->titled ? *(void **)((char *)d + s->array) : d;
+	const char *holder =
+	    s->parent ? empty_section(p, conf_section_find(str_of(s->parent))) : (const char *)p->deflt;
+	return s->titled ? *(const char *const *)(const void *)(holder + s->array) : holder;
 }
 
 static bool
@@ -191,7 +210,7 @@ is_default(struct print *p, const struct conf_section *s, const struct conf_key 
 	else if (strcmp(k->name, "plugin_directory") == 0)
 		print_string(&theirs, p->conf->default_plugin_directory);
 	else
-		conf_value_print(&theirs, k, (const char *)empty_section(p, s) + k->offset);
+		conf_value_print(&theirs, k, empty_section(p, s) + k->offset);
 	same = str_eq(buf_str(&mine), buf_str(&theirs));
 	if ((strcmp(s->name, "cap") == 0 && strcmp(k->name, "limit") == 0) || strcmp(s->name, "domain") == 0)
 		same = false; /* have to be there */
@@ -213,7 +232,8 @@ put_key(struct print *p, struct value *map, const struct conf_key *k, const char
 }
 
 static void
-put_free(struct print *p, struct value *map, const struct conf_section *s, const char *base)
+put_free(struct print *p, struct value *map, const struct conf_section *s, const char *base,
+	 const char *indent)
 {
 	size_t n = s->free_name ? *(const size_t *)(const void *)(base + s->free_count) : 0;
 	if (n == 0)
@@ -222,47 +242,45 @@ put_free(struct print *p, struct value *map, const struct conf_section *s, const
 	const char *const *values = *(const char *const *const *)(const void *)(base + s->free_values);
 	struct value *sub = map ? value_map_new(p->arena) : NULL;
 	if (!map)
-		buf_printf(p->out, "\t%s {\n", s->free_name);
+		buf_printf(p->out, "%s%s {\n", indent, s->free_name);
 	for (size_t i = 0; i < n; i++) {
 		if (map) {
 			value_map_set(p->arena, sub, str_of(names[i]),
 				      value_string(p->arena, str_of(values[i])));
 			continue;
 		}
-		buf_printf(p->out, "\t\t%s = ", names[i]);
+		buf_printf(p->out, "%s\t%s = ", indent, names[i]);
 		print_string(p->out, values[i]);
 		buf_addc(p->out, '\n');
 	}
 	if (map)
 		value_map_set(p->arena, map, str_of(s->free_name), sub);
 	else
-		buf_adds(p->out, STR("\t}\n"));
+		buf_printf(p->out, "%s}\n", indent);
 }
 
-/* The settings of one section. Returns how many were printed. */
-static size_t
+static void put_sections(struct print *p, struct value *map, const struct conf_section *parent,
+			 const char *holder, const char *indent);
+
+/* What one section holds. */
+static void
 put_keys(struct print *p, struct value *map, const struct conf_section *s, const char *base,
 	 const char *indent)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < s->nkeys; i++) {
-		const struct conf_key *k = &s->keys[i];
-		if (is_default(p, s, k, base))
-			continue;
-		put_key(p, map, k, base, indent);
-		n++;
-	}
-	put_free(p, map, s, base);
-	return n;
+	for (size_t i = 0; i < s->nkeys; i++)
+		if (!is_default(p, s, &s->keys[i], base))
+			put_key(p, map, &s->keys[i], base, indent);
+	put_free(p, map, s, base, indent);
+	put_sections(p, map, s, base, indent);
 }
 
 /* The titled sections of one kind. In JSON: an object of objects, named like the section. */
 static void
-put_titled(struct print *p, struct value *map, const struct conf_section *s, const char *indent)
+put_titled(struct print *p, struct value *map, const struct conf_section *s, const char *holder,
+	   const char *indent)
 {
-	const char *conf = (const char *)p->conf,
-		   *array = *(const char *const *)(const void *)(conf + s->array);
-	size_t n = *(const size_t *)(const void *)(conf + s->count);
+	const char *array = *(const char *const *)(const void *)(holder + s->array);
+	size_t n = *(const size_t *)(const void *)(holder + s->count);
 	const char *inner = *indent ? "\t\t" : "\t";
 	struct value *all = map && n > 0 ? value_map_new(p->arena) : NULL;
 	for (size_t i = 0; i < n; i++) {
@@ -282,40 +300,46 @@ put_titled(struct print *p, struct value *map, const struct conf_section *s, con
 }
 
 static void
-put_untitled(struct print *p, const struct conf_section *s)
+put_untitled(struct print *p, struct value *into, const struct conf_section *s, const char *base,
+	     const char *indent)
 {
-	struct value *map = p->json ? value_map_new(p->arena) : NULL;
+	struct value *map = into ? value_map_new(p->arena) : NULL;
 	size_t mark = p->out ? p->out->n : 0;
 	if (!map)
-		buf_printf(p->out, "%s {\n", s->name);
+		buf_printf(p->out, "%s%s {\n", indent, s->name);
 	size_t start = p->out ? p->out->n : 0;
-	put_keys(p, map, s, (const char *)p->conf, "\t");
-	for (size_t i = 0; i < CONF_NSECTIONS; i++)
-		if (CONF_SECTIONS[i].parent && strcmp(CONF_SECTIONS[i].parent, s->name) == 0)
-			put_titled(p, map, &CONF_SECTIONS[i], "\t");
+	put_keys(p, map, s, base, *indent ? "\t\t" : "\t");
 	if (map) {
 		if (value_map_count(map) > 0)
-			value_map_set(p->arena, p->json, str_of(s->name), map);
+			value_map_set(p->arena, into, str_of(s->name), map);
 	} else if (p->out->n == start) { /* nothing in it: take the heading back */
 		p->out->n = mark;
 		p->out->p[mark] = '\0';
 	} else {
-		buf_adds(p->out, STR("}\n"));
+		buf_printf(p->out, "%s}\n", indent);
+	}
+}
+
+/* The sections within one; parent NULL: all that stand at the top. */
+static void
+put_sections(struct print *p, struct value *map, const struct conf_section *parent, const char *holder,
+	     const char *indent)
+{
+	for (size_t i = 0; i < CONF_NSECTIONS; i++) {
+		const struct conf_section *s = &CONF_SECTIONS[i];
+		if (parent ? !s->parent || strcmp(s->parent, parent->name) != 0 : s->parent != NULL)
+			continue;
+		if (s->titled)
+			put_titled(p, map, s, holder, indent);
+		else
+			put_untitled(p, map, s, holder, indent);
 	}
 }
 
 static void
 put_all(struct print *p)
 {
-	for (size_t i = 0; i < CONF_NSECTIONS; i++) {
-		const struct conf_section *s = &CONF_SECTIONS[i];
-		if (s->parent)
-			continue;
-		if (s->titled)
-			put_titled(p, p->json, s, "");
-		else
-			put_untitled(p, s);
-	}
+	put_sections(p, p->json, NULL, (const char *)p->conf, "");
 }
 
 /* ---- the face ---- */
@@ -327,7 +351,7 @@ defaults_load(const struct conf *c)
 	return conf_load_text(
 	    "defaults",
 	    STR("track { domain d { host = \"https://d\" } }\nplugin p {}\ncap c { limit = 0 }\n"
-		"campaign c {}\n"),
+		"campaign c { arm a {} }\n"),
 	    c->default_plugin_directory, NULL, NULL);
 }
 

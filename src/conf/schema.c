@@ -14,6 +14,7 @@
 #define K 1024LL
 #define M (K * K)
 #define G (M * K)
+#define MILLION 1000000LL
 #define COUNT(v) (sizeof(v) / sizeof((v)[0]))
 #define KEY(n, t, o, d, ...)                                                         \
 	{                                                                            \
@@ -32,6 +33,12 @@ static const char *const RECIPIENTS[] = { "one", "split" };
 static const char *const MISSING[] = { "fallback", "hold" };
 static const char *const TRUSTS[] = { "no", "soft", "yes" };
 static const char *const CONSENTS[] = { "deny", "allow" };
+static const char *const POLICIES[] = { "fixed",	   "epsilon-greedy", "thompson",
+					"linear-thompson", "linucb",	     "greedy" };
+static const char *const REWARDS[] = { "opened", "clicked", "converted" };
+static const char *const SEND_HOURS[] = { "any", "0",  "1",  "2",  "3",	 "4",  "5",  "6",  "7",
+					  "8",	 "9",  "10", "11", "12", "13", "14", "15", "16",
+					  "17",	 "18", "19", "20", "21", "22", "23" };
 
 #define AT(member) offsetof(struct conf, member)
 
@@ -164,14 +171,39 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("feedback_id", KEY_FEEDBACK, AT(feedback_id), NULL),
 	KEY("language", KEY_LANGUAGE, AT(language), "en"),
 	KEY("time_zone", KEY_ZONE, AT(time_zone), "UTC"),
+	KEY("control_share", KEY_SHARE, AT(control_share), "10%", RANGE(0, MILLION)),
+};
+
+/* Within a campaign, so the offsets are the campaign's. */
+static const struct conf_key POLICY[] = {
+	KEY("kind", KEY_CHOICE, AT(policy.kind), "fixed", CHOICES(POLICIES)),
+	KEY("reward", KEY_CHOICE, AT(policy.reward), "clicked", CHOICES(REWARDS)),
+	KEY("window", KEY_DURATION, AT(policy.window_ms), "3d", RANGE(MIN, 90 * DAY)),
+	KEY("explore", KEY_SHARE, AT(policy.explore), "10%", RANGE(0, MILLION)),
+	KEY("epsilon", KEY_SHARE, AT(policy.epsilon), "10%", RANGE(0, MILLION)),
+	KEY("alpha", KEY_REAL, AT(policy.alpha), "1", RANGE(0, 1000)),
+	KEY("ridge", KEY_REAL, AT(policy.ridge), "1", RANGE(0, MILLION)),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_arm, member)
+static const struct conf_key ARM[] = {
+	KEY("control", KEY_BOOL, AT(control), "no", CHOICES(BOOLS)),
+	KEY("subject", KEY_SUBJECT, AT(subject), NULL),
+	KEY("send_hour", KEY_CHOICE, AT(send_hour), "any", CHOICES(SEND_HOURS)),
+	KEY("weight", KEY_REAL, AT(weight), "1", RANGE(0, MILLION)),
+	KEY("score", KEY_NAME, AT(score), NULL),
+	KEY("prior_successes", KEY_REAL, AT(prior_successes), "1", RANGE(0, 1000 * MILLION)),
+	KEY("prior_failures", KEY_REAL, AT(prior_failures), "1", RANGE(0, 1000 * MILLION)),
 };
 #undef AT
 
 #define SECTION(label, v) .name = (label), .keys = (v), .nkeys = COUNT(v)
-#define TITLED(type, member_array, member_count, member_title)              \
-	.titled = true, .array = offsetof(struct conf, member_array),       \
-	.count = offsetof(struct conf, member_count), .size = sizeof(type), \
-	.title = offsetof(type, member_title)
+#define TITLED(type, member_array, member_count, member_title) \
+	TITLED_IN(struct conf, type, member_array, member_count, member_title)
+#define TITLED_IN(holder, type, member_array, member_count, member_title)                                 \
+	.titled = true, .array = offsetof(holder, member_array), .count = offsetof(holder, member_count), \
+	.size = sizeof(type), .title = offsetof(type, member_title)
 
 const struct conf_section CONF_SECTIONS[] = {
 	{ SECTION("state", STATE), .pos = offsetof(struct conf, state.pos) },
@@ -197,6 +229,14 @@ const struct conf_section CONF_SECTIONS[] = {
 	  .free_names = offsetof(struct conf_campaign, default_names),
 	  .free_values = offsetof(struct conf_campaign, default_values),
 	  .free_count = offsetof(struct conf_campaign, ndefaults) },
+	{ SECTION("policy", POLICY), .parent = "campaign",
+	  .pos = offsetof(struct conf_campaign, policy.pos) },
+	{ SECTION("arm", ARM), .parent = "campaign", .title_type = KEY_NAME,
+	  TITLED_IN(struct conf_campaign, struct conf_arm, arms, narms, name),
+	  .pos = offsetof(struct conf_arm, pos), .free_name = "values",
+	  .free_names = offsetof(struct conf_arm, value_names),
+	  .free_values = offsetof(struct conf_arm, value_values),
+	  .free_count = offsetof(struct conf_arm, nvalues) },
 };
 const size_t CONF_NSECTIONS = COUNT(CONF_SECTIONS);
 

@@ -122,6 +122,46 @@ read_number(struct conf_work *w, const struct conf_key *k, const char *text, int
 	return 0;
 }
 
+/* "10%", "2.5 %", "0.1". */
+static int
+read_share(struct conf_work *w, const struct conf_key *k, const char *text, int64_t *out, const char **why)
+{
+	char *end;
+	double v = strtod(text, &end);
+	while (*end == ' ')
+		end++;
+	bool percent = *end == '%';
+	double millionths = v * (percent ? 10000 : 1000000);
+	if ((!ascii_isdigit(text[0]) && text[0] != '.') || strpbrk(text, "xXeEnN") || end[percent] != '\0')
+		return fail(w, why, "\"%s\" is no share; write one such as 10% or 0.1", text);
+	if (!(millionths >= (double)k->min && millionths <= (double)k->max)) {
+		*why = arena_printf(w->scratch, "%s is out of range for %s; write 0%% to 100%%",
+				    conf_quote(w, str_of(text)), k->name)
+			   .p;
+		return -1;
+	}
+	*out = (int64_t)(millionths + 0.5);
+	return 0;
+}
+
+static int
+read_real(struct conf_work *w, const struct conf_key *k, const char *text, double *out, const char **why)
+{
+	char *end;
+	double v = strtod(text, &end);
+	if ((!ascii_isdigit(text[0]) && !strchr(".-", text[0])) || strpbrk(text, "xXnN") || *end)
+		return fail(w, why, "\"%s\" is no number; write one such as 2 or 0.5", text);
+	if (!(v >= (double)k->min && v <= (double)k->max)) {
+		*why =
+		    arena_printf(w->scratch, "%s is out of range for %s; write %lld to %lld",
+				 conf_quote(w, str_of(text)), k->name, (long long)k->min, (long long)k->max)
+			.p;
+		return -1;
+	}
+	*out = v;
+	return 0;
+}
+
 static int
 read_mode(struct conf_work *w, const char *text, int64_t *out, const char **why)
 {
@@ -461,6 +501,10 @@ conf_value(struct conf_work *w, const struct conf_key *k, const char *text, void
 	case KEY_SIZE:
 	case KEY_DURATION:
 		return read_number(w, k, text, slot, why);
+	case KEY_SHARE:
+		return read_share(w, k, text, slot, why);
+	case KEY_REAL:
+		return read_real(w, k, text, slot, why);
 	case KEY_MODE:
 		return read_mode(w, text, slot, why);
 	case KEY_CHOICE:

@@ -549,7 +549,13 @@ static const char EVERYTHING[] =
     " track_host = \"https://z\" click_id = mtid exclude_hosts = { e } link_lifetime = 3w list_unsubscribe = "
     "no\n"
     " unsubscribe_mailto = \"a@b\" feedback_id = abcde language = pt-BR time_zone = \"Europe/Berlin\" "
-    "defaults { x = \"y\" } }\n";
+    "defaults { x = \"y\" } control_share = 12.5%\n"
+    " policy { kind = thompson reward = opened window = 1d explore = 0.05 epsilon = 20% alpha = 0.5 ridge = "
+    "2 }\n"
+    " arm base { control = yes }\n"
+    " arm b { subject = \"{{name}}!\" send_hour = 9 weight = 2.5 score = s prior_successes = 3 "
+    "prior_failures = "
+    "97 values { block = \"<p>\" } } }\n";
 
 static void
 test_round_trip(void **state)
@@ -783,7 +789,9 @@ test_documented(void **state)
 		snprintf(heading, sizeof(heading), "\n.It Ic %s", s->name);
 		if (!strstr(man, heading) && !strstr(man, heading + 4))
 			fail_msg("section %s is not in the manual", s->name);
-		const char *example = strcmp(s->name, "campaign") == 0 ? campaign : main_file;
+		bool of_campaign =
+		    strcmp(s->name, "campaign") == 0 || (s->parent && strcmp(s->parent, "campaign") == 0);
+		const char *example = of_campaign ? campaign : main_file;
 		for (size_t k = 0; k < s->nkeys; k++) {
 			char item[96], line[96];
 			snprintf(item, sizeof(item), "\n.It Cm %s ", s->keys[k].name);
