@@ -1,5 +1,5 @@
 /* engine: from a message and an address to a plan; see engine.h. */
-#include "engine/engine.h"
+#include "engine/arms.h"
 
 #include "base/json.h"
 
@@ -117,6 +117,9 @@ plugins_run(const struct engine_request *rq, size_t n, struct engine_copy *copie
 		const struct recipient_snapshot *r = copies[i].recipient;
 		if (e[i].kind != ERR_NONE || r->suppressed || r->mail_denied)
 			continue;
+		/* The control is never personalised. */
+		if (copies[i].arm.arm != NULL && copies[i].arm.arm->control)
+			continue;
 		plugin_request_fill(&rq[i], &copies[i], &ask[nasked]);
 		of[nasked++] = i;
 	}
@@ -162,6 +165,7 @@ input_of(const struct engine_request *rq, const struct engine_copy *c)
 		.plugin_sources = c->plugins.sources,
 		.scores = scores,
 		.nscores = c->plugins.nscores,
+		.arm = c->arm,
 		.sealer = rq->worker->sealer,
 		.now_ms = rq->now_ms,
 		.own_copy = rq->own_copy,
@@ -176,8 +180,11 @@ engine_gather(const struct engine_request *rq, size_t n, struct engine_copy *out
 	for (size_t i = 0; i < n; i++)
 		if (e[i].kind == ERR_NONE)
 			out[i].data = recipient_data(&rq[i], &out[i]);
-	if (n > 0)
-		plugins_run(rq, n, out, e);
+	if (n == 0)
+		return rc;
+	arms_early(rq, n, out, e);
+	plugins_run(rq, n, out, e);
+	arms_choose(rq, n, out, e);
 	return rc;
 }
 
@@ -199,6 +206,7 @@ engine_decide(const struct engine_request *rq, struct engine_copy *out, struct e
 {
 	if (snapshots_read(rq, 1, out, e) != 0)
 		return -1;
+	arms_early(rq, 1, out, e);
 	const struct tailor_input in = input_of(rq, out);
 	tailor_decide(rq->message, &in, rq->worker->arena, &out->plan.decision);
 	return 0;

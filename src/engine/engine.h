@@ -67,6 +67,9 @@ struct engine_request {
 	struct str queue_id;	  /* the MTA's, when there is one; see tailor_message_id */
 	struct str message_id;	  /* what engine_message_id said at acceptance; absent: ask it now */
 	bool own_copy;		  /* one of several made of one message: it gets a Message-ID of its own */
+	struct str arm;		  /* the arm that was decided when it had to wait; absent: none */
+	double propensity;	  /* of it */
+	bool arm_forced;	  /* whatever was or would be decided (preview) */
 	int64_t now_ms;
 	bool explain;
 	/* The reservation queues an `injected` event that this says; NULL: none */
@@ -76,13 +79,15 @@ struct engine_request {
 struct engine_copy {
 	struct recipient_snapshot *recipient;
 	const struct value *data; /* this recipient's own merge data, or NULL */
+	struct tailor_arm arm;	  /* of control copies nothing was asked of plugins */
 	struct plugin_result plugins;
 	struct tailor_plan plan; /* valid until the worker makes its next copy */
 };
 
 /*
- * snapshot → plugins → tailor. 0 with *out filled (also for DROP and REFUSE); -1: ERR_INPUT (no address),
- * ERR_CONFIG, ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again later. e is not NULL.
+ * snapshot → control or not → plugins → arm → tailor. 0 with *out filled (also for DROP and REFUSE); -1:
+ * ERR_INPUT (no address), ERR_CONFIG, ERR_TEMP, ERR_IO, ERR_CORRUPT …: the message is to be tried again
+ * later. e is not NULL.
  */
 int engine_make(const struct engine_request *rq, struct engine_copy *out, struct err *e);
 /*
@@ -100,7 +105,8 @@ int engine_render(const struct engine_request *rq, struct engine_copy *copy, str
  * what stays the same when a client submits it again. Lives in the worker's arena or the message.
  */
 struct str engine_message_id(const struct engine_request *rq);
-/* Only whether and why, before anything is rendered and without plugins: for acceptance into the spool. */
+/* Only whether and why, before anything is rendered and without plugins: for acceptance into the spool. An
+ * arm that hangs on what was learned is not decided then. */
 int engine_decide(const struct engine_request *rq, struct engine_copy *out, struct err *e);
 /*
  * Takes the caps' places for a copy whose plan says SEND; it may leave when this returns 0 and the plan still

@@ -1,5 +1,5 @@
 /* epoch: see engine.h. */
-#include "engine/engine.h"
+#include "engine/policies.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +10,14 @@ struct epoch_private {
 	atomic_int refs;
 	pthread_mutex_t lock; /* of the pool */
 	struct worker *idle;
+	struct policies *policies; /* NULL with links_only */
 };
+
+struct policies *
+epoch_policies(const struct epoch *e)
+{
+	return e->priv->policies;
+}
 
 static void
 epoch_free(struct epoch *e)
@@ -23,6 +30,7 @@ epoch_free(struct epoch *e)
 		arena_free(&w->arena);
 		free(w);
 	}
+	policies_free(&e->priv->policies);
 	tailor_cache_free(&e->cache);
 	plugin_set_free(&e->plugins);
 	keyring_free(&e->keys);
@@ -80,6 +88,8 @@ epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx)
 			ok &= (e->plugins = plugin_set_load(e->conf, report, ctx)) != NULL;
 			ok &= (e->cache = tailor_cache_new(e->conf, report, ctx)) != NULL;
 		}
+		if (ok && !o->links_only)
+			e->priv->policies = policies_new(e->conf);
 		if (ok)
 			return e;
 	}

@@ -262,6 +262,9 @@ request_of(struct makers *m, const struct kept *k, struct item *it, struct engin
 		.own_copy = true,
 		.now_ms = clock_now_ms(),
 	};
+	/* Later notes are the MTA's words; then the reservation knows the arm. */
+	if (it->job.attempts == 0 && k->campaign->narms > 0)
+		tailor_arm_noted(it->job.note, &rq->arm, &rq->propensity);
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plugin/plugin.h"
+#include "tailor/tailor.h"
 #include "score/score.h"
 #include "token/token.h"
 
@@ -31,7 +32,8 @@ static const char CAMPAIGN_HELP[] =
     "list    shows the campaigns of the configuration, and what of them is in the queue.\n"
     "check   looks for every mistake that keeps campaigns from running: the files, the\n"
     "        plugins (missing, unsafe, of another version), the key ring, the send_if\n"
-    "        rules. With NAMEs, rules are checked for these campaigns only.\n"
+    "        rules, the arms' subjects. With NAMEs, rules and subjects are checked for these\n"
+    "        campaigns only.\n"
     "pause   its copies stay in the queue; new ones join them. Those that are being sent\n"
     "        at this moment still leave. Without an inject target there is no queue, and\n"
     "        new messages are refused for now (451).\n"
@@ -267,6 +269,31 @@ unknown_names(const struct conf *conf, int n, char **names)
 }
 
 static void
+check_subject(struct check *k, const struct conf_arm *arm)
+{
+	struct tailor_scratch *scratch = tailor_scratch_new();
+	struct arena *a = arena_new(1024);
+	struct buf out = { 0 }, b = { 0 };
+	struct err e = { 0 };
+	const struct tailor_template t = {
+		.as = TAILOR_AS_HEADER,
+		.source = str_of(arm->subject),
+		.data = value_map_new(a),
+		.language = "en",
+		.time_zone = "UTC",
+	};
+	if (arm->subject != NULL && tailor_render_template(&t, scratch, &out, &e) != 0) {
+		buf_printf(&b, "%s:%d: arm \"%s\": subject: %s", arm->pos.file, arm->pos.line, arm->name,
+			   e.text);
+		check_report(k, b.p);
+	}
+	buf_free(&out);
+	buf_free(&b);
+	arena_free(&a);
+	tailor_scratch_free(&scratch);
+}
+
+static void
 check_campaign(struct check *k, const struct conf *conf, const struct conf_campaign *c)
 {
 	struct err e = { 0 };
@@ -276,6 +303,8 @@ check_campaign(struct check *k, const struct conf *conf, const struct conf_campa
 			   e.text);
 		check_report(k, b.p);
 	}
+	for (size_t i = 0; i < c->narms && c->templates; i++)
+		check_subject(k, &c->arms[i]);
 	bool links = c->track_opens || c->track_clicks || (c->list_unsubscribe && !c->unsubscribe_mailto);
 	if (links && !c->track_host && !conf->track.host && conf->track.ndomains == 0)
 		fprintf(stderr,

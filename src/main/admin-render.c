@@ -26,6 +26,7 @@ static const char usage[] =
     "  -k, --campaign NAME    instead of X-Mailtailor-Campaign or the From rule\n"
     "  -p, --profile FILE     profile as JSON instead of the database's; no database\n"
     "                         is needed, and without a key ring its links open nowhere\n"
+    "  -a, --arm NAME         as of this arm of the campaign, whichever ADDR would get\n"
     "  -n, --now INSTANT      as if it were 2026-03-29T09:00:00Z\n"
     "  -x, --explain FILE     every variable with its source, scores, caps, links, as\n"
     "                         JSON (\"-\": to standard output instead of the copy)\n"
@@ -33,7 +34,7 @@ static const char usage[] =
     "  -h, --help\n";
 
 struct render {
-	const char *conf, *campaign, *recipient, *profile, *explain, *message;
+	const char *conf, *campaign, *recipient, *profile, *explain, *message, *arm;
 	int64_t now_ms;
 };
 
@@ -52,6 +53,7 @@ options_read(struct render *r, int argc, char **argv)
 		{ "recipient", required_argument, NULL, 'r' },
 		{ "campaign", required_argument, NULL, 'k' },
 		{ "profile", required_argument, NULL, 'p' },
+		{ "arm", required_argument, NULL, 'a' },
 		{ "now", required_argument, NULL, 'n' },
 		{ "explain", required_argument, NULL, 'x' },
 		{ "config", required_argument, NULL, 'c' },
@@ -61,7 +63,7 @@ options_read(struct render *r, int argc, char **argv)
 	struct err e = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "r:k:p:n:x:c:h", longopts, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "r:k:p:a:n:x:c:h", longopts, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			r->recipient = optarg;
@@ -71,6 +73,9 @@ options_read(struct render *r, int argc, char **argv)
 			break;
 		case 'p':
 			r->profile = optarg;
+			break;
+		case 'a':
+			r->arm = optarg;
 			break;
 		case 'n':
 			if (clock_parse_rfc3339(str_of(optarg), &r->now_ms, &e) != 0)
@@ -214,7 +219,14 @@ render_with(const struct render *r, struct epoch *ep, struct store *store, struc
 		.profile_json = profile,
 		.now_ms = r->now_ms ? r->now_ms : clock_now_ms(),
 		.explain = r->explain != NULL,
+		.arm = str_of(r->arm),
+		.propensity = 1,
+		.arm_forced = r->arm != NULL,
 	};
+	if (r->arm != NULL && conf_arm_find(k, str_of(r->arm)) == NULL) {
+		rc = admin_misuse("--arm %s: campaign \"%s\" has no such arm", r->arm, k->name);
+		goto out;
+	}
 	rc = engine_make(&rq, &copy, &e) == 0 ? copy_print(r, m, &copy) : admin_fail(&e);
 out:
 	tailor_message_free(&m);

@@ -23,6 +23,8 @@ snapshot_fill(const struct recipient_source *src, const struct store_view *v, in
 {
 	r->known = v->known;
 	r->reserved = v->reserved;
+	if (v->reserved && src->campaign->narms > 0)
+		snapshot_arm(src, r, v->decision, a);
 	if (v->known && profile_open(src, &r->key, v->profile, a, &r->profile, e) != 0)
 		return -1;
 	snapshot_locale(src, a, r);

@@ -17,6 +17,15 @@ void snapshot_locale(const struct recipient_source *src, struct arena *a, struct
 /* Applies one consent to the snapshot when its topic concerns the campaign. */
 void snapshot_consent(const struct recipient_source *src, struct recipient_snapshot *r, struct str topic,
 		      enum consent_state state);
+/* The arm of a decision as it was stored. One that cannot be read is no decision. */
+void snapshot_arm(const struct recipient_source *src, struct recipient_snapshot *r, struct str sealed,
+		  struct arena *a);
+/*
+ * What the store gives back is sealed. One that does not open is no reason not to send: the copy has its
+ * places, and the others of its batch nothing to do with it; then it is absent.
+ */
+struct str decision_open(const struct recipient_source *src, const struct recipient_snapshot *r,
+			 struct arena *a, struct str sealed);
 /* "granted", "denied", "unknown" → 0 and *state. */
 int consent_state_parse(struct str word, enum consent_state *state);
 

@@ -1,9 +1,7 @@
 /* reserve: a copy's places and its sealed decision, taken and given back. */
 #include "recipient/recipient-private.h"
 
-/* What the store gives back is sealed; who asks for "again" wants the decision itself. One that does not open
- * is no reason not to send: the copy has its places, and the others of its batch nothing to do with it. */
-static struct str
+struct str
 decision_open(const struct recipient_source *src, const struct recipient_snapshot *r, struct arena *a,
 	      struct str sealed)
 {

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/json.h"
 #include "recipient/recipient-private.h"
 
 #define MAX_LANGUAGE 35 /* RFC 5646, 4.4.1 */
@@ -125,6 +126,24 @@ snapshot_locale(const struct recipient_source *src, struct arena *a, struct reci
 				   k->language ? k->language : "en");
 	r->time_zone = profile_word(a, r->profile, STR("time_zone"), MAX_TIME_ZONE, "_+-/",
 				    k->time_zone ? k->time_zone : "UTC");
+}
+
+void
+snapshot_arm(const struct recipient_source *src, struct recipient_snapshot *r, struct str sealed,
+	     struct arena *a)
+{
+	struct str text = decision_open(src, r, a, sealed);
+	const struct value *v = NULL;
+	struct err e = { 0 };
+	if (text.n == 0 || json_parse(a, text, NULL, &v, &e) != 0)
+		return;
+	const struct value *arm = value_map_get(v, STR("arm")), *p = value_map_get(v, STR("propensity"));
+	bool ok = false;
+	double propensity = p ? value_number(p, &ok) : 0;
+	if (arm == NULL || arm->type != VALUE_STRING || !ok || !(propensity > 0 && propensity <= 1))
+		return;
+	r->arm = arm->s;
+	r->propensity = propensity;
 }
 
 int

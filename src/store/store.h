@@ -191,6 +191,7 @@ struct store_view {
 	int64_t *cap_used;	/* ncaps */
 	int64_t *cap_oldest_ms; /* ncaps: the oldest place in the window; 0: none */
 	bool reserved;		/* idem has its place: caps do not stop it */
+	struct str decision;	/* then what was stored with it */
 };
 int store_view(struct store *s, const struct store_view_request *rq, struct arena *a, struct store_view *out,
 	       struct err *e);

@@ -132,8 +132,8 @@ view_caps(struct store *s, MDB_txn *txn, const struct store_view_request *rq, st
 }
 
 static int
-view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq, struct store_view *out,
-	      struct err *e)
+view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq, struct arena *a,
+	      struct store_view *out, struct err *e)
 {
 	uint8_t key[STORE_LEDGER_DECISION_KEY];
 	struct decision_record d;
@@ -149,6 +149,8 @@ view_reserved(struct store *s, MDB_txn *txn, const struct store_view_request *rq
 	if (decision_decode(str_of_val(v), &d) != 0)
 		return store_corrupt(s, e, "ledger");
 	out->reserved = d.expires_ms > rq->now_ms;
+	if (out->reserved)
+		out->decision = arena_str(a, d.decision);
 	return 0;
 }
 
@@ -204,7 +206,7 @@ view_books(struct viewing *v)
 			return;
 		}
 		if (view_caps(v->s, txn, rq, v->a, &v->out[i], &v->e[i]) == 0)
-			view_reserved(v->s, txn, rq, &v->out[i], &v->e[i]);
+			view_reserved(v->s, txn, rq, v->a, &v->out[i], &v->e[i]);
 	}
 	if (txn)
 		read_end(v->s, &v->s->books, txn);

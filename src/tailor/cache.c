@@ -48,6 +48,7 @@ struct tailor_cache {
 	const struct conf *conf;
 	struct arena *arena;
 	struct score_rule **send_if;
+	struct part ***subjects; /* of each campaign's arms; NULL where an arm has none */
 };
 
 /* Compiles every send_if; reports all that fail. */
@@ -73,6 +74,37 @@ rules_compile(struct tailor_cache *c, conf_report_fn *report, void *ctx)
 	return ok;
 }
 
+/* Compiles the subjects of all arms; reports those that fail. */
+static bool
+subjects_compile(struct tailor_cache *c, conf_report_fn *report, void *ctx)
+{
+	bool ok = true;
+	c->subjects = ARENA_ARRAY(c->arena, struct part **, c->conf->ncampaigns);
+	for (size_t i = 0; i < c->conf->ncampaigns; i++) {
+		const struct conf_campaign *k = &c->conf->campaigns[i];
+		c->subjects[i] = ARENA_ARRAY(c->arena, struct part *, k->narms);
+		for (size_t j = 0; j < k->narms; j++) {
+			const struct conf_arm *arm = &k->arms[j];
+			struct err e = { 0 };
+			if (arm->subject == NULL || !k->templates ||
+			    part_compile_header(str_of(arm->subject), &c->subjects[i][j], &e) == 0)
+				continue;
+			char text[1400];
+			snprintf(text, sizeof(text), "%s:%d: arm \"%s\": subject: %s", arm->pos.file,
+				 arm->pos.line, arm->name, e.text);
+			report(ctx, text);
+			ok = false;
+		}
+	}
+	return ok;
+}
+
+const struct part *
+cache_subject(const struct tailor_cache *c, const struct conf_campaign *campaign, const struct conf_arm *arm)
+{
+	return c->subjects[campaign - c->conf->campaigns][arm - campaign->arms];
+}
+
 struct tailor_cache *
 tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx)
 {
@@ -85,7 +117,8 @@ tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx)
 	c->arena = arena_new(4096);
 	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
 		c->seed = (uintptr_t)c;
-	if (!rules_compile(c, report, ctx))
+	bool ok = rules_compile(c, report, ctx);
+	if (!subjects_compile(c, report, ctx) || !ok)
 		tailor_cache_free(&c);
 	return c;
 }
@@ -119,6 +152,9 @@ tailor_cache_free(struct tailor_cache **cp)
 	while (c->lru != NULL)
 		entry_unlink(c, c->lru);
 	pthread_mutex_destroy(&c->lock);
+	for (size_t i = 0; i < c->conf->ncampaigns; i++)
+		for (size_t j = 0; j < c->conf->campaigns[i].narms; j++)
+			part_free(&c->subjects[i][j]);
 	arena_free(&c->arena);
 	free(c);
 	*cp = NULL;

@@ -3,7 +3,7 @@
  * tracking this recipient allows.
  *
  * Precedence, highest first: what mailtailor itself says (unsubscribe_url …),
- * plugins, this recipient's data of this message, the message's own data, the
+ * the values of its arm, plugins, this recipient's data of this message, the message's own data, the
  * profile, the campaign's defaults.
  */
 #include "tailor/private.h"
@@ -37,7 +37,7 @@ copy_token_url(struct copy *c, enum token_purpose purpose, uint16_t link, struct
 		.campaign = str_of(k->name),
 		.category = purpose == TOKEN_UNSUBSCRIBE || purpose == TOKEN_PREFERENCES ? str_of(k->category)
 											 : STR(""),
-		.arm = STR(""),
+		.arm = c->in->arm.arm ? str_of(c->in->arm.arm->name) : STR(""),
 		.link = link,
 		.url = url,
 	};
@@ -73,6 +73,20 @@ scores_value(struct copy *c)
 }
 
 static const struct value *
+arm_value(struct copy *c, const struct conf_arm *arm)
+{
+	struct value *v = value_map_new(c->arena);
+	const struct value *one;
+	struct str key;
+	value_map_set(c->arena, v, STR("name"), value_string(c->arena, str_of(arm->name)));
+	for (size_t i = 0; i < value_map_count(arm->values); i++) {
+		value_map_entry(arm->values, i, &key, &one);
+		value_map_set(c->arena, v, key, one);
+	}
+	return v;
+}
+
+static const struct value *
 own_layer(struct copy *c)
 {
 	struct arena *a = c->arena;
@@ -86,6 +100,8 @@ own_layer(struct copy *c)
 	value_map_set(a, own, STR("recipient"), rcpt);
 	value_map_set(a, own, STR("campaign"), camp);
 	value_map_set(a, own, STR("scores"), scores_value(c));
+	if (c->in->arm.arm != NULL)
+		value_map_set(a, own, STR("arm"), arm_value(c, c->in->arm.arm));
 	if (c->unsubscribe_url.n > 0)
 		value_map_set(a, own, STR("unsubscribe_url"), value_string(a, c->unsubscribe_url));
 	if (c->preferences_url.n > 0)
@@ -121,6 +137,8 @@ copy_begin(struct copy *c, struct err *e)
 	if (linkable && c->m->uses_preferences && own_url(c, TOKEN_PREFERENCES, &c->preferences_url, e) != 0)
 		return -1;
 	layer_add(c, own_layer(c));
+	if (c->in->arm.arm != NULL)
+		layer_add(c, c->in->arm.arm->values);
 	layer_add(c, c->in->plugin_vars);
 	layer_add(c, c->in->data);
 	layer_add(c, c->m->data);

@@ -51,6 +51,7 @@ when_ask(const struct tailor_message *m, const struct tailor_input *in, struct w
 		.has_send_at = m->has_send_at,
 		.send_at_local = m->send_at_local,
 		.send_at_ms = m->send_at_ms,
+		.send_hour = in->arm.arm ? in->arm.arm->send_hour : CONF_ANY_HOUR,
 	};
 	when_due(&ask, out);
 }
@@ -184,13 +185,12 @@ decide_scores(const struct tailor_message *m, const struct tailor_input *in, str
 		out->text = arena_printf(a, "send_if left out: no score \"%.*s\"", STR_ARG(missing));
 }
 
-void
-tailor_decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
-	      struct tailor_decision *out)
+static void
+decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
+       struct tailor_decision *out)
 {
 	const struct recipient_snapshot *r = in->recipient;
 	const struct snapshot_cap *full;
-	*out = (struct tailor_decision){ .reason = "send", .arm = "", .propensity = 1.0, .text = STR("") };
 	if (r->suppressed) {
 		decision_set(out, TAILOR_DROP, "suppressed", str_of(r->suppressed_reason));
 	} else if (r->mail_denied) {
@@ -202,7 +202,25 @@ tailor_decide(const struct tailor_message *m, const struct tailor_input *in, str
 		return;
 	} else if ((full = cap_full(r)) != NULL) {
 		tailor_decide_cap(m, in, full->cap, full->used, full->room_ms, a, out);
-	} else {
+	} else if (in->arm.arm == NULL || !in->arm.arm->control) {
 		decide_scores(m, in, a, out);
 	}
+}
+
+void
+tailor_decide(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
+	      struct tailor_decision *out)
+{
+	const struct tailor_arm *arm = &in->arm;
+	*out = (struct tailor_decision){
+		.reason = "send",
+		.arm = arm->arm ? arm->arm->name : "",
+		.propensity = arm->arm ? arm->propensity : 1.0,
+		.text = STR(""),
+	};
+	decide(m, in, a, out);
+	/* What waits for the hour of its arm, now or before, keeps it. */
+	if (out->verdict == TAILOR_LATER && arm->arm != NULL &&
+	    (arm->kept || arm->arm->send_hour != CONF_ANY_HOUR))
+		out->text = tailor_arm_note(arm, out->text, a);
 }

@@ -39,6 +39,8 @@ variable_source(struct copy *c, struct str path, const struct value *v)
 		const struct value *layer = c->layers[i];
 		if (v == NULL || value_path(layer, path) != v)
 			continue;
+		if (c->in->arm.arm != NULL && layer == c->in->arm.arm->values)
+			return arena_printf(c->arena, "arm %s", c->in->arm.arm->name);
 		if (layer == c->in->plugin_vars)
 			return plugin_source(c, path);
 		return layer == c->in->data		    ? STR("recipient data")
@@ -128,6 +130,9 @@ explain_end(struct copy *c, struct tailor_plan *plan)
 		    a, x, STR("due"),
 		    value_string(a, arena_str(a, str_of(clock_format_rfc3339(plan->decision.due_ms, due)))));
 	value_map_set(a, x, STR("campaign"), value_string(a, str_of(c->m->campaign->name)));
+	value_map_set(a, x, STR("arm"),
+		      *plan->decision.arm ? value_string(a, str_of(plan->decision.arm)) : &VALUE_NULL_V);
+	value_map_set(a, x, STR("propensity"), value_real(a, plan->decision.propensity));
 	value_map_set(a, x, STR("recipient_known"), value_bool(c->in->recipient->known));
 	value_map_set(a, x, STR("track_opens"), value_bool(c->track_opens));
 	value_map_set(a, x, STR("track_clicks"), value_bool(c->track_clicks));

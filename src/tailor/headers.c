@@ -80,6 +80,26 @@ unstructured(struct edits *l, const struct message_header *h, struct tpl_error *
 	return RENDER_OK;
 }
 
+/* The arm's subject instead of the message's. */
+static enum render_status
+subject_own(struct edits *l, const struct conf_arm *arm, struct tpl_error *te, struct err *e)
+{
+	struct copy *c = l->c;
+	const struct part *p = cache_subject(c->m->cache, c->m->campaign, arm);
+	const struct str name = STR("Subject");
+	struct str text = str_of(arm->subject);
+	if (p != NULL) {
+		enum render_status rc = render_bare(c, p, te, e);
+		if (rc != RENDER_OK)
+			return rc;
+		text = buf_str(&c->scratch->utf8);
+	}
+	buf_reset(&c->scratch->token);
+	mail_header_encode(&c->scratch->token, text, name.n + 2);
+	edit_set(l, name, buf_str(&c->scratch->token));
+	return RENDER_OK;
+}
+
 /* The i-th display name of an address field, rendered. */
 static enum render_status
 display(struct copy *c, const struct message_header *h, size_t i, struct str *out, struct tpl_error *te,
@@ -301,14 +321,19 @@ headers_edit(struct copy *c, bool recoded, enum mail_cte cte, struct tailor_plan
 	struct edits l = { .c = c };
 	enum render_status rc = RENDER_OK;
 	bool own_to = c->m->campaign->rewrite_to;
+	const struct conf_arm *arm = c->in->arm.arm;
+	bool own_subject = arm != NULL && arm->subject != NULL;
 	for (size_t i = 0; i < c->m->nheaders && rc == RENDER_OK; i++) {
 		const struct message_header *h = &c->m->headers[i];
-		if (own_to && str_caseeq(h->field->name, STR("To")))
+		if ((own_to && str_caseeq(h->field->name, STR("To"))) ||
+		    (own_subject && str_caseeq(h->field->name, STR("Subject")) && h->field->index == 1))
 			continue;
 		rc = h->entry != NULL ? unstructured(&l, h, te, e) : addresses(&l, h, te, e);
 		if (rc != RENDER_OK)
 			err_prefix(e, "header %.*s", STR_ARG(h->field->name));
 	}
+	if (rc == RENDER_OK && own_subject && (rc = subject_own(&l, arm, te, e)) != RENDER_OK)
+		err_prefix(e, "subject of arm %s", arm->name);
 	if (rc == RENDER_OK && own_to && (rc = to_rewrite(&l, te, e)) != RENDER_OK)
 		err_prefix(e, "header To");
 	if (rc != RENDER_OK)

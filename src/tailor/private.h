@@ -94,6 +94,9 @@ const struct part *cache_entry_part(const struct cache_entry *e); /* NULL: known
 struct cache_entry *cache_get(struct tailor_cache *c, const struct conf_campaign *campaign,
 			      const struct mail_part *p, struct str raw, struct err *e);
 void cache_release(struct tailor_cache *c, struct cache_entry **e);
+/* An arm's subject, compiled; NULL: it has none, or the campaign no templates. */
+const struct part *
+cache_subject(const struct tailor_cache *c, const struct conf_campaign *campaign, const struct conf_arm *arm);
 const struct score_rule *cache_send_if(const struct tailor_cache *c, const struct conf_campaign *campaign);
 
 /* ---- a prepared message ---- */
@@ -172,7 +175,7 @@ struct copy {
 	struct arena *arena;
 	bool track_opens, track_clicks;
 	struct str unsubscribe_url, preferences_url; /* absent when there is no sealer or host */
-	const struct value *layers[6];
+	const struct value *layers[7];
 	size_t nlayers;
 	uint16_t link_base;   /* number of the part << 12, beside part_region.link */
 	uint16_t block_links; /* links met in raw blocks so far; their numbers have bit 15 set */

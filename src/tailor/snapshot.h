@@ -38,7 +38,9 @@ struct recipient_snapshot {
 	const char *suppressed_reason; /* "unsubscribe", "hard-bounce", … when suppressed */
 	struct snapshot_cap *caps;     /* the caps that cover the campaign's category and have a limit */
 	size_t ncaps;
-	bool reserved; /* this copy has its place already (a retry): caps do not stop it */
+	bool reserved;	/* this copy has its place already (a retry): caps do not stop it */
+	struct str arm; /* and then, the arm that was decided; absent: none, or not known any more */
+	double propensity;
 };
 
 #endif

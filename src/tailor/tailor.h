@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "mail/mail.h"
+#include "tailor/arm.h"
 #include "tailor/snapshot.h"
 #include "token/token.h"
 
@@ -28,8 +29,8 @@
 struct tailor_cache;
 /*
  * One per epoch. Bounded by milter.template_cache bytes, least recently used goes first; entries in use stay
- * until released. Also compiles every campaign's send_if: NULL when one does not, all reported as "FILE:LINE:
- * …".
+ * until released. Also compiles every campaign's send_if and its arms' subjects: NULL when one does not, all
+ * reported as "FILE:LINE: …".
  */
 struct tailor_cache *tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx);
 void tailor_cache_free(struct tailor_cache **c);
@@ -89,11 +90,6 @@ enum tailor_verdict {
 	TAILOR_REFUSE, /* the submitter is told: cap with action reject, missing variable under `hold` */
 };
 
-struct tailor_score {
-	struct str name;
-	double value;
-};
-
 struct tailor_input {
 	const struct recipient_snapshot *recipient;
 	const struct value *data; /* this recipient's own merge data: map or NULL */
@@ -104,6 +100,8 @@ struct tailor_input {
 	const struct value *plugin_sources; /* name → plugin name, for explain; map or NULL */
 	const struct tailor_score *scores;
 	size_t nscores;
+	struct tailor_arm
+	    arm; /* what tailor_arm_choose said; arm NULL: it is not decided yet, or there are none */
 	struct sealer *sealer; /* NULL: no tracking, no unsubscribe links */
 	int64_t now_ms;
 	bool own_copy; /* one of several made of one message: it gets a Message-ID of its own */
@@ -122,11 +120,12 @@ struct tailor_edit {
 struct tailor_decision {
 	enum tailor_verdict verdict;
 	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "quiet-hours",
-			       "send-window", "start", "send-at", "too-late": stable words */
+			       "send-window", "start", "send-at", "send-hour", "too-late": stable
+			       words */
 	int64_t due_ms;	    /* TAILOR_LATER: the earliest instant; else 0 */
 	struct str text;    /* for people: which cap, which variable */
-	const char *arm;    /* "" until arms exist */
-	double propensity;  /* 1.0 */
+	const char *arm;    /* "": none */
+	double propensity;  /* of the arm; 1: there was no choice */
 };
 
 struct tailor_plan {

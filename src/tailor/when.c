@@ -88,6 +88,24 @@ when_open(const struct conf_campaign *c, const char *zone, int64_t from_ms)
 	return WHEN_NEVER;
 }
 
+/* The first moment from from_ms on in that hour of the day; when it is that hour, from_ms itself. */
+static int64_t
+hour_next(int hour, const char *zone, int64_t from_ms)
+{
+	struct score_time t;
+	score_local_time(from_ms, zone, &t);
+	if (t.hour == hour)
+		return from_ms;
+	int64_t wall = seconds_of(from_ms) + t.offset_s, midnight = wall - ((wall % DAY_S) + DAY_S) % DAY_S;
+	for (int day = 0; day < 3; day++) {
+		int64_t at = when_local((midnight + day * DAY_S + hour * 3600) * 1000, zone);
+		score_local_time(at, zone, &t);
+		if (at >= from_ms && t.hour == hour)
+			return at;
+	}
+	return from_ms;
+}
+
 /* What kept the copy until due, which is an edge: quiet hours, or no window. */
 static const char *
 kept_by(const struct conf_campaign *c, const char *zone, int64_t due_ms)
@@ -117,7 +135,8 @@ when_due(const struct when_ask *ask, struct when *out)
 	const struct conf_campaign *c = ask->campaign;
 	int64_t from = ask->now_ms;
 	*out = (struct when){ .wanted_ms = ask->accepted_ms, .due_ms = ask->now_ms, .zone = "UTC" };
-	if (!c->has_quiet_hours && c->nsend_windows == 0 && c->start == NULL && !ask->has_send_at)
+	if (!c->has_quiet_hours && c->nsend_windows == 0 && c->start == NULL && !ask->has_send_at &&
+	    ask->send_hour == CONF_ANY_HOUR)
 		return;
 	out->zone = zone_known(ask);
 	int64_t start = c->start_local ? when_local(c->start_ms, out->zone) : c->start_ms,
@@ -129,6 +148,12 @@ when_due(const struct when_ask *ask, struct when *out)
 	if (ask->has_send_at && send_at > out->wanted_ms) {
 		out->wanted_ms = send_at;
 		out->reason = "send-at";
+	}
+	if (ask->send_hour != CONF_ANY_HOUR) {
+		int64_t hour = hour_next((int)ask->send_hour - 1, out->zone, out->wanted_ms);
+		if (hour > out->wanted_ms)
+			out->reason = "send-hour";
+		out->wanted_ms = hour;
 	}
 	if (out->reason != NULL && out->wanted_ms > from)
 		from = out->wanted_ms;

@@ -8,6 +8,7 @@
  * - hours that begin or end at a time that is skipped do so when the clock jumps: with 02:00 → 03:00, a
  * window 02:30-05:00 opens at 03:00; one of 02:15-02:45 is not that day;
  * - hours at times that come twice are there twice: with 02:00 → 01:00, a window 01:30-02:00 opens again.
+ * - an hour that is skipped (send_hour) is that of the next day; one that comes twice the first.
  * A start or send time without an offset stands for the first moment at which the clock shows it or a later
  * time: the first of two, and for a time that is skipped the moment of the jump.
  *
@@ -31,14 +32,16 @@ struct when_ask {
 	bool has_send_at; /* X-Mailtailor-Send-At */
 	bool send_at_local;
 	int64_t send_at_ms; /* as clock_parse_moment gives it */
+	unsigned
+	    send_hour; /* as struct conf_arm: the first time since it was wanted that this hour is there */
 };
 
 struct when {
-	int64_t wanted_ms; /* the latest of acceptance, start and send time: delays count from here */
-	int64_t due_ms;	   /* the earliest moment, not before now; WHEN_NEVER: none within two months */
-	const char
-	    *reason; /* what it waits for last: "start", "send-at", "quiet-hours", "send-window"; NULL: now */
-	const char *zone; /* the one that counts */
+	int64_t wanted_ms;  /* the latest of acceptance, start and send time: delays count from here */
+	int64_t due_ms;	    /* the earliest moment, not before now; WHEN_NEVER: none within two months */
+	const char *reason; /* what it waits for last: "start", "send-at", "send-hour", "quiet-hours",
+			       "send-window"; NULL: now */
+	const char *zone;   /* the one that counts */
 };
 
 void when_due(const struct when_ask *ask, struct when *out);
