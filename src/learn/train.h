@@ -1,0 +1,41 @@
+/*
+ * train: one way to every trainer, by the kind's name, with options out of a specification or a command line.
+ *
+ *     logistic   l2 (1)       labels: logistic regression; values: ridge, least squares with l2 0
+ *
+ * Threads: safe.
+ */
+#ifndef MT_LEARN_TRAIN_H
+#define MT_LEARN_TRAIN_H
+
+#include "learn/learn.h"
+
+struct train_job {
+	const struct learn_data *train;
+	const struct learn_data
+	    *valid; /* for early stopping; NULL or no rows: the trainer takes its own part */
+	const struct learn_names *names;
+	enum model_link link;		       /* MODEL_LOGIT: labels, MODEL_IDENTITY: values */
+	const struct value *options;	       /* a map; "kind" in it is passed over */
+	const struct learn_progress *progress; /* or NULL */
+};
+
+struct trainer {
+	const char *kind, *summary;
+	/* Names of its options, NULL behind the last; others are refused. */
+	const char *const *options;
+	struct model *(*train)(const struct train_job *job, struct err *e);
+};
+
+/* The i-th, NULL behind the last. */
+const struct trainer *trainer_at(size_t i);
+/* NULL with e: an unknown kind (the text names those there are) or option, or what the trainer says. */
+struct model *train(struct str kind, const struct train_job *job, struct err *e);
+
+/* For trainers: an option as a number in low … high, or its default. -1 with e. */
+int train_number(const struct train_job *job, const char *name, double low, double high, double *v,
+		 struct err *e);
+int
+train_count(const struct train_job *job, const char *name, size_t low, size_t high, size_t *v, struct err *e);
+
+#endif

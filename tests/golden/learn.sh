@@ -1,0 +1,16 @@
+#!/bin/bash
+# Learning by the reference protocol (CORPUS/learn/PROTOCOL.md): ours beside what was measured elsewhere.
+# shellcheck source=tests/golden/corpus.bash
+. "$(dirname "$0")/corpus.bash"
+need learn
+data=$corpus/learn
+
+linear() { # task of ours, table, coefficients, task of the reference
+	check "logistic regression, $1" "$tools/learn-tasks" linear "$data/$2" "$golden/learn/$1.json" \
+		"$data/reference/$3.json" "$data/reference/click.json" "$4"
+}
+linear hillstrom-visit hillstrom.csv lr_hillstrom_visit hillstrom_visit_mailed
+linear hillstrom-conversion hillstrom.csv lr_hillstrom_conversion hillstrom_conversion_mailed
+linear campaign-open data_email_campaign.csv lr_campaign_open campaign_open
+linear campaign-click data_email_campaign.csv lr_campaign_click campaign_click
+finish
