@@ -42,7 +42,7 @@ LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -Wl,--as-needed -llapacke -lopenblas -Wl,--no-as-needed -lpthread -ldl -lm $(LIBS_EXTRA)
 
 # ---- what is built ----
-LIB_DIRS := base audit conf mail template html token store score learn plugin tailor recipient engine milter inject web feedback report
+LIB_DIRS := base audit conf mail template html token store score recommend learn plugin tailor recipient engine milter inject web feedback report
 LIB_SRC  := $(foreach d,$(LIB_DIRS),$(wildcard src/$(d)/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libmailtailor.a

@@ -53,6 +53,7 @@ extern const struct admin_verb admin_feedback_verb;
 extern const struct admin_verb admin_events_verb;
 extern const struct admin_verb admin_audit_verb;
 extern const struct admin_verb admin_report_verb;
+extern const struct admin_verb admin_catalog_verb;
 
 /* ---- errors and usage ---- */
 

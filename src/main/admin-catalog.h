@@ -1,0 +1,21 @@
+/* admin-catalog: what the sub-verbs of `mailtailor catalog` share. */
+#ifndef MT_MAIN_ADMIN_CATALOG_H
+#define MT_MAIN_ADMIN_CATALOG_H
+
+#include "main/admin.h"
+
+/* argv[0] is the sub-verb's name; they return exit codes. */
+int catalog_import(int argc, char **argv);
+int catalog_show(int argc, char **argv);
+int catalog_check(int argc, char **argv);
+int catalog_train(int argc, char **argv);
+
+/* Where they are if nobody says otherwise: in the state directory. */
+#define CATALOG_FILE "catalog.safetensors"
+#define CATALOG_MODEL_FILE "recommend.safetensors"
+
+/* Writes a file anew (recommend_replace), as the state directory's owner where it lies there. An exit code.
+ */
+int catalog_write(const char *path, struct str bytes);
+
+#endif
