@@ -182,6 +182,8 @@ enum key_type {
 	KEY_LISTENERS,
 	KEY_CATEGORIES,
 	KEY_PLUGINS,
+	KEY_COLUMNS,
+	KEY_FIELDS,
 };
 
 struct conf_key {

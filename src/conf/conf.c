@@ -198,6 +198,15 @@ conf_campaign_find(const struct conf *c, struct str name)
 	return NULL;
 }
 
+const struct conf_features *
+conf_features_find(const struct conf *c, struct str name)
+{
+	for (size_t i = 0; i < c->nfeatures; i++)
+		if (str_eq(str_of(c->features[i].name), name))
+			return &c->features[i];
+	return NULL;
+}
+
 static bool
 net_holds(const struct conf_net *n, const uint8_t addr[16])
 {

@@ -179,6 +179,22 @@ struct conf_cap {
 	struct conf_pos pos;
 };
 
+/* privacy { sensitive = { … } } */
+struct conf_privacy {
+	struct conf_list sensitive; /* fields that no feature may read: "gender", "profile.religion" */
+};
+
+/* Columns of one section, written out: their values fit into a decision's event. */
+#define CONF_MAX_FEATURES 384
+
+/* features NAME { columns = { … } }: what is kept of a recipient with each decision, and trained on. The
+ * texts are checked by src/engine/features.h. */
+struct conf_features {
+	const char *name;
+	struct conf_list columns; /* column texts, see score/column.h */
+	struct conf_pos pos;
+};
+
 /* A local part has 64 octets (RFC 5321 4.5.3.1.1): these, "+", and a token of 56. */
 #define CONF_RETURN_PATH_LOCAL 7
 /* And of the 254 of a path (RFC 5321 4.5.3.1.3) these are left. */
@@ -273,11 +289,12 @@ struct conf_campaign {
 	struct conf_list match_listener;    /* macro {daemon_port} or {daemon_name} */
 	struct conf_list personalizers;	    /* plugin names, in order */
 	struct conf_list scorers;	    /* plugin names */
-	const char *send_if;		    /* "click >= 0.02"; NULL: always */
-	bool templates;			    /* default yes; no: {{…}} is left as it is */
-	bool templates_amp;		    /* default no: text/x-amp-html is left alone */
-	enum conf_missing missing;	    /* default fallback */
-	bool rewrite_to;		    /* To: becomes the recipient's own. default yes */
+	const char *features; /* name of a features section; NULL: the decision keeps the scorers' rows */
+	const char *send_if;  /* "click >= 0.02"; NULL: always */
+	bool templates;	      /* default yes; no: {{…}} is left as it is */
+	bool templates_amp;   /* default no: text/x-amp-html is left alone */
+	enum conf_missing missing; /* default fallback */
+	bool rewrite_to;	   /* To: becomes the recipient's own. default yes */
 	bool require_consent; /* default no: only profiles with consent granted for the category are mailed */
 	/* Tracking */
 	bool track_opens, track_clicks; /* default yes */
@@ -324,6 +341,9 @@ struct conf {
 	size_t nplugins;
 	struct conf_cap *caps;
 	size_t ncaps;
+	struct conf_privacy privacy;
+	struct conf_features *features;
+	size_t nfeatures;
 	struct conf_campaign *campaigns;
 	size_t ncampaigns;
 };
@@ -344,6 +364,8 @@ void conf_free(struct conf **c);
 
 /* NULL when there is none. */
 const struct conf_campaign *conf_campaign_find(const struct conf *c, struct str name);
+/* NULL when there is none. */
+const struct conf_features *conf_features_find(const struct conf *c, struct str name);
 /* True when addr (16 bytes, IPv4 as v4-mapped) lies in one of the networks. */
 bool conf_nets_hold(const struct conf_net *nets, size_t n, const uint8_t addr[16]);
 /* True when addr lies in a trusted network. */

@@ -276,6 +276,35 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 			       "name one, or take send_if out");
 }
 
+/* Features of campaigns; a section with mistakes of its own counts as there. */
+static void
+check_features(struct conf_work *w, cfg_t *root)
+{
+	const struct conf *c = w->conf;
+	const char **names = arena_zalloc_array(w->scratch, sizeof(*names), c->nfeatures);
+	for (size_t i = 0; i < c->nfeatures; i++) {
+		cfg_t *sec = cfg_getnsec(root, "features", (unsigned)i);
+		names[i] = c->features[i].name;
+		if (c->features[i].columns.n == 0 &&
+		    conf_stmt_find(w, conf_section_stmt(w, sec), "columns") == STMT_NONE)
+			conf_wrong_tok(w, conf_section_tok(w, sec),
+				       "features \"%s\" has no columns; add columns = { \"profile.age\" }",
+				       c->features[i].name);
+	}
+	for (size_t i = 0; i < c->ncampaigns; i++) {
+		const char *name = c->campaigns[i].features, *near;
+		if (!name || conf_features_find(c, str_of(name)))
+			continue;
+		uint32_t at = conf_setting_tok(w, cfg_getnsec(root, "campaign", (unsigned)i), "features");
+		if ((near = conf_nearest(str_of(name), names, c->nfeatures)) != NULL)
+			conf_wrong_tok(w, at, "there is no features section \"%s\"; did you mean \"%s\"?",
+				       name, near);
+		else
+			conf_wrong_tok(w, at, "there is no features section \"%s\"; add features %s { … }",
+				       name, name);
+	}
+}
+
 static void
 check_inject(struct conf_work *w, cfg_t *sec, struct conf_inject *i)
 {
@@ -392,4 +421,5 @@ conf_fill(struct conf_work *w, cfg_t *root)
 	if (track)
 		check_domains(w, track);
 	check_refs(w);
+	check_features(w, root);
 }

@@ -212,7 +212,8 @@ is_default(struct print *p, const struct conf_section *s, const struct conf_key 
 	else
 		conf_value_print(&theirs, k, empty_section(p, s) + k->offset);
 	same = str_eq(buf_str(&mine), buf_str(&theirs));
-	if ((strcmp(s->name, "cap") == 0 && strcmp(k->name, "limit") == 0) || strcmp(s->name, "domain") == 0)
+	if ((strcmp(s->name, "cap") == 0 && strcmp(k->name, "limit") == 0) ||
+	    strcmp(s->name, "domain") == 0 || strcmp(s->name, "features") == 0)
 		same = false; /* have to be there */
 	buf_free(&mine);
 	buf_free(&theirs);
@@ -351,7 +352,7 @@ defaults_load(const struct conf *c)
 	return conf_load_text(
 	    "defaults",
 	    STR("track { domain d { host = \"https://d\" } }\nplugin p {}\ncap c { limit = 0 }\n"
-		"campaign c { arm a {} }\n"),
+		"shop s {}\nfeatures f { columns = { hour } }\ncampaign c { arm a {} }\n"),
 	    c->default_plugin_directory, NULL, NULL);
 }
 

@@ -138,6 +138,18 @@ static const struct conf_key CAP[] = {
 };
 
 #undef AT
+#define AT(member) offsetof(struct conf, member)
+static const struct conf_key PRIVACY[] = {
+	KEY("sensitive", KEY_FIELDS, AT(privacy.sensitive), NULL),
+};
+
+#undef AT
+#define AT(member) offsetof(struct conf_features, member)
+static const struct conf_key FEATURES[] = {
+	KEY("columns", KEY_COLUMNS, AT(columns), NULL),
+};
+
+#undef AT
 #define AT(member) offsetof(struct conf_campaign, member)
 static const struct conf_key CAMPAIGN[] = {
 	KEY("category", KEY_NAME, AT(category), "marketing"),
@@ -152,6 +164,7 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("match_listener", KEY_LISTENERS, AT(match_listener), NULL),
 	KEY("personalizers", KEY_PLUGINS, AT(personalizers), NULL),
 	KEY("scorers", KEY_PLUGINS, AT(scorers), NULL),
+	KEY("features", KEY_NAME, AT(features), NULL),
 	KEY("send_if", KEY_RULE, AT(send_if), NULL),
 	KEY("templates", KEY_BOOL, AT(templates), "yes", CHOICES(BOOLS)),
 	KEY("templates_amp", KEY_BOOL, AT(templates_amp), "no", CHOICES(BOOLS)),
@@ -223,6 +236,10 @@ const struct conf_section CONF_SECTIONS[] = {
 	  .free_count = offsetof(struct conf_plugin, noptions) },
 	{ SECTION("cap", CAP), .title_type = KEY_NAME, TITLED(struct conf_cap, caps, ncaps, name),
 	  .pos = offsetof(struct conf_cap, pos) },
+	{ SECTION("privacy", PRIVACY), .pos = NO_OFFSET },
+	{ SECTION("features", FEATURES), .title_type = KEY_NAME,
+	  TITLED(struct conf_features, features, nfeatures, name),
+	  .pos = offsetof(struct conf_features, pos) },
 	{ SECTION("campaign", CAMPAIGN), .title_type = KEY_NAME,
 	  TITLED(struct conf_campaign, campaigns, ncampaigns, name),
 	  .pos = offsetof(struct conf_campaign, pos), .free_name = "defaults",

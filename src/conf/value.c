@@ -438,6 +438,22 @@ read_entry(struct conf_work *w, const struct conf_key *k, const char *text, cons
 		if (s.n == 0 || s.n > 255)
 			return fail(w, why, "\"%s\" is no listener; write 1 to 255 characters", text);
 		break;
+	case KEY_COLUMNS:
+		if (s.n == 0 || s.n > 1024)
+			return fail(w, why,
+				    "the column \"%s\" is empty or longer than 1024 bytes; write one such as "
+				    "\"profile.age\"",
+				    text);
+		break;
+	case KEY_FIELDS:
+		for (size_t i = 0; i < s.n; i++)
+			if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+				s.n = 0;
+		if (s.n == 0 || s.n > 255)
+			return fail(w, why,
+				    "\"%s\" is no field; write one such as gender or profile.address.city",
+				    text);
+		break;
 	case KEY_CATEGORIES:
 		if (strcmp(text, "transactional") == 0)
 			return fail(w, why, "category \"%s\" is never capped; take it out", text);

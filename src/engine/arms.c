@@ -36,6 +36,17 @@ arms_early(const struct engine_request *rq, size_t n, struct engine_copy *out, c
 	}
 }
 
+/* The row for a policy that learned of these very columns; else it goes by none. */
+static void
+ask_row(const struct engine_request *rq, const struct engine_copy *c, struct tailor_arm_ask *ask)
+{
+	const struct features *f = features_find(rq->epoch->features, rq->campaign->features);
+	if (!f || !ask->policy || !str_eq(ask->policy->columns, str_of(f->hash)))
+		return;
+	ask->row = engine_row(rq, c, NULL);
+	ask->nrow = score_columns_count(f->columns);
+}
+
 void
 arms_choose(const struct engine_request *rq, size_t n, struct engine_copy *out, const struct err *e)
 {
@@ -57,6 +68,7 @@ arms_choose(const struct engine_request *rq, size_t n, struct engine_copy *out, 
 		ask.nscores = p->nscores;
 		ask.policy = held ? held->policy : NULL;
 		ask.rates = held ? held->rates : NULL;
+		ask_row(&rq[i], &out[i], &ask);
 		tailor_arm_choose(&ask, &out[i].arm);
 	}
 	policies_put(epoch_policies(rq[0].epoch), &held);

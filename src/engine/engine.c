@@ -1,5 +1,6 @@
 /* engine: from a message and an address to a plan; see engine.h. */
 #include "engine/arms.h"
+#include "engine/engine-private.h"
 
 #include "base/json.h"
 
@@ -29,11 +30,22 @@ engine_message_id(const struct engine_request *rq)
 	return arena_str(rq->worker->arena, str_make((const char *)hash, sizeof(hash)));
 }
 
+/* True when somebody reads what recipients did before. */
+static bool
+behaviour_is_read(const struct engine_request *rq)
+{
+	const struct features *f = features_find(rq->epoch->features, rq->campaign->features);
+	return (f && score_columns_need_events(f->columns)) ||
+	       plugin_set_needs_events(rq->epoch->plugins, rq->campaign);
+}
+
 /* Snapshots of n recipients. */
 static int
-snapshots_read(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e)
+snapshots_read(const struct engine_request *rq, size_t n, bool behaviour, struct engine_copy *out,
+	       struct err *e)
 {
 	struct recipient_source src = source_of(rq);
+	src.behaviour = behaviour;
 	struct arena *a = rq->worker->arena;
 	struct recipient_request *ask = ARENA_ARRAY(a, struct recipient_request, n);
 	struct recipient_snapshot **r = ARENA_ARRAY(a, struct recipient_snapshot *, n);
@@ -63,9 +75,8 @@ recipient_data(const struct engine_request *rq, const struct engine_copy *out)
 		   : tailor_message_recipient_data(rq->message, out->recipient->address, rq->worker->arena);
 }
 
-/* What plugins see as the message's: both layers as one, of each field the one that templates would see. */
-static const struct value *
-message_data(const struct engine_request *rq, const struct engine_copy *out)
+const struct value *
+engine_message_data(const struct engine_request *rq, const struct engine_copy *out)
 {
 	const struct value *under = tailor_message_data(rq->message), *over = out->data, *v;
 	struct arena *a = rq->worker->arena;
@@ -93,12 +104,13 @@ plugin_request_fill(const struct engine_request *rq, const struct engine_copy *c
 	*out = (struct plugin_request){
 		.campaign = rq->campaign,
 		.profile = r->profile,
-		.message = message_data(rq, c),
+		.message = engine_message_data(rq, c),
 		.defaults = rq->campaign->defaults,
 		.language = r->language,
 		.time_zone = r->time_zone,
 		.now_ms = rq->now_ms,
 		.known = r->known,
+		.events = r->behaviour,
 	};
 	memcpy(out->recipient_key, r->key.b, sizeof(out->recipient_key));
 }
@@ -176,7 +188,7 @@ input_of(const struct engine_request *rq, const struct engine_copy *c)
 int
 engine_gather(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e)
 {
-	int rc = n > 0 ? snapshots_read(rq, n, out, e) : 0;
+	int rc = n > 0 ? snapshots_read(rq, n, behaviour_is_read(rq), out, e) : 0;
 	for (size_t i = 0; i < n; i++)
 		if (e[i].kind == ERR_NONE)
 			out[i].data = recipient_data(&rq[i], &out[i]);
@@ -204,7 +216,7 @@ engine_make(const struct engine_request *rq, struct engine_copy *out, struct err
 int
 engine_decide(const struct engine_request *rq, struct engine_copy *out, struct err *e)
 {
-	if (snapshots_read(rq, 1, out, e) != 0)
+	if (snapshots_read(rq, 1, false, out, e) != 0)
 		return -1;
 	arms_early(rq, 1, out, e);
 	const struct tailor_input in = input_of(rq, out);
@@ -214,9 +226,10 @@ engine_decide(const struct engine_request *rq, struct engine_copy *out, struct e
 
 /* ---- events ---- */
 
-/* {"propensity":1,"scores":{…}}: what training needs of the decision beside what the event says. */
+/* {"propensity":1,"scores":{…},"features":{…}}: what training needs of the decision beside what the event
+ * says. */
 static struct str
-event_details(const struct engine_copy *c, struct arena *a)
+event_details(const struct engine_request *rq, const struct engine_copy *c, struct arena *a)
 {
 	const struct plugin_result *p = &c->plugins;
 	struct buf b = { 0 };
@@ -228,7 +241,10 @@ event_details(const struct engine_copy *c, struct arena *a)
 		buf_addc(&b, ':');
 		json_print(&b, value_real(a, p->scores[i].value));
 	}
-	buf_adds(&b, p->nscores > 0 ? STR("}}") : STR("}"));
+	if (p->nscores > 0)
+		buf_addc(&b, '}');
+	engine_rows_print(rq, c, &b);
+	buf_addc(&b, '}');
 	struct str out = arena_str(a, buf_str(&b));
 	buf_free(&b);
 	return out;
@@ -269,7 +285,7 @@ engine_event(const struct engine_request *rq, const struct engine_copy *copy, en
 	memcpy(out->rk, r->key.b, sizeof(out->rk));
 	memcpy(out->copy, r->idem, sizeof(out->copy));
 	if (type == EVENT_INJECTED) {
-		out->details = event_details(copy, a);
+		out->details = event_details(rq, copy, a);
 		out->queue_id = rq->queue_id.n <= EVENT_MAX_QUEUE_ID ? arena_str(a, rq->queue_id) : STR_NULL;
 	} else {
 		out->reason = arena_str(a, str_of(suppressed ? r->suppressed_reason : d->reason));

@@ -15,6 +15,7 @@
 #define MT_ENGINE_ENGINE_H
 
 #include "conf/conf.h"
+#include "engine/features.h"
 #include "plugin/plugin.h"
 #include "recipient/recipient.h"
 #include "tailor/tailor.h"
@@ -23,6 +24,7 @@ struct epoch {
 	struct conf *conf;
 	struct keyring *keys; /* NULL: none configured and not required */
 	struct plugin_set *plugins;
+	struct features_set *features;
 	struct tailor_cache *cache;
 	struct epoch_private *priv;
 };
@@ -100,6 +102,12 @@ int engine_make(const struct engine_request *rq, struct engine_copy *out, struct
  */
 int engine_gather(const struct engine_request *rq, size_t n, struct engine_copy *out, struct err *e);
 int engine_render(const struct engine_request *rq, struct engine_copy *copy, struct err *e);
+/*
+ * The row of the campaign's features section for a copy that engine_gather read, were it of that arm (NULL:
+ * of none); NULL when the campaign names no section. In the worker's arena. What is kept with the decision is
+ * this row for the arm that was decided on.
+ */
+const double *engine_row(const struct engine_request *rq, const struct engine_copy *copy, const char *arm);
 /*
  * What stands for the message in idempotency keys: its Message-ID, or when it has none of its own a hash of
  * what stays the same when a client submits it again. Lives in the worker's arena or the message.

@@ -33,6 +33,7 @@ epoch_free(struct epoch *e)
 	policies_free(&e->priv->policies);
 	tailor_cache_free(&e->cache);
 	plugin_set_free(&e->plugins);
+	features_free(&e->features);
 	keyring_free(&e->keys);
 	conf_free(&e->conf);
 	pthread_mutex_destroy(&e->priv->lock);
@@ -82,10 +83,11 @@ epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx)
 	pthread_mutex_init(&e->priv->lock, NULL);
 	e->conf = conf_load(o->conf_file, o->plugin_directory, report, ctx);
 	if (e->conf != NULL) {
-		/* All three, so that one run shows every mistake. */
+		/* All of them, so that one run shows every mistake. */
 		bool ok = keys_load(e, o, report, ctx);
 		if (!o->links_only) {
 			ok &= (e->plugins = plugin_set_load(e->conf, report, ctx)) != NULL;
+			ok &= (e->features = features_load(e->conf, report, ctx)) != NULL;
 			ok &= (e->cache = tailor_cache_new(e->conf, report, ctx)) != NULL;
 		}
 		if (ok && !o->links_only)

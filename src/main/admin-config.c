@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "engine/features.h"
 #include "plugin/plugin.h"
 #include "tailor/tailor.h"
 #include "score/score.h"
@@ -327,7 +328,9 @@ check_files(struct check *k, const struct conf *conf)
 	struct err e = { 0 };
 	struct buf b = { 0 };
 	struct plugin_set *set = plugin_set_load(conf, check_report, k);
+	struct features_set *features = features_load(conf, check_report, k);
 	plugin_set_free(&set);
+	features_free(&features);
 	struct keyring *keys = keyring_load(conf->keys.file, &e);
 	if (!keys) {
 		if (conf->keys.pos.line > 0)

@@ -65,6 +65,7 @@ call_scorer(struct plugin *p, void *thread, struct job *j, struct job_call *resu
 		scores[i] = NAN;
 	if (p->api->score(p->instance, thread, rows, j->nrows, sh->nfeatures, scores, &pe) != 0)
 		return call_fail(j, result, &pe);
+	result->matrix = rows;
 	result->scores = scores;
 	return CALL_DONE;
 }

@@ -225,6 +225,20 @@ instance_create(struct plugin *p, const struct conf_plugin *cp, struct err *e)
 	return score_columns_compile(a, p->shape.features, p->shape.nfeatures, &p->columns, e);
 }
 
+static int
+check_privacy(const struct plugin *p, const struct conf_privacy *privacy, struct err *e)
+{
+	const char *field;
+	ptrdiff_t k = p->columns ? score_columns_find_field(p->columns, privacy->sensitive.v,
+							    privacy->sensitive.n, &field)
+				 : -1;
+	if (k < 0)
+		return 0;
+	return err_set(e, ERR_CONFIG,
+		       "its feature \"%s\" reads \"%s\", which privacy marks as sensitive; train without it",
+		       score_columns_texts(p->columns)[k], field);
+}
+
 int
 plugin_open(struct plugin *p, const struct conf *c, const struct conf_plugin *cp, struct err *e)
 {
@@ -236,7 +250,7 @@ plugin_open(struct plugin *p, const struct conf *c, const struct conf_plugin *cp
 		return err_set(e, ERR_CONFIG, "its path is too long");
 	if (file_check(path, real, e) != 0 || library_open(p, real, e) != 0)
 		return -1;
-	return instance_create(p, cp, e);
+	return instance_create(p, cp, e) == 0 ? check_privacy(p, &c->privacy, e) : -1;
 }
 
 void

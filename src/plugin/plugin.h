@@ -71,11 +71,19 @@ struct plugin_note {
 	struct str text;
 };
 
+/* What a scorer was given of one recipient. */
+struct plugin_row {
+	const struct score_columns *columns; /* the set's */
+	const double *values;
+};
+
 struct plugin_result {
 	const struct value *vars;    /* a map, never NULL: what personalizers set, later ones over earlier */
 	const struct value *sources; /* dotted names ("content.hero.html") → plugin name, for --explain */
 	struct plugin_score *scores;
 	size_t nscores;
+	struct plugin_row *rows; /* of the scorers that gave scores, in their order */
+	size_t nrows;
 	struct plugin_note *notes; /* contributions that are missing, and why */
 	size_t nnotes;
 };
@@ -89,6 +97,9 @@ struct plugin_result {
  */
 void plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n, struct arena *a,
 		struct plugin_result *out);
+
+/* True when a scorer of the campaign reads behaviour (events.…). */
+bool plugin_set_needs_events(const struct plugin_set *s, const struct conf_campaign *campaign);
 
 struct plugin_counters {
 	const char *name;

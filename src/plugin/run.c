@@ -219,6 +219,16 @@ take_bad(struct run *r, const struct job_call *c, const char *kind, _Atomic int6
 	plugin_call_bad(c->plugin, note.p);
 }
 
+/* What the row's scores came of. */
+static void
+take_row(struct run *r, const struct job_call *c, size_t i)
+{
+	size_t n = score_columns_count(c->plugin->columns);
+	double *values = ARENA_ARRAY(r->a, double, n);
+	memcpy(values, c->matrix + i * n, n * sizeof(*values));
+	r->out[i].rows[r->out[i].nrows++] = (struct plugin_row){ c->plugin->columns, values };
+}
+
 /* Rows that are no numbers are left out, each for itself; a call that gave none that is has failed. */
 static void
 take_scores(struct run *r, const struct job_call *c)
@@ -228,8 +238,10 @@ take_scores(struct run *r, const struct job_call *c)
 	size_t nbad = 0;
 	for (size_t i = 0; i < r->nrows; i++) {
 		const char *bad = scores_bad(c, i);
-		if (!bad)
+		if (!bad) {
+			take_row(r, c, i);
 			continue;
+		}
 		note = arena_printf(r->a, "bad output: score %s is not a finite number", bad);
 		run_note(r, p, i, note);
 		nbad++;
@@ -406,6 +418,7 @@ plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n, stru
 		r.sources[i] = value_map_new(a);
 		out[i] = (struct plugin_result){ .vars = r.vars[i],
 						 .sources = r.sources[i],
+						 .rows = ARENA_ARRAY(a, struct plugin_row, nsteps),
 						 .notes = ARENA_ARRAY(a, struct plugin_note, nsteps) };
 	}
 	if (nsteps == 0)

@@ -68,6 +68,7 @@ plan_add(struct loading *l, struct plugin_plan *plan, const struct conf_campaign
 		}
 		plan->steps[plan->nsteps++] = p;
 		plan->nscores += p->shape.nscores;
+		plan->needs_events |= p->columns && score_columns_need_events(p->columns);
 	}
 }
 
@@ -190,6 +191,13 @@ plugin_set_free(struct plugin_set **set)
 			break;
 	}
 	set_unref_locked(s);
+}
+
+bool
+plugin_set_needs_events(const struct plugin_set *s, const struct conf_campaign *campaign)
+{
+	const struct plugin_plan *plan = set_plan_find(s, campaign);
+	return plan && plan->needs_events;
 }
 
 /* ---- breaker and counters ---- */

@@ -55,6 +55,7 @@ struct plugin_plan {
 	struct plugin **steps;
 	size_t nsteps;
 	size_t nscores;				      /* room for the scores of all its scorers */
+	bool needs_events;			      /* one of them reads behaviour */
 	const struct value *defaults, *conf_defaults; /* our copy; the value it was copied from */
 };
 
@@ -90,6 +91,7 @@ struct job_call {
 	enum call_state state;
 	struct call_var *vars;
 	size_t nvars, vars_cap, vars_bytes;
+	double *matrix;	 /* scorers: what they were given */
 	double *scores;	 /* scorers, DONE: rows × scores, row-major; see scores_bad */
 	struct str text; /* FAILED, REJECTED: why */
 };

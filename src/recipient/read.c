@@ -90,9 +90,15 @@ recipient_read_many(const struct recipient_source *src, const struct recipient_r
 		else
 			snapshot_fill(src, &views[k], rq[i].now_ms, a, out[i], &e[i]);
 	}
+	struct recipient_snapshot **good = ARENA_ARRAY(a, struct recipient_snapshot *, n);
+	size_t ngood = 0;
 	for (size_t i = 0; i < n; i++)
 		if (e[i].kind != ERR_NONE)
 			rc = -1;
+		else
+			good[ngood++] = out[i];
+	if (src->behaviour)
+		behaviour_read(src->store, good, ngood, a);
 	return rc;
 }
 

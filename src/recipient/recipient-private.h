@@ -29,6 +29,9 @@ struct str decision_open(const struct recipient_source *src, const struct recipi
 /* "granted", "denied", "unknown" → 0 and *state. */
 int consent_state_parse(struct str word, enum consent_state *state);
 
+/* Fills r[i]->behaviour, NULL for who cannot be read. One read transaction. */
+void behaviour_read(struct store *s, struct recipient_snapshot *const *r, size_t n, struct arena *a);
+
 /* Opens sealed bytes and parses them: a map, or ERR_CORRUPT. */
 int profile_open(const struct recipient_source *src, const struct recipient_key *rk, struct str sealed,
 		 struct arena *a, const struct value **out, struct err *e);

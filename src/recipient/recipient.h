@@ -20,6 +20,7 @@ struct recipient_source {
 	struct sealer *sealer;
 	const struct conf *conf;
 	const struct conf_campaign *campaign;
+	bool behaviour; /* snapshots are to tell what the event log counts of recipients */
 };
 
 /*
@@ -50,6 +51,9 @@ int recipient_read_many(const struct recipient_source *src, const struct recipie
 int recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
 			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
 			struct err *e);
+
+/* What columns read of it, in a; strings borrow. */
+const struct score_behaviour *recipient_behaviour(const struct event_person *p, struct arena *a);
 
 /* The domain of a normalised address. */
 struct str recipient_domain(struct str address);

@@ -268,34 +268,61 @@ person_show(const struct person *p, struct event_words *w, MDB_txn *txn, struct 
 	}
 }
 
+/* One recipient, within a transaction. */
+static int
+person_look(struct store *s, MDB_txn *txn, struct event_words *w, struct person *p, const uint8_t rk[16],
+	    struct arena *a, struct event_person *out, struct err *e)
+{
+	MDB_val k = { STORE_KEY_LEN, (void *)(uintptr_t)rk }, v;
+	int rc = mdb_get(txn, s->ev.person, &k, &v);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return store_err(s, e, rc, "cannot read a recipient's events");
+	if (person_decode(str_of_val(v), p) != 0)
+		return store_corrupt(s, e, "person");
+	person_show(p, w, txn, a, out);
+	return 1;
+}
+
+void
+event_person_get_many(struct store *s, const uint8_t *const *rks, size_t n, struct arena *a,
+		      struct event_person *out, struct err *errors)
+{
+	MDB_txn *txn;
+	struct person p = { 0 };
+	struct event_words w;
+	struct err e = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (struct event_person){ 0 };
+		errors[i].kind = ERR_NONE;
+	}
+	if (!s->events.env || n == 0)
+		return;
+	if (read_begin(s, &s->events, &txn, &e) != 0) {
+		for (size_t i = 0; i < n; i++)
+			errors[i] = e;
+		return;
+	}
+	event_words_open(&w, s);
+	for (size_t i = 0; i < n; i++)
+		person_look(s, txn, &w, &p, rks[i], a, &out[i], &errors[i]);
+	event_words_close(&w);
+	read_end(s, &s->events, txn);
+	person_free(&p);
+}
+
 int
 event_person_get(struct store *s, const uint8_t rk[16], struct arena *a, struct event_person *out,
 		 struct err *e)
 {
-	MDB_txn *txn;
-	MDB_val k = { STORE_KEY_LEN, (void *)(uintptr_t)rk }, v;
-	struct person p = { 0 };
-	struct event_words w;
-	int r = 0;
-	*out = (struct event_person){ 0 };
-	if (!s->events.env)
-		return 0;
-	if (read_begin(s, &s->events, &txn, e) != 0)
-		return -1;
-	int rc = mdb_get(txn, s->ev.person, &k, &v);
-	if (rc != 0 && rc != MDB_NOTFOUND) {
-		r = store_err(s, e, rc, "cannot read a recipient's events");
-	} else if (rc == 0 && person_decode(str_of_val(v), &p) != 0) {
-		r = store_corrupt(s, e, "person");
-	} else if (rc == 0) {
-		event_words_open(&w, s);
-		person_show(&p, &w, txn, a, out);
-		event_words_close(&w);
-		r = 1;
-	}
-	read_end(s, &s->events, txn);
-	person_free(&p);
-	return r;
+	struct err own = { 0 };
+	event_person_get_many(s, &rk, 1, a, out, &own);
+	if (own.kind == ERR_NONE)
+		return out->totals != NULL;
+	if (e)
+		*e = own;
+	return -1;
 }
 
 const struct event_total *

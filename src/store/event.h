@@ -219,6 +219,10 @@ struct event_person {
 /* 1 found, 0 nothing is known (*out is empty), -1. Lives in a. */
 int event_person_get(struct store *s, const uint8_t rk[16], struct arena *a, struct event_person *out,
 		     struct err *e);
+/* The same for n recipients in one read transaction; out[i], errors[i] (kind ERR_NONE: read) belong to
+ * rks[i]. */
+void event_person_get_many(struct store *s, const uint8_t *const *rks, size_t n, struct arena *a,
+			   struct event_person *out, struct err *errors);
 /* The total of a type and class, or NULL. */
 const struct event_total *
 event_person_total(const struct event_person *p, enum event_type type, enum event_class class);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/value.h"
 #include "conf/conf.h"
+#include "score/column.h"
 #include "token/token.h"
 
 enum tracking_consent { TRACKING_UNKNOWN, TRACKING_GRANTED, TRACKING_DENIED };
@@ -38,6 +39,8 @@ struct recipient_snapshot {
 	const char *suppressed_reason; /* "unsubscribe", "hard-bounce", … when suppressed */
 	struct snapshot_cap *caps;     /* the caps that cover the campaign's category and have a limit */
 	size_t ncaps;
+	/* What he did before; NULL: nobody asked, or it cannot be read. */
+	const struct score_behaviour *behaviour;
 	bool reserved;	/* this copy has its place already (a retry): caps do not stop it */
 	struct str arm; /* and then, the arm that was decided; absent: none, or not known any more */
 	double propensity;

@@ -124,7 +124,11 @@ together_new(struct fixture *f)
 	assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, c, STR(MESSAGE), &f->message, &f->e),
 			 0);
 	t->f = *f;
-	t->src = (struct recipient_source){ t->store, f->epoch->keys, f->worker->sealer, f->epoch->conf, c };
+	t->src = (struct recipient_source){ .store = t->store,
+					   .keys = f->epoch->keys,
+					   .sealer = f->worker->sealer,
+					   .conf = f->epoch->conf,
+					   .campaign = c };
 	recipients_make(t);
 	for (size_t i = 0; i < N; i++)
 		t->rq[i] = (struct engine_request){ f->epoch,

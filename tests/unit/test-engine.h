@@ -87,7 +87,8 @@ static inline void
 state_remove(const char *dir)
 {
 	static const char *const files[] = { "ledger.mdb",	 "ledger.mdb-lock", "records.mdb",
-					     "records.mdb-lock", "spool.mdb",	    "spool.mdb-lock" };
+					     "records.mdb-lock", "spool.mdb",	    "spool.mdb-lock",
+					     "events.mdb",	 "events.mdb-lock" };
 	char path[128];
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
