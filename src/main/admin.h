@@ -54,6 +54,7 @@ extern const struct admin_verb admin_events_verb;
 extern const struct admin_verb admin_audit_verb;
 extern const struct admin_verb admin_report_verb;
 extern const struct admin_verb admin_catalog_verb;
+extern const struct admin_verb admin_policy_verb;
 
 /* ---- errors and usage ---- */
 

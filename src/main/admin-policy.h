@@ -1,0 +1,25 @@
+/* admin-policy: what the sub-verbs of `mailtailor policy` share. */
+#ifndef MT_MAIN_ADMIN_POLICY_H
+#define MT_MAIN_ADMIN_POLICY_H
+
+#include "main/admin.h"
+#include "score/policy.h"
+
+/* Each gets its own name as argv[0], and prints its own help. */
+int policy_learn(int argc, char **argv);
+int policy_show(int argc, char **argv);
+
+/* ---- shared ---- */
+
+extern const char policy_learn_help[], policy_show_help[];
+
+/*
+ * The campaigns that were named, or with all those that have something to be learned; unknown names, and
+ * campaigns without arms, are said. v: room for all of the configuration. EX_OK or EX_USAGE.
+ */
+int policy_campaigns(const struct conf *conf, bool all, int n, char **names, const struct conf_campaign **v,
+		     size_t *count);
+/* True for the kinds that `policy learn` is for. */
+bool policy_learns(const struct conf_campaign *c);
+
+#endif
