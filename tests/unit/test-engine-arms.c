@@ -52,8 +52,11 @@ arms_new(struct fixture *f)
 	assert_int_equal(tailor_prepare(f->epoch->cache, f->epoch->conf, c, STR(MESSAGE), &f->message, &f->e),
 			 0);
 	t->f = *f;
-	const struct recipient_source src = { t->store, f->epoch->keys, f->worker->sealer, f->epoch->conf,
-					      c };
+	const struct recipient_source src = { .store = t->store,
+					      .keys = f->epoch->keys,
+					      .sealer = f->worker->sealer,
+					      .conf = f->epoch->conf,
+					      .campaign = c };
 	struct value *profile = value_map_new(f->worker->arena);
 	value_map_set(f->worker->arena, profile, STR("orders"), value_int(f->worker->arena, 4));
 	for (size_t i = 0; i < N; i++) {
