@@ -1,5 +1,5 @@
 /*
- * mailtailor_plugin.h: the plugin ABI of mailtailor, version 1.1.
+ * mailtailor_plugin.h: the plugin ABI of mailtailor, version 1.2.
  *
  * A plugin is a shared object that adds to a campaign's copies. There are two kinds:
  *   personalizer   sets merge variables for one recipient
@@ -88,7 +88,7 @@ extern "C" {
 
 #define MT_ABI_MAGIC 0x4D54504Cu /* "MTPL" */
 #define MT_ABI_MAJOR 1u
-#define MT_ABI_MINOR 1u
+#define MT_ABI_MINOR 2u
 
 #define MT_NUL ((size_t)-1) /* as a length: the string is NUL-terminated, count it */
 
@@ -233,6 +233,26 @@ struct mt_host {
 
 	/* 1.0: One line to mailtailor's log, after the plugin's name. No addresses at info level or above. */
 	void (*log)(const struct mt_host *host, enum mt_log_level level, const char *text);
+
+	/*
+	 * 1.2: As set_string, but the value is JSON, for lists and maps: [{"title": "Shoe"}] for
+	 * {{#NAME}} {{title}} {{/NAME}}. Its strings are data, which templates escape. Also refused: what is
+	 * no JSON, or deeper than 8. It counts as one variable.
+	 */
+	int (*set_json)(const struct mt_request *rq, const char *name, const char *text, size_t n);
+
+	/*
+	 * 1.2: What shops told of this recipient in the event log: a map {"purchased": [IDs], "viewed":
+	 * [IDs]}, strings, newest first, with repetitions, at most 256 of each. NULL when the plugin does not
+	 * declare MT_HISTORY, or nothing is known. Borrowed until the call returns.
+	 */
+	const struct mt_value *(*get_history)(const struct mt_request *rq);
+
+	/*
+	 * 1.2: Where a path of an option leads: a relative one starts at the directory of the configuration
+	 * file. 0, or -1: it does not fit into out[0..size).
+	 */
+	int (*file_path)(const struct mt_host *host, const char *path, char *out, size_t size);
 };
 
 enum mt_kind { MT_KIND_PERSONALIZER = 1, MT_KIND_SCORER = 2 };
@@ -251,7 +271,9 @@ enum mt_flag {
 	 * again later). A call that returns after its deadline is dropped like any late one, and from then on
 	 * the plugin runs on threads of its own until the next reload, which the log says once.
 	 */
-	MT_SHORT = 1
+	MT_SHORT = 1,
+	/* 1.2: it calls get_history, which costs the host a look into the event log for each recipient. */
+	MT_HISTORY = 2
 };
 
 /*
@@ -259,9 +281,9 @@ enum mt_flag {
  * valid while the library is mapped.
  */
 struct mt_plugin {
-	size_t size;		    /* of this struct, as the plugin was built */
-	uint32_t kind;		    /* 1.0: enum mt_kind */
-	uint32_t flags;		    /* 1.1: enum mt_flag; 1.0 had it reserved, and it counts as 0 there */
+	size_t size;	/* of this struct, as the plugin was built */
+	uint32_t kind;	/* 1.0: enum mt_kind */
+	uint32_t flags; /* 1.1: enum mt_flag, any of them; 1.0 had it reserved, and it counts as 0 there */
 	const char *name, *version; /* 1.0: for messages */
 
 	/*

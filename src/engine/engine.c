@@ -3,6 +3,7 @@
 #include "engine/engine-private.h"
 
 #include "base/json.h"
+#include "base/log.h"
 
 static struct recipient_source
 source_of(const struct engine_request *rq)
@@ -105,6 +106,7 @@ plugin_request_fill(const struct engine_request *rq, const struct engine_copy *c
 		.campaign = rq->campaign,
 		.profile = r->profile,
 		.message = engine_message_data(rq, c),
+		.history = r->history,
 		.defaults = rq->campaign->defaults,
 		.language = r->language,
 		.time_zone = r->time_zone,
@@ -113,6 +115,17 @@ plugin_request_fill(const struct engine_request *rq, const struct engine_copy *c
 		.events = r->behaviour,
 	};
 	memcpy(out->recipient_key, r->key.b, sizeof(out->recipient_key));
+}
+
+/* Without it plugins know less, which is no reason not to send. */
+static void
+history_read(const struct engine_request *rq, struct recipient_snapshot *r)
+{
+	struct err e = { 0 };
+	const struct recipient_source src = source_of(rq);
+	if (rq->profile_json == NULL &&
+	    recipient_history(&src, &r->key, rq->worker->arena, &r->history, &e) != 0)
+		log_warn("campaign %s: a recipient's history: %s", rq->campaign->name, e.text);
 }
 
 /* Plugins run only for copies that may leave: a suppressed recipient costs no work. */
@@ -125,13 +138,16 @@ plugins_run(const struct engine_request *rq, size_t n, struct engine_copy *copie
 	size_t *of = ARENA_ARRAY(a, size_t, n), nasked = 0;
 	if (rq->campaign->personalizers.n == 0 && rq->campaign->scorers.n == 0)
 		return;
+	bool history = plugin_wants_history(rq->epoch->plugins, rq->campaign);
 	for (size_t i = 0; i < n; i++) {
-		const struct recipient_snapshot *r = copies[i].recipient;
+		struct recipient_snapshot *r = copies[i].recipient;
 		if (e[i].kind != ERR_NONE || r->suppressed || r->mail_denied)
 			continue;
 		/* The control is never personalised. */
 		if (copies[i].arm.arm != NULL && copies[i].arm.arm->control)
 			continue;
+		if (history)
+			history_read(&rq[i], r);
 		plugin_request_fill(&rq[i], &copies[i], &ask[nasked]);
 		of[nasked++] = i;
 	}

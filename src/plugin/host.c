@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "plugin/set.h"
 
@@ -154,6 +155,26 @@ host_set_bool(const struct mt_request *rq, const char *name, int value)
 	return 0;
 }
 
+static int
+host_set_json(const struct mt_request *rq, const char *name, const char *text, size_t n)
+{
+	static const struct json_limits limits = { .max_bytes = PLUGIN_MAX_VALUE, .max_depth = 8 };
+	struct call *c = call_of(rq);
+	const struct value *v;
+	struct err e = { 0 };
+	if (n == MT_NUL)
+		n = text ? strnlen(text, PLUGIN_MAX_VALUE + 1) : 0;
+	struct call_var *var = var_add(c, name, n);
+	if (!var)
+		return -1;
+	if (json_parse(c->job->arena, str_make(text ? text : "", n), &limits, &v, &e) != 0) {
+		c->result->nvars--;
+		return call_reject(c, "variable %s is no JSON: %.200s", name, e.text);
+	}
+	var->v = *v;
+	return 0;
+}
+
 /* ---- fields ---- */
 
 static const struct value *
@@ -220,6 +241,13 @@ static const struct mt_value *
 host_get_value(const struct mt_request *rq, const char *path)
 {
 	return (const struct mt_value *)field_of(rq, path);
+}
+
+static const struct mt_value *
+host_get_history(const struct mt_request *rq)
+{
+	const struct call *c = call_of(rq);
+	return c->result->plugin->history ? (const struct mt_value *)c->row->history : NULL;
 }
 
 /* The last scorer that gave a score of that name. */
@@ -395,6 +423,8 @@ host_table_fill(struct plugin *p)
 		.rule_eval = host_rule_eval,
 		.rule_free = host_rule_free,
 		.log = host_log,
+		.set_json = host_set_json,
+		.get_history = host_get_history,
 	};
 	host_values_fill(&p->host);
 }

@@ -71,18 +71,24 @@ fd_read(int fd, size_t max, struct buf *out)
 	return 0;
 }
 
+static int
+host_file_path(const struct mt_host *host, const char *path, char *out, size_t size)
+{
+	const struct plugin *p = (const struct plugin *)host;
+	int n = snprintf(out, size, "%s%s", path[0] == '/' ? "" : p->set->directory, path);
+	return n >= 0 && (size_t)n < size ? 0 : -1;
+}
+
 static struct mt_value *
 host_json_file(const struct mt_host *host, const char *path, size_t max_bytes, struct mt_error *error)
 {
-	const struct plugin *p = (const struct plugin *)host;
 	char full[PATH_MAX];
 	struct stat st;
 	struct buf text = { 0 };
 	struct mt_value *root = NULL;
 	size_t max = max_bytes > 0 && max_bytes < FILE_MAX ? max_bytes : FILE_MAX;
 
-	int n = snprintf(full, sizeof(full), "%s%s", path[0] == '/' ? "" : p->set->directory, path);
-	if (n < 0 || (size_t)n >= sizeof(full)) {
+	if (host_file_path(host, path, full, sizeof(full)) != 0) {
 		error_put(error, path, "the path is too long");
 		return NULL;
 	}
@@ -213,6 +219,7 @@ void
 host_values_fill(struct mt_host *h)
 {
 	h->json_file = host_json_file;
+	h->file_path = host_file_path;
 	h->json_text = host_json_text;
 	h->json_free = host_json_free;
 	h->value_type = host_value_type;

@@ -90,6 +90,7 @@ check_magic(const struct mt_magic *m, struct err *e)
 
 /* The minor version that made flags of a reserved field. */
 #define FLAGS_SINCE 1u
+#define HISTORY_SINCE 2u
 
 static int
 check_api(const struct mt_plugin *api, uint32_t minor, struct err *e)
@@ -98,7 +99,8 @@ check_api(const struct mt_plugin *api, uint32_t minor, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED, "describes itself by a struct mt_plugin of a wrong size");
 	if (api->kind != MT_KIND_PERSONALIZER && api->kind != MT_KIND_SCORER)
 		return err_set(e, ERR_UNSUPPORTED, "is of the unknown kind %u", api->kind);
-	if (minor >= FLAGS_SINCE && (api->flags & ~(uint32_t)MT_SHORT) != 0)
+	uint32_t known = minor >= HISTORY_SINCE ? MT_SHORT | MT_HISTORY : MT_SHORT;
+	if (minor >= FLAGS_SINCE && (api->flags & ~known) != 0)
 		return err_set(e, ERR_UNSUPPORTED, "has unknown flags (%#x)", api->flags);
 	bool complete = api->kind == MT_KIND_SCORER ? api->shape && api->score : api->run != NULL;
 	if (!api->create || !complete || !api->name || !api->version)
@@ -148,6 +150,7 @@ library_open(struct plugin *p, const char *real, struct err *e)
 	p->api = describe();
 	if (check_api(p->api, magic()->abi_minor, e) != 0)
 		return err_prefix(e, "%s", real);
+	p->history = magic()->abi_minor >= HISTORY_SINCE && (p->api->flags & MT_HISTORY);
 	atomic_store(&p->here, magic()->abi_minor >= FLAGS_SINCE && (p->api->flags & MT_SHORT));
 	return 0;
 }

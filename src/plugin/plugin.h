@@ -54,6 +54,7 @@ struct plugin_request {
 	const struct value *profile;	      /* map */
 	const struct value *message;	      /* merge data of the message; map or NULL */
 	const struct score_behaviour *events; /* NULL: not known */
+	const struct value *history;	      /* map as mt_host.get_history says; or NULL */
 	const struct value *defaults;	      /* campaign defaults; map or NULL */
 	const char *language, *time_zone;     /* never NULL */
 	int64_t now_ms;
@@ -100,6 +101,9 @@ void plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n,
 
 /* True when a scorer of the campaign reads behaviour (events.…). */
 bool plugin_set_needs_events(const struct plugin_set *s, const struct conf_campaign *campaign);
+
+/* Whether a plugin of that campaign asks for plugin_request.history. */
+bool plugin_wants_history(const struct plugin_set *s, const struct conf_campaign *campaign);
 
 struct plugin_counters {
 	const char *name;

@@ -66,6 +66,7 @@ rows_fill(struct run *r)
 			},
 			.profile = rq->profile,
 			.message = rq->message,
+			.history = rq->history,
 			.events = rq->events,
 			.category = str_of(rq->campaign->category),
 			.scores = ARENA_ARRAY(r->a, struct plugin_score, r->plan->nscores),
@@ -104,6 +105,7 @@ job_build(struct run *r, size_t from, size_t n)
 		row->request.time_zone = arena_cstr(a, str_of(of->request.time_zone));
 		row->profile = value_copy(a, of->profile);
 		row->message = value_copy(a, of->message);
+		row->history = of->history ? value_copy(a, of->history) : NULL;
 		row->events = score_behaviour_copy(a, of->events);
 		row->category = arena_str(a, of->category);
 		row->scores = ARENA_ARRAY(a, struct plugin_score, r->plan->nscores);

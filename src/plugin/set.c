@@ -69,6 +69,7 @@ plan_add(struct loading *l, struct plugin_plan *plan, const struct conf_campaign
 		plan->steps[plan->nsteps++] = p;
 		plan->nscores += p->shape.nscores;
 		plan->needs_events |= p->columns && score_columns_need_events(p->columns);
+		plan->history |= p->history;
 	}
 }
 
@@ -103,6 +104,13 @@ set_plan_find(const struct plugin_set *s, const struct conf_campaign *campaign)
 			return &s->plans[i];
 	}
 	return NULL;
+}
+
+bool
+plugin_wants_history(const struct plugin_set *s, const struct conf_campaign *campaign)
+{
+	const struct plugin_plan *plan = set_plan_find(s, campaign);
+	return plan && plan->history;
 }
 
 /* ---- load and free ---- */

@@ -46,6 +46,7 @@ struct plugin {
 	_Atomic int64_t calls, late, failed, rejected;
 	atomic_int failures_in_row;
 	atomic_bool off;
+	bool history;	  /* MT_HISTORY */
 	atomic_bool here; /* MT_SHORT and never late so far: runs on the caller's thread */
 };
 
@@ -56,6 +57,7 @@ struct plugin_plan {
 	size_t nsteps;
 	size_t nscores;				      /* room for the scores of all its scorers */
 	bool needs_events;			      /* one of them reads behaviour */
+	bool history;				      /* one of them declares MT_HISTORY */
 	const struct value *defaults, *conf_defaults; /* our copy; the value it was copied from */
 };
 
@@ -71,7 +73,7 @@ struct call_var {
 /* One recipient of the batch. */
 struct job_row {
 	struct mt_request request;
-	const struct value *profile, *message;
+	const struct value *profile, *message, *history;
 	const struct score_behaviour *events; /* or NULL */
 	struct str category;
 	struct plugin_score *scores; /* known so far; room for all of the plan */

@@ -58,6 +58,27 @@ take_caps(const struct value *map, int64_t now_ms, struct recipient_snapshot *r,
 	return 0;
 }
 
+static int
+take_history(const struct value *map, struct recipient_snapshot *r, struct err *e)
+{
+	static const struct str LISTS[] = { { "purchased", 9 }, { "viewed", 6 } };
+	bool ok = map->type == VALUE_MAP;
+	for (size_t i = 0; ok && i < 2; i++) {
+		const struct value *v = value_map_get(map, LISTS[i]);
+		ok = !v || (v->type == VALUE_LIST && v->list.n <= RECIPIENT_MAX_HISTORY);
+		for (size_t k = 0; v && ok && k < v->list.n; k++)
+			ok = v->list.items[k]->type == VALUE_STRING;
+	}
+	if (!ok)
+		return err_set(
+		    e, ERR_INPUT,
+		    "\"_history\": write {\"purchased\": [ids], \"viewed\": [ids]}, at most %d texts "
+		    "each, newest first",
+		    RECIPIENT_MAX_HISTORY);
+	r->history = map;
+	return 0;
+}
+
 int
 recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
 		    struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
@@ -85,6 +106,8 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 			rc = take_suppressed(v, a, r, e);
 		else if (str_eq(key, STR("_caps")))
 			rc = take_caps(v, now_ms, r, e);
+		else if (str_eq(key, STR("_history")))
+			rc = take_history(v, r, e);
 		else
 			value_map_set(a, profile, key, v);
 		if (rc != 0)

@@ -46,14 +46,24 @@ int recipient_read_many(const struct recipient_source *src, const struct recipie
 			struct arena *a, struct recipient_snapshot **out, struct err *e);
 /* The same without a store: profile given as JSON text (render --profile). Consent and suppression fields as
  * documented in mailtailor-render(1): "_consent": {"tracking": "denied", "mail": …}, "_suppressed": "reason"
- * (or true), "_caps": {"NAME": places used}; a full cap counts as filled at now_ms. These three are not part
- * of the profile that templates see. */
+ * (or true), "_caps": {"NAME": places used}; a full cap counts as filled at now_ms; "_history" as
+ * recipient_history gives it. These four are not part of the profile that templates see. */
 int recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
 			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
 			struct err *e);
 
 /* What columns read of it, in a; strings borrow. */
 const struct score_behaviour *recipient_behaviour(const struct event_person *p, struct arena *a);
+
+/*
+ * What shops told of a recipient, a map {"purchased": [ids], "viewed": [ids]}, newest first; at most
+ * RECIPIENT_MAX_HISTORY of each, out of his last RECIPIENT_MAX_LOOKED events. NULL in *out: nothing. Machines
+ * and proxies buy and see nothing. In a. What is erased is gone from here, too.
+ */
+#define RECIPIENT_MAX_HISTORY 256
+#define RECIPIENT_MAX_LOOKED 1000
+int recipient_history(const struct recipient_source *src, const struct recipient_key *rk, struct arena *a,
+		      const struct value **out, struct err *e);
 
 /* The domain of a normalised address. */
 struct str recipient_domain(struct str address);

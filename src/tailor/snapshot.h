@@ -30,6 +30,7 @@ struct recipient_snapshot {
 	uint8_t idem[16];	     /* idempotency key of this copy; its first 8 bytes are the copy id */
 	bool known;		     /* a profile exists */
 	const struct value *profile; /* a map, perhaps empty, never NULL */
+	const struct value *history; /* items bought and seen, where a plugin asks for them; or NULL */
 	const char *language;	     /* BCP 47: profile "language", else the campaign's; never NULL */
 	const char *time_zone;	     /* IANA: profile "time_zone", else the campaign's; never NULL */
 	enum tracking_consent tracking;

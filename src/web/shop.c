@@ -13,6 +13,7 @@
 
 #define MAX_EVENTS 1000
 #define MAX_ID 128
+#define MAX_ITEMS 100			    /* of one event */
 #define CLOCK_MS ((int64_t)300000)	    /* how far a shop's clock may be off */
 #define MAX_AGE_MS ((int64_t)90 * 86400000) /* a report may be late by so much */
 
@@ -145,22 +146,50 @@ read_time(struct request *rq, const struct value *v, struct event *ev)
 	return NULL;
 }
 
-/* The item that was bought or looked at, for recommendations. */
+/* An order of several items, or a list that was looked at. */
+static const char *
+print_items(const struct value *list, struct buf *b)
+{
+	buf_adds(b, STR("{\"items\":["));
+	if (list->type != VALUE_LIST || list->list.n == 0 || list->list.n > MAX_ITEMS)
+		return "items is a list of 1 to 100 items";
+	for (size_t i = 0; i < list->list.n; i++) {
+		const struct value *item = list->list.items[i];
+		if (item->type != VALUE_STRING || item->s.n == 0 || item->s.n > MAX_ID)
+			return "each of items is a text of 1 to 128 bytes";
+		if (i > 0)
+			buf_addc(b, ',');
+		json_print_string(b, item->s);
+	}
+	buf_adds(b, STR("]}"));
+	return b->n <= EVENT_MAX_DETAILS ? NULL : "items are longer than 16 KiB together";
+}
+
+/* What was bought or looked at, for recommendations: one item or several. */
 static const char *
 read_item(struct request *rq, const struct value *v, struct event *ev)
 {
+	const struct value *items = value_map_get(v, STR("items"));
 	struct str item = text_of(v, "item");
-	if (absent(v, "item"))
-		return NULL;
-	if (item.n == 0 || item.n > MAX_ID)
-		return "item is a text of at most 128 bytes";
 	struct buf b = { 0 };
-	buf_adds(&b, STR("{\"item\":"));
-	json_print_string(&b, item);
-	buf_addc(&b, '}');
-	ev->details = arena_str(rq->arena, buf_str(&b));
+	const char *why = NULL;
+	if (items == NULL && absent(v, "item"))
+		return NULL;
+	if (items != NULL && !absent(v, "item"))
+		return "name either item or items";
+	if (items != NULL) {
+		why = print_items(items, &b);
+	} else if (item.n == 0 || item.n > MAX_ID) {
+		why = "item is a text of 1 to 128 bytes";
+	} else {
+		buf_adds(&b, STR("{\"item\":"));
+		json_print_string(&b, item);
+		buf_addc(&b, '}');
+	}
+	if (why == NULL)
+		ev->details = arena_str(rq->arena, buf_str(&b));
 	buf_free(&b);
-	return NULL;
+	return why;
 }
 
 /* NULL, or why it is none. */

@@ -290,7 +290,7 @@ await test("a shop reports what came of a click, signed; sent again it counts on
       body,
     });
   const order = { id: "order-1", type: "purchased", click, value: 49.9, currency: "EUR", item: "sku-1" };
-  const view = { id: "view-1", type: "viewed", email: "Paula@buy.example", item: "sku-2" };
+  const view = { id: "view-1", type: "viewed", email: "Paula@buy.example", items: ["sku-2", "sku-3"] };
   const bad = [
     [401, await post("[]", { key: "0".repeat(64) })],
     [401, await post("[]", { shop: "other" })],
@@ -301,6 +301,11 @@ await test("a shop reports what came of a click, signed; sent again it counts on
     [400, await post(JSON.stringify([{ ...order, click: "x" }]))],
     [400, await post(JSON.stringify([{ ...order, currency: "euro" }]))],
     [400, await post(JSON.stringify([{ ...order, email: "a@b.example" }]))],
+    [400, await post(JSON.stringify([{ ...order, items: ["sku-1"] }]))],
+    [400, await post(JSON.stringify([{ ...view, items: [] }]))],
+    [400, await post(JSON.stringify([{ ...view, items: ["a", 1] }]))],
+    [400, await post(JSON.stringify([{ ...view, items: Array(101).fill("a") }]))],
+    [400, await post(JSON.stringify([{ ...view, items: Array(100).fill("\u0001".repeat(128)) }]))],
     [413, await post(`[${" ".repeat(1100000)}]`).catch(() => ({ status: 413 }))],
   ];
   for (const [status, answer] of bad) assert.equal(answer.status, status, String(answer.body));
@@ -318,6 +323,7 @@ await test("a shop reports what came of a click, signed; sent again it counts on
   assert.equal(bought.source, "shop:webshop");
   assert.equal(bought.currency, "EUR");
   assert.doesNotMatch(JSON.stringify(events("viewed")), /paula/i);
+  assert.match(JSON.stringify(events("viewed")), /sku-2.*sku-3/);
 });
 
 await test("methods, paths and sizes that are not for us", async () => {

@@ -337,6 +337,53 @@ test_reserve(void **state)
 	assert_int_equal(out.status, RESERVE_OK);
 }
 
+static void
+item_report(struct fixture *f, const struct recipient_key *rk, enum event_type type, enum event_class class,
+	    const char *details)
+{
+	struct event ev = {
+		.at_ms = NOW, .type = type, .class = class, .link = EVENT_NO_LINK, .details = str_of(details)
+	};
+	memcpy(ev.rk, rk->b, sizeof ev.rk);
+	assert_int_equal(event_add(f->src.store, &ev, 1, NULL, &f->e), 0);
+}
+
+/* What shops told, newest first; nothing of machines, nothing of others. */
+static void
+test_history(void **state)
+{
+	struct fixture *f = *state;
+	struct recipient_key ann, bob;
+	const struct value *h, *list;
+	recipient_key_of(f->src.keys, STR("ann@example.org"), &ann);
+	recipient_key_of(f->src.keys, STR("bob@example.org"), &bob);
+	assert_int_equal(recipient_history(&f->src, &ann, f->a, &h, &f->e), 0);
+	assert_null(h);
+	item_report(f, &ann, EVENT_PURCHASED, EVENT_HUMAN, "{\"item\":\"old\"}");
+	item_report(f, &ann, EVENT_PURCHASED, EVENT_HUMAN, "{\"items\":[\"b\",\"c\",\"b\"]}");
+	item_report(f, &ann, EVENT_VIEWED, EVENT_MACHINE, "{\"item\":\"robot\"}");
+	item_report(f, &ann, EVENT_VIEWED, EVENT_HUMAN, "{\"item\":\"seen\"}");
+	item_report(f, &ann, EVENT_OPENED, EVENT_HUMAN, "{\"item\":\"opened\"}");
+	item_report(f, &ann, EVENT_PURCHASED, EVENT_HUMAN, "{\"item\":7,\"items\":\"x\"}");
+	item_report(f, &bob, EVENT_PURCHASED, EVENT_HUMAN, "{\"item\":\"bobs\"}");
+	assert_int_equal(recipient_history(&f->src, &ann, f->a, &h, &f->e), 0);
+	list = value_map_get(h, STR("purchased"));
+	assert_int_equal(list->list.n, 4);
+	assert_true(str_eq(list->list.items[0]->s, STR("b")) && str_eq(list->list.items[3]->s, STR("old")));
+	list = value_map_get(h, STR("viewed"));
+	assert_int_equal(list->list.n, 1);
+	assert_true(str_eq(list->list.items[0]->s, STR("seen")));
+	for (int i = 0; i < 300; i++)
+		item_report(f, &bob, EVENT_PURCHASED, EVENT_HUMAN, "{\"item\":\"again\"}");
+	assert_int_equal(recipient_history(&f->src, &bob, f->a, &h, &f->e), 0);
+	assert_int_equal(value_map_get(h, STR("purchased"))->list.n, RECIPIENT_MAX_HISTORY);
+	/* Erased: gone. */
+	size_t removed;
+	assert_int_equal(event_forget(f->src.store, ann.b, &removed, &f->e), 0);
+	assert_int_equal(recipient_history(&f->src, &ann, f->a, &h, &f->e), 0);
+	assert_null(h);
+}
+
 static int
 from_json(struct fixture *f, const char *json, struct recipient_snapshot **r)
 {
@@ -365,6 +412,10 @@ test_from_json(void **state)
 	assert_memory_equal(r->idem, read_copy(f, "ann@example.org", "<1@x>", NOW)->idem, 16);
 	assert_int_equal(from_json(f, "{\"_suppressed\":false}", &r), 0);
 	assert_false(r->suppressed);
+	assert_null(r->history);
+	assert_int_equal(from_json(f, "{\"_history\":{\"viewed\":[\"a\"]}}", &r), 0);
+	assert_int_equal(value_map_get(r->history, STR("viewed"))->list.n, 1);
+	assert_int_equal(value_map_count(r->profile), 0);
 	static const char *const bad[] = { "",
 					   "[]",
 					   "{\"a\":",
@@ -372,6 +423,8 @@ test_from_json(void **state)
 					   "{\"_consent\":1}",
 					   "{\"_suppressed\":1}",
 					   "{\"_caps\":{\"weekly\":-1}}",
+					   "{\"_history\":[]}",
+					   "{\"_history\":{\"purchased\":[1]}}",
 					   "{\"a\":1,\"a\":2}" };
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		assert_int_equal(from_json(f, bad[i], &r), -1);
@@ -384,9 +437,16 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_unknown_recipient),    T(test_identity), T(test_profile_round_trip),
-		T(test_profile_is_validated), T(test_consent),	T(test_suppression),
-		T(test_suppression_ends),     T(test_reserve),	T(test_from_json),
+		T(test_unknown_recipient),
+		T(test_identity),
+		T(test_profile_round_trip),
+		T(test_profile_is_validated),
+		T(test_consent),
+		T(test_suppression),
+		T(test_suppression_ends),
+		T(test_reserve),
+		T(test_from_json),
+		T(test_history),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,6 +182,8 @@ probe_run(void *instance, void *thread, const struct mt_request *rq, struct mt_e
 		return -1;
 	} else if (strcmp(m, "big") == 0) {
 		return set_big(rq);
+	} else if (strcmp(m, "json") == 0) {
+		return h->set_json(rq, p->name, p->value, MT_NUL) == -1 ? 0 : 1;
 	} else if (strcmp(m, "utf8") == 0) {
 		return h->set_string(rq, "bad", "\xc3\x28", 2) == -1 ? 0 : 1;
 	} else if (strcmp(m, "nul") == 0) {
