@@ -10,12 +10,27 @@
 #include "base/log.h"
 #include "main/paths.h"
 
+/* clang-format off */
 static const struct admin_verb *const VERBS[] = {
-	&admin_config_verb,   &admin_campaign_verb, &admin_render_verb, &admin_template_verb,
-	&admin_profile_verb,  &admin_suppress_verb, &admin_caps_verb,	&admin_queue_verb,
-	&admin_events_verb,   &admin_report_verb,   &admin_policy_verb, &admin_catalog_verb,
-	&admin_feedback_verb, &admin_key_verb,	    &admin_token_verb,	&admin_audit_verb,
+	&admin_config_verb,
+	&admin_campaign_verb,
+	&admin_render_verb,
+	&admin_template_verb,
+	&admin_profile_verb,
+	&admin_suppress_verb,
+	&admin_caps_verb,
+	&admin_queue_verb,
+	&admin_events_verb,
+	&admin_report_verb,
+	&admin_policy_verb,
+	&admin_catalog_verb,
+	&admin_model_verb,
+	&admin_feedback_verb,
+	&admin_key_verb,
+	&admin_token_verb,
+	&admin_audit_verb,
 };
+/* clang-format on */
 #define NVERBS (sizeof(VERBS) / sizeof(VERBS[0]))
 
 static int

@@ -55,6 +55,7 @@ extern const struct admin_verb admin_audit_verb;
 extern const struct admin_verb admin_report_verb;
 extern const struct admin_verb admin_catalog_verb;
 extern const struct admin_verb admin_policy_verb;
+extern const struct admin_verb admin_model_verb;
 
 /* ---- errors and usage ---- */
 

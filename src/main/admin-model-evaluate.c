@@ -1,0 +1,305 @@
+/* admin-model-evaluate: how good a model is, and whether it takes another one's place. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "main/admin-model.h"
+#include "main/files.h"
+
+#define SEED 1
+
+int
+model_judgement_show(const struct judgement *j, const struct model_request *rq)
+{
+	struct buf out = { 0 };
+	struct err e = { 0 };
+	int code = EX_OK;
+	if (rq->json)
+		judge_print_json(j, &out);
+	else
+		judge_print_text(j, &out);
+	fwrite(out.p, 1, out.n, stdout);
+	buf_reset(&out);
+	if (rq->html) {
+		judge_print_html(j, &out);
+		if (file_write(rq->html, buf_str(&out), &e) != 0)
+			code = admin_fail(&e);
+	}
+	buf_free(&out);
+	return code;
+}
+
+/* ---- rows by a model's own columns ---- */
+
+static bool
+part_find(const char *name, const char **says, int *part)
+{
+	static const struct {
+		const char *name, *says;
+		int part;
+	} parts[] = { { "test", "test rows", LEARN_TEST },
+		      { "valid", "validation rows", LEARN_VALID },
+		      { "train", "training rows", LEARN_TRAIN },
+		      { "all", "rows", -1 } };
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!name || strcmp(name, parts[i].name) == 0) {
+			*says = parts[i].says;
+			*part = parts[i].part;
+			return true;
+		}
+	return false;
+}
+
+/* Rows as a model wants them; *set owns them. */
+static int
+rows_for(struct model_source *s, const struct model *m, int part, struct learn_set **set,
+	 struct learn_data *d)
+{
+	int code = EX_OK;
+	*set = model_source_read(s, m->columns, m->ncolumns, &code);
+	if (!*set)
+		return code;
+	*d = part < 0 ? (*set)->data : learn_set_part(*set, (enum learn_part)part);
+	if (d->rows > 0)
+		return EX_OK;
+	admin_say("there are no rows of that part to judge by; see \"split\" of the specification");
+	return EX_DATAERR;
+}
+
+/* A model beside another one (or NULL) on the same rows. */
+struct bout {
+	struct model *own, *other;
+	struct learn_set *own_set, *other_set;
+	struct judgement *j;
+};
+
+static void
+bout_free(struct bout *b)
+{
+	judge_free(&b->j);
+	learn_set_free(&b->own_set);
+	learn_set_free(&b->other_set);
+	model_free(&b->own);
+	model_free(&b->other);
+}
+
+static int
+bout_judge(struct bout *b, const struct model_request *rq, const char *other_name)
+{
+	struct model_source s;
+	struct learn_data own, other = { 0 };
+	const char *says;
+	int part, code;
+	if (!part_find(rq->part, &says, &part))
+		return admin_misuse("--part %s: test, valid, train or all", rq->part);
+	code = model_source_open(&s, rq);
+	if (code == EX_OK && (b->own->link == MODEL_LOGIT) != (s.spec.label != NULL))
+		code = admin_misuse("the specification has a %s, the model predicts %s",
+				    s.spec.label ? "label" : "value",
+				    b->own->link == MODEL_LOGIT ? "labels" : "values");
+	if (code == EX_OK)
+		code = rows_for(&s, b->own, part, &b->own_set, &own);
+	if (code == EX_OK && b->other)
+		code = rows_for(&s, b->other, part, &b->other_set, &other);
+	if (code == EX_OK)
+		b->j = judge_make(b->own, rq->args[0], &own, b->other, other_name, &other, says, SEED);
+	model_source_close(&s);
+	return code;
+}
+
+int
+model_evaluate(const struct model_request *rq)
+{
+	struct bout b = { 0 };
+	struct err e = { 0 };
+	int code = EX_OK;
+	b.own = model_load(rq->args[0], &e);
+	if (b.own && rq->against)
+		b.other = model_load(rq->against, &e);
+	if (!b.own || (rq->against && !b.other))
+		code = admin_fail(&e);
+	else if (b.other && b.other->link != b.own->link)
+		code = admin_misuse("one of the models predicts labels, the other values");
+	else
+		code = bout_judge(&b, rq, rq->against);
+	if (code == EX_OK)
+		code = model_judgement_show(b.j, rq);
+	bout_free(&b);
+	return code;
+}
+
+/* ---- promote ---- */
+
+static bool
+metric_find(const char *name, enum metric_kind *kind)
+{
+	static const char *const names[METRIC_KINDS] = {
+		[METRIC_AUC] = "auc",
+		[METRIC_PRECISION] = "precision",
+		[METRIC_LOGLOSS] = "logloss",
+		[METRIC_BRIER] = "brier",
+	};
+	*kind = METRIC_LOGLOSS;
+	for (int k = 0; name && k < METRIC_KINDS; k++)
+		if (strcmp(names[k], name) == 0) {
+			*kind = (enum metric_kind)k;
+			return true;
+		}
+	return !name;
+}
+
+/* The one in use. One that is not there or cannot be read is none: what comes need only beat the mean. */
+static int
+in_use_load(struct bout *b, const char *path)
+{
+	struct err e = { 0 };
+	b->other = model_load(path, &e);
+	if (!b->other && e.kind == ERR_MISSING)
+		return EX_OK;
+	if (!b->other) {
+		admin_say("the model in use cannot be used: %s", e.text);
+		return e.kind == ERR_PERM || e.kind == ERR_IO ? err_exit_code(e.kind) : EX_OK;
+	}
+	if (strcmp(b->own->score, b->other->score) != 0) {
+		admin_say(
+		    "not promoted: it gives the score \"%s\", the one in use \"%s\", and rules read that",
+		    b->own->score, b->other->score);
+		return EX_DATAERR;
+	}
+	if (b->own->link != b->other->link) {
+		admin_say("not promoted: one predicts labels, the other values");
+		return EX_DATAERR;
+	}
+	return EX_OK;
+}
+
+/* Rows that it was trained on say nothing about it. */
+static int
+split_check(const struct model *m, const struct model_request *rq)
+{
+	const struct value *split = value_map_get(m->training, STR("split"));
+	struct model_source s;
+	struct buf own = { 0 }, here = { 0 };
+	int code = model_source_open(&s, rq);
+	if (code == EX_OK && !split) {
+		admin_say("warning: its file does not say which rows it was trained on; they may be among "
+			  "those that it is judged by");
+	} else if (code == EX_OK) {
+		json_print(&own, split);
+		json_print(&here, s.split);
+		if (!str_eq(buf_str(&own), buf_str(&here))) {
+			admin_say(
+			    "not promoted: it was trained with another \"split\" than the specification "
+			    "has, so it may know the rows that it is to be judged by");
+			code = EX_DATAERR;
+		}
+	}
+	buf_free(&own);
+	buf_free(&here);
+	model_source_close(&s);
+	return code;
+}
+
+static void
+verdict_say(const struct judgement *j, enum metric_kind kind, const struct model_request *rq)
+{
+	const struct metric_difference *d = &j->against[kind];
+	const char *than = j->other.p ? "the model in use" : "the mean label";
+	const char *metric = judge_metric_name(j, kind);
+	double gain = d->difference * metric_direction(kind) + 0.0; /* no "-0" */
+	if (d->verdict > 0)
+		admin_say(
+		    "promoted: its %s is better than that of %s by %.6f (SE %.6f) on %zu held-out rows. "
+		    "Next: send SIGUSR1 to mailtailord (kill -USR1 PID); `mailtailor model rollback %s` "
+		    "takes it back.",
+		    metric, than, gain, d->se, j->rows, rq->to);
+	else if (d->verdict < 0)
+		admin_say(
+		    "not promoted: its %s is worse than that of %s by %.6f (SE %.6f) on %zu held-out rows",
+		    metric, than, -gain, d->se, j->rows);
+	else
+		admin_say("not promoted: its %s differs from that of %s by %+.6f in its favour, which is no "
+			  "more than two standard errors (%.6f each) on %zu held-out rows",
+			  metric, than, gain, d->se, j->rows);
+}
+
+/* Where there is a configuration there is an audit log. */
+static int
+audit(const struct model_request *rq, enum audit_action action, const char *text)
+{
+	if (access(admin_conf_path(rq->conf_path), F_OK) != 0 && !rq->conf_path)
+		return EX_OK;
+	struct conf *conf = admin_conf(rq->conf_path);
+	if (!conf)
+		return EX_CONFIG;
+	int code = admin_audit(conf, action, NULL, NULL, "%s", text);
+	conf_free(&conf);
+	return code;
+}
+
+static int
+replace(const struct model *m, const struct model_request *rq)
+{
+	struct buf bytes = { 0 }, text = { 0 };
+	struct err e = { 0 };
+	buf_printf(&text, "%.300s", rq->to);
+	int code = audit(rq, AUDIT_MODEL_PROMOTE, text.p);
+	model_print(m, &bytes);
+	if (code == EX_OK &&
+	    (model_history_keep(rq->to, &e) != 0 || model_file_write(rq->to, buf_str(&bytes), &e) != 0))
+		code = admin_fail(&e);
+	buf_free(&bytes);
+	buf_free(&text);
+	return code;
+}
+
+int
+model_promote(const struct model_request *rq)
+{
+	struct bout b = { 0 };
+	struct err e = { 0 };
+	enum metric_kind kind;
+	int code;
+	if (!metric_find(rq->metric, &kind))
+		return admin_misuse("--metric %s: logloss, auc, precision or brier", rq->metric);
+	b.own = model_load(rq->args[0], &e);
+	code = b.own ? in_use_load(&b, rq->to) : admin_fail(&e);
+	if (code == EX_OK)
+		code = split_check(b.own, rq);
+	if (code == EX_OK)
+		code = bout_judge(&b, rq, rq->to);
+	if (code == EX_OK) {
+		if (b.j->value)
+			kind = METRIC_BRIER;
+		if ((code = model_judgement_show(b.j, rq)) == EX_OK && b.j->against[kind].verdict > 0)
+			code = replace(b.own, rq);
+		if (code == EX_OK) {
+			verdict_say(b.j, kind, rq);
+			code = b.j->against[kind].verdict > 0 ? EX_OK : 1;
+		}
+	}
+	bout_free(&b);
+	return code;
+}
+
+int
+model_rollback(const struct model_request *rq)
+{
+	struct arena *a = arena_new(4096);
+	struct err e = { 0 };
+	const char *name = NULL;
+	const char *const *names;
+	int code = EX_OK;
+	/* Nothing is written down that cannot be done. */
+	if (model_history_list(rq->args[0], a, &names) > 0)
+		code = audit(rq, AUDIT_MODEL_ROLLBACK, rq->args[0]);
+	if (code == EX_OK && model_history_back(rq->args[0], a, &name, &e) != 0)
+		code = admin_fail(&e);
+	if (code == EX_OK)
+		admin_say(
+		    "%s is the model of %s.history/%s again. Next: send SIGUSR1 to mailtailord (kill -USR1 "
+		    "PID).",
+		    rq->args[0], rq->args[0], name);
+	arena_free(&a);
+	return code;
+}

@@ -1,0 +1,168 @@
+/* mailtailor model: models are trained, judged, put in use and taken back. The command line. */
+#include "main/admin-model.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: mailtailor model train --csv TABLE --spec SPEC --out MODEL [--kind KIND] [--set NAME=VALUE]…\n"
+    "       mailtailor model evaluate MODEL --csv TABLE --spec SPEC [--against MODEL] [--part PART]\n"
+    "       mailtailor model show MODEL\n"
+    "       mailtailor model export MODEL --format json --out FILE\n"
+    "       mailtailor model promote MODEL --to FILE --csv TABLE --spec SPEC [--metric METRIC]\n"
+    "       mailtailor model rollback FILE\n"
+    "\n"
+    "  train     learns a model and judges it on rows that it did not see\n"
+    "  evaluate  figures, calibration and lift of a model, perhaps against another one\n"
+    "  show      what a model uses, and what it was trained on\n"
+    "  export    the model for another program\n"
+    "  promote   puts a model in the place of the one in use, if it is better on held-out rows\n"
+    "  rollback  puts the one before back in its place\n"
+    "\n"
+    "      --csv TABLE       a table with a header; - is standard input\n"
+    "      --spec SPEC       what to learn from it (mailtailor-model(1))\n"
+    "      --out FILE        where to write\n"
+    "      --kind KIND       another kind than the specification names\n"
+    "      --set NAME=VALUE  another option of the kind; several are possible\n"
+    "      --against MODEL   the model to compare with; else the mean label\n"
+    "      --part PART       test (default), valid, train or all\n"
+    "      --metric METRIC   logloss (default), auc, precision or brier\n"
+    "      --to FILE         the file that the plugin's configuration names\n"
+    "      --format FORMAT   json: weights for plugin logistic; safetensors: a copy that was checked\n"
+    "      --html FILE       also write the judgement as one page with charts\n"
+    "      --json            print JSON\n"
+    "  -c, --config CONF     the configuration\n"
+    "  -h, --help            print this text\n";
+
+/* takes: the short forms of the options that it knows, beside -c and -h. */
+static const struct sub {
+	const char *name, *takes, *needs;
+	int args;
+	const char *arg;
+	int (*run)(const struct model_request *rq);
+} SUBS[] = {
+	{ "train", "tsokvHj", "tso", 0, "", model_train },
+	{ "evaluate", "tsapHj", "ts", 1, "MODEL", model_evaluate },
+	{ "show", "j", "", 1, "MODEL", model_show },
+	{ "export", "of", "of", 1, "MODEL", model_export },
+	{ "promote", "tsumHj", "tsu", 1, "MODEL", model_promote },
+	{ "rollback", "j", "", 1, "FILE", model_rollback },
+};
+#define NSUBS (sizeof(SUBS) / sizeof(SUBS[0]))
+
+static const struct option OPTIONS[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "csv", required_argument, NULL, 't' },
+	{ "spec", required_argument, NULL, 's' },
+	{ "out", required_argument, NULL, 'o' },
+	{ "kind", required_argument, NULL, 'k' },
+	{ "set", required_argument, NULL, 'v' },
+	{ "against", required_argument, NULL, 'a' },
+	{ "part", required_argument, NULL, 'p' },
+	{ "metric", required_argument, NULL, 'm' },
+	{ "to", required_argument, NULL, 'u' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "html", required_argument, NULL, 'H' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* -1: go on; else an exit code. */
+static int
+option_read(struct model_request *r, int c, const char *arg)
+{
+	const char **texts[128] = {
+		['c'] = &r->conf_path, ['t'] = &r->csv,	    ['s'] = &r->spec, ['o'] = &r->out,
+		['k'] = &r->kind,      ['a'] = &r->against, ['p'] = &r->part, ['m'] = &r->metric,
+		['u'] = &r->to,	       ['f'] = &r->format,  ['H'] = &r->html
+	};
+	if (c == 'h')
+		return admin_usage(stdout, usage);
+	if (c == 'j') {
+		r->json = true;
+		return -1;
+	}
+	if (c == 'v') {
+		if (!strchr(arg, '=') || arg[0] == '=')
+			return admin_misuse("--set %s: must be NAME=VALUE", arg);
+		if (r->nsettings == MODEL_SETTINGS)
+			return admin_misuse("--set: more than %d times", MODEL_SETTINGS);
+		r->settings[r->nsettings++] = arg;
+		return -1;
+	}
+	if (c <= 0 || c > 127 || !texts[c])
+		return EX_USAGE;
+	*texts[c] = arg;
+	return -1;
+}
+
+static const struct sub *
+sub_find(const char *name, int *rc)
+{
+	const char *names[NSUBS];
+	for (size_t i = 0; i < NSUBS; i++) {
+		if (strcmp(SUBS[i].name, name) == 0)
+			return &SUBS[i];
+		names[i] = SUBS[i].name;
+	}
+	const char *near = admin_nearest(name, names, NSUBS);
+	if (near)
+		*rc = admin_misuse("model has no \"%s\"; did you mean \"%s\"?", name, near);
+	else
+		*rc = admin_misuse("model has no \"%s\"; `mailtailor model --help` lists what it has", name);
+	return NULL;
+}
+
+static const char *
+long_name(char c)
+{
+	const struct option *o = OPTIONS;
+	while (o->name && o->val != c)
+		o++;
+	return o->name;
+}
+
+static int
+sub_check(const struct sub *sub, const struct model_request *r, const char *given)
+{
+	for (const char *g = given; *g; g++)
+		if (*g != 'c' && !strchr(sub->takes, *g))
+			return admin_misuse("model %s takes no --%s", sub->name, long_name(*g));
+	for (const char *n = sub->needs; *n; n++)
+		if (!strchr(given, *n))
+			return admin_misuse("model %s needs --%s", sub->name, long_name(*n));
+	if (r->nargs < sub->args)
+		return admin_misuse("model %s: which %s?", sub->name, sub->arg);
+	if (r->nargs > sub->args)
+		return admin_misuse("model %s: \"%s\" is too much", sub->name, r->args[sub->args]);
+	return -1;
+}
+
+static int
+run(int argc, char **argv)
+{
+	struct model_request r = { 0 };
+	const struct sub *sub;
+	char given[sizeof(OPTIONS) / sizeof(OPTIONS[0])] = "";
+	size_t ngiven = 0;
+	int c, rc = -1;
+	optind = 0;
+	while (rc < 0 && (c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
+		rc = option_read(&r, c, optarg);
+		if (!strchr(given, c) && ngiven < sizeof(given) - 1)
+			given[ngiven++] = (char)c;
+	}
+	if (rc >= 0)
+		return rc;
+	if (optind >= argc)
+		return admin_usage(stderr, usage);
+	if (!(sub = sub_find(argv[optind++], &rc)))
+		return rc;
+	r.args = argv + optind;
+	r.nargs = argc - optind;
+	rc = sub_check(sub, &r, given);
+	return rc >= 0 ? rc : sub->run(&r);
+}
+
+const struct admin_verb admin_model_verb = { "model", "train, judge and promote models", run };

@@ -1,0 +1,70 @@
+/* admin-model: what the sub-verbs of `mailtailor model` share. */
+#ifndef MT_MAIN_ADMIN_MODEL_H
+#define MT_MAIN_ADMIN_MODEL_H
+
+#include "learn/judge.h"
+#include "learn/spec.h"
+#include "main/admin.h"
+
+#define MODEL_SETTINGS 32
+
+/* The command line. */
+struct model_request {
+	const char *conf_path;
+	const char *csv, *spec;
+	const char *out, *to, *html, *against, *kind, *metric, *part, *format;
+	const char *settings[MODEL_SETTINGS]; /* NAME=VALUE */
+	size_t nsettings;
+	bool json;
+	char **args;
+	int nargs;
+};
+
+/* Where rows come from: a table and its specification. */
+struct model_source {
+	struct arena *arena;
+	const struct model_request *rq;
+	struct spec spec;	   /* with --kind and --set in it */
+	const struct value *split; /* of the specification as it stands there; a map, may be empty */
+};
+
+/* EX_OK, or an exit code; the reason was printed. Always close. */
+int model_source_open(struct model_source *s, const struct model_request *rq);
+void model_source_close(struct model_source *s);
+/*
+ * All rows, by the columns given (NULL: those of the specification). The same rows in the same order for any
+ * columns. NULL: the reason was printed, and *code holds what to return.
+ */
+struct learn_set *
+model_source_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code);
+
+/* ---- files ---- */
+
+/* Beside and renamed, on disk before it returns; readable for whoever the umask lets (models hold no personal
+ * data). */
+int model_file_write(const char *path, struct str bytes, struct err *e);
+/*
+ * PATH.history keeps what was in use before. keep: links the file at path there, as the newest; 0 when there
+ * is none at path. back: the newest that loads takes path's place, and what was there is kept as withdrawn;
+ * *name (may be NULL) says which. Both survive a crash at any point.
+ */
+int model_history_keep(const char *path, struct err *e);
+int model_history_back(const char *path, struct arena *a, const char **name, struct err *e);
+/* Names in PATH.history, oldest first. */
+size_t model_history_list(const char *path, struct arena *a, const char *const **names);
+
+/* ---- printing ---- */
+
+/* A judgement as the request asks for it: text or JSON to stdout, HTML to its file. An exit code. */
+int model_judgement_show(const struct judgement *j, const struct model_request *rq);
+
+/* ---- sub-verbs; an exit code each ---- */
+
+int model_train(const struct model_request *rq);
+int model_evaluate(const struct model_request *rq);
+int model_show(const struct model_request *rq);
+int model_export(const struct model_request *rq);
+int model_promote(const struct model_request *rq);
+int model_rollback(const struct model_request *rq);
+
+#endif
