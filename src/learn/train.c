@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "learn/mlp.h"
+
 static struct model *
 logistic_train(const struct train_job *job, struct err *e)
 {
@@ -15,9 +17,58 @@ logistic_train(const struct train_job *job, struct err *e)
 	return learn_logistic(job->train, job->names, l2, job->progress, e);
 }
 
+/* "hidden": [64, 64] */
+static int
+hidden_read(const struct train_job *job, struct learn_mlp *o, struct err *e)
+{
+	const struct value *v = value_map_get(job->options, STR("hidden"));
+	if (!v)
+		return 0;
+	if (v->type != VALUE_LIST || v->list.n > LEARN_MLP_MAX_HIDDEN)
+		return err_set(e, ERR_INPUT, "option \"hidden\" must be a list of up to %d widths",
+			       LEARN_MLP_MAX_HIDDEN);
+	o->nhidden = v->list.n;
+	for (size_t i = 0; i < v->list.n; i++) {
+		const struct value *width = v->list.items[i];
+		if (width->type != VALUE_INT || width->i < 1 || width->i > UINT16_MAX)
+			return err_set(e, ERR_INPUT,
+				       "option \"hidden\": width %zu must be an integer above 0", i + 1);
+		o->hidden[i] = (size_t)width->i;
+	}
+	return 0;
+}
+
+static struct model *
+mlp_train(const struct train_job *job, struct err *e)
+{
+	struct learn_mlp o = learn_mlp_defaults();
+	size_t seed = 1, standardize = 0;
+	o.link = job->link;
+	o.valid = job->valid;
+	if (hidden_read(job, &o, e) != 0 || train_number(job, "rate", 1e-9, 1, &o.rate, e) != 0 ||
+	    train_number(job, "l2", 0, 1e6, &o.l2, e) != 0 ||
+	    train_number(job, "dropout", 0, .95, &o.dropout, e) != 0 ||
+	    train_count(job, "batch", 1, 65536, &o.batch, e) != 0 ||
+	    train_count(job, "epochs", 1, 100000, &o.epochs, e) != 0 ||
+	    train_number(job, "validation", 0, .9, &o.validation, e) != 0 ||
+	    train_count(job, "patience", 0, 100000, &o.patience, e) != 0 ||
+	    train_number(job, "prune", 0, .999, &o.prune, e) != 0 ||
+	    train_count(job, "prune_epochs", 0, 100000, &o.prune_epochs, e) != 0 ||
+	    train_count(job, "standardize", 0, 1, &standardize, e) != 0 ||
+	    train_count(job, "seed", 0, SIZE_MAX, &seed, e) != 0)
+		return NULL;
+	o.standardize = standardize == 1;
+	o.seed = seed;
+	return learn_mlp(job->train, job->names, &o, job->progress, e);
+}
+
 static const struct trainer TRAINERS[] = {
 	{ "logistic", "linear: logistic regression, or ridge for values", (const char *const[]){ "l2", NULL },
 	  logistic_train },
+	{ "mlp", "neural network of ReLU layers",
+	  (const char *const[]){ "hidden", "rate", "l2", "dropout", "batch", "epochs", "validation",
+				 "patience", "prune", "prune_epochs", "standardize", "seed", NULL },
+	  mlp_train },
 };
 #define NTRAINERS (sizeof(TRAINERS) / sizeof(TRAINERS[0]))
 

@@ -2,6 +2,8 @@
  * train: one way to every trainer, by the kind's name, with options out of a specification or a command line.
  *
  *     logistic   l2 (1)       labels: logistic regression; values: ridge, least squares with l2 0
+ *     mlp        hidden ([64, 64]), rate (.001), l2 (0), dropout (0), batch (64), epochs (10), validation
+ * (0), patience (0), prune (0), prune_epochs (0), standardize (0 or 1; 0), seed (1): see mlp.h
  *
  * Threads: safe.
  */

@@ -10,6 +10,7 @@
 
 static const struct model_kind *const KINDS[] = {
 	&model_logistic,
+	&model_mlp,
 };
 #define NKINDS (sizeof(KINDS) / sizeof(KINDS[0]))
 

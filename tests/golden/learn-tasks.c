@@ -3,16 +3,21 @@
  * elsewhere.
  *     learn-tasks linear TABLE.csv SPEC.json COEFFICIENTS.json CLICK.json TASK
  * Logistic regression: coefficients to 1e-6, log-loss and AUC of the test rows to 1e-4.
+ *     learn-tasks mlp TABLE.csv SPEC.json CLICK.json TASK SEEDS [AUC LOGLOSS]
+ * The protocol's neural network with as many seeds: means and deviations beside the reference's; AUC at
+ * least, log-loss at most so much where that is given.
  */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "learn/csv.h"
 #include "learn/metric.h"
+#include "learn/mlp.h"
 #include "learn/train.h"
 #include "score/logistic.h"
 
@@ -145,15 +150,70 @@ linear(const struct task *t, const struct value *coefficients, const struct valu
 	return worst < 1e-6 && fabs(auc - auc_ref) < 1e-4 && fabs(loss - loss_ref) < 1e-4 ? 0 : 1;
 }
 
+/* An entry [mean, deviation] of the reference. */
+static double
+figure_of(const struct value *root, const char *task, const char *name, size_t i)
+{
+	bool ok = false;
+	const struct value *v =
+	    value_map_get(value_map_get(value_map_get(root, str_of(task)), STR("MLP")), str_of(name));
+	return v && v->type == VALUE_LIST && i < v->list.n ? value_number(v->list.items[i], &ok) : NAN;
+}
+
+static void
+mean_deviation(const double *v, size_t n, double *out)
+{
+	out[0] = out[1] = 0;
+	for (size_t i = 0; i < n; i++)
+		out[0] += v[i] / (double)n;
+	for (size_t i = 0; i < n; i++)
+		out[1] += (v[i] - out[0]) * (v[i] - out[0]) / (double)n;
+	out[1] = sqrt(out[1]);
+}
+
+static int
+mlp(const struct task *t, const struct value *click, const char *task, size_t seeds, double auc_least,
+    double loss_most)
+{
+	const struct learn_names names = { t->spec.score, t->set->columns };
+	struct learn_mlp o = learn_mlp_defaults();
+	double *auc = ARENA_ARRAY(t->a, double, seeds), *loss = ARENA_ARRAY(t->a, double, seeds);
+	double a[2], l[2];
+	struct err e = { 0 };
+	for (size_t i = 0; i < seeds; i++) {
+		o.seed = i + 1;
+		struct model *m = learn_mlp(&t->train, &names, &o, NULL, &e);
+		if (!m)
+			die("training", &e);
+		const struct metric_data d = { task_score(t, m), t->test.y, NULL, t->test.rows };
+		auc[i] = metric_auc(&d);
+		loss[i] = metric_logloss(&d);
+		printf("seed %zu: AUC %.6f, log-loss %.6f\n", i + 1, auc[i], loss[i]);
+		model_free(&m);
+	}
+	mean_deviation(auc, seeds, a);
+	mean_deviation(loss, seeds, l);
+	printf("%zu seeds: AUC %.4f ± %.4f (reference %.4f ± %.4f), log-loss %.4f ± %.4f (%.4f ± %.4f)\n",
+	       seeds, a[0], a[1], figure_of(click, task, "auc", 0), figure_of(click, task, "auc", 1), l[0],
+	       l[1], figure_of(click, task, "logloss", 0), figure_of(click, task, "logloss", 1));
+	return a[0] >= auc_least && l[0] <= loss_most ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
-	if (argc != 7 || strcmp(argv[1], "linear") != 0) {
-		fputs("usage: learn-tasks linear TABLE SPEC COEFFICIENTS CLICK TASK\n", stderr);
+	bool linear_task = argc == 7 && strcmp(argv[1], "linear") == 0;
+	bool mlp_task = (argc == 7 || argc == 9) && strcmp(argv[1], "mlp") == 0;
+	if (!linear_task && !mlp_task) {
+		fputs("usage: learn-tasks linear TABLE SPEC COEFFICIENTS CLICK TASK\n"
+		      "       learn-tasks mlp TABLE SPEC CLICK TASK SEEDS [AUC LOGLOSS]\n",
+		      stderr);
 		return 64;
 	}
 	struct task t = task_read(argv[2], argv[3]);
-	int rc = linear(&t, json_file(t.a, argv[4]), json_file(t.a, argv[5]), argv[6]);
+	int rc = linear_task ? linear(&t, json_file(t.a, argv[4]), json_file(t.a, argv[5]), argv[6])
+			     : mlp(&t, json_file(t.a, argv[4]), argv[5], strtoul(argv[6], NULL, 10),
+				   argc == 9 ? atof(argv[7]) : 0, argc == 9 ? atof(argv[8]) : INFINITY);
 	learn_set_free(&t.set);
 	arena_free(&t.a);
 	return rc;
