@@ -11,6 +11,7 @@
 static const struct model_kind *const KINDS[] = {
 	&model_logistic,
 	&model_mlp,
+	&model_gbdt,
 };
 #define NKINDS (sizeof(KINDS) / sizeof(KINDS[0]))
 

@@ -122,6 +122,6 @@ struct model *model_new(const char *kind, const char *score, const char *const *
 /* Names of the kinds, NULL behind the last. */
 const char *model_kind_name(size_t i);
 
-extern const struct model_kind model_logistic, model_mlp;
+extern const struct model_kind model_logistic, model_mlp, model_gbdt;
 
 #endif
