@@ -191,7 +191,7 @@ static const struct conf_key CAMPAIGN[] = {
 static const struct conf_key POLICY[] = {
 	KEY("kind", KEY_CHOICE, AT(policy.kind), "fixed", CHOICES(POLICIES)),
 	KEY("reward", KEY_CHOICE, AT(policy.reward), "clicked", CHOICES(REWARDS)),
-	KEY("window", KEY_DURATION, AT(policy.window_ms), "3d", RANGE(MIN, 90 * DAY)),
+	KEY("window", KEY_DURATION, AT(policy.window_ms), "3d", RANGE(S, 90 * DAY)),
 	KEY("explore", KEY_SHARE, AT(policy.explore), "10%", RANGE(0, MILLION)),
 	KEY("epsilon", KEY_SHARE, AT(policy.epsilon), "10%", RANGE(0, MILLION)),
 	KEY("alpha", KEY_REAL, AT(policy.alpha), "1", RANGE(0, 1000)),
