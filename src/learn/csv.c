@@ -210,59 +210,19 @@ split_by_time(struct reading *r)
 								     : LEARN_TRAIN);
 }
 
-/* Edges of quantiles from the training rows, and the cells that follow from them. */
-static int
-columns_complete(struct reading *r, struct err *e)
-{
-	struct arena *a = r->set->arena;
-	size_t cols = score_columns_count(r->columns), n = r->part.n;
-	double *x = (double *)(void *)r->x.p, *values = NULL;
-	const char **texts = ARENA_ARRAY(a, const char *, cols);
-	struct score_columns *fitted;
-	bool open = false;
-	for (size_t k = 0; k < cols; k++) {
-		texts[k] = score_columns_texts(r->columns)[k];
-		if (!score_column_is_open(r->columns, k))
-			continue;
-		size_t used = 0;
-		values = values ? values : ARENA_ARRAY(a, double, n);
-		for (size_t i = 0; i < n; i++)
-			if (r->part.p[i] == LEARN_TRAIN)
-				values[used++] = x[i * cols + k];
-		if (score_column_fit(a, r->columns, k, values, used, &texts[k], e) != 0)
-			return -1;
-		open = true;
-	}
-	r->set->columns = texts;
-	if (!open)
-		return 0;
-	if (score_columns_compile(a, texts, cols, &fitted, e) != 0)
-		return -1;
-	for (size_t k = 0; k < cols; k++)
-		if (score_column_is_open(r->columns, k))
-			for (size_t i = 0; i < n; i++)
-				x[i * cols + k] =
-				    score_column_finish(r->columns, k, fitted, k, x[i * cols + k]);
-	r->columns = fitted;
-	return 0;
-}
-
 /* What was gathered becomes the set's. */
 static void
 set_fill(struct reading *r)
 {
 	struct learn_set *s = r->set;
 	size_t cols = score_columns_count(r->columns);
-	uint8_t *categorical = ARENA_ARRAY(s->arena, uint8_t, cols);
-	for (size_t k = 0; k < cols; k++)
-		categorical[k] = score_column_is_category(r->columns, k);
 	s->data = (struct learn_data){
 		.rows = r->part.n,
 		.cols = cols,
 		.x = set_keep(s, &r->x),
 		.y = set_keep(s, &r->y),
 		.w = r->spec->weight.p ? set_keep(s, &r->w) : NULL,
-		.categorical = categorical,
+		.categorical = set_categorical(s, r->columns),
 	};
 	s->part = set_keep(s, &r->part);
 }
@@ -281,7 +241,8 @@ csv_read(const struct csv_source *source, const struct spec *spec, struct err *e
 	if (rc == 0 && spec->split == SPEC_TIME)
 		split_by_time(&r);
 	if (rc == 0)
-		rc = columns_complete(&r, e);
+		rc = set_complete(r.set, &r.columns, (double *)(void *)r.x.p, (const uint8_t *)r.part.p,
+				  r.part.n, e);
 	if (rc == 0)
 		set_fill(&r);
 	else

@@ -46,6 +46,50 @@ learn_set_free(struct learn_set **s)
 	*s = NULL;
 }
 
+int
+set_complete(struct learn_set *s, struct score_columns **columns, double *x, const uint8_t *part, size_t n,
+	     struct err *e)
+{
+	struct score_columns *open = *columns, *fitted;
+	size_t cols = score_columns_count(open), nopen = 0;
+	double *values = NULL;
+	const char **texts = ARENA_ARRAY(s->arena, const char *, cols);
+	s->columns = texts;
+	for (size_t k = 0; k < cols; k++) {
+		texts[k] = score_columns_texts(open)[k];
+		if (!score_column_is_open(open, k))
+			continue;
+		size_t used = 0;
+		values = values ? values : ARENA_ARRAY(s->arena, double, n);
+		for (size_t i = 0; i < n; i++)
+			if (part[i] == LEARN_TRAIN)
+				values[used++] = x[i * cols + k];
+		if (score_column_fit(s->arena, open, k, values, used, &texts[k], e) != 0)
+			return -1;
+		nopen++;
+	}
+	if (nopen == 0)
+		return 0;
+	if (score_columns_compile(s->arena, texts, cols, &fitted, e) != 0)
+		return -1;
+	for (size_t k = 0; k < cols; k++)
+		if (score_column_is_open(open, k))
+			for (size_t i = 0; i < n; i++)
+				x[i * cols + k] = score_column_finish(open, k, fitted, k, x[i * cols + k]);
+	*columns = fitted;
+	return 0;
+}
+
+const uint8_t *
+set_categorical(struct learn_set *s, const struct score_columns *columns)
+{
+	size_t cols = score_columns_count(columns);
+	uint8_t *out = ARENA_ARRAY(s->arena, uint8_t, cols);
+	for (size_t k = 0; k < cols; k++)
+		out[k] = score_column_is_category(columns, k);
+	return out;
+}
+
 struct learn_data
 learn_set_part(const struct learn_set *s, enum learn_part part)
 {
