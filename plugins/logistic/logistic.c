@@ -1,14 +1,17 @@
 /*
  * logistic: a scorer that applies logistic regression from a weights file
- * (see logistic.md). One dgemv per score over the rows of a batch.
+ * (see logistic.md), or from a model file that `mailtailor model` trained.
+ * Weights: one dgemv per score over the rows of a batch.
  */
 #include <cblas.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mailtailor_plugin.h"
+#include "score/model-scorer.h"
 
 #define MAX_FILE ((size_t)4 << 20)
 #define MAX_FEATURES 4096
@@ -34,7 +37,7 @@ struct term {
 	double missing; /* standardised value that stands in for NAN */
 };
 
-struct model {
+struct weights {
 	double intercept;
 	struct term *terms;
 	double *weights; /* nterms, as BLAS wants them */
@@ -42,12 +45,13 @@ struct model {
 };
 
 struct logistic {
-	struct model models[MAX_SCORES];
+	struct weights models[MAX_SCORES];
 	char *scores[MAX_SCORES];
 	size_t nmodels;
 	char *features[MAX_FEATURES]; /* of all models, each once */
 	size_t nfeatures;
 	size_t max_terms;
+	struct model *model; /* or NULL: the above is empty then */
 };
 
 /* ---- reading the weights ---- */
@@ -180,7 +184,7 @@ read_model(struct reading *r, const struct mt_value *v)
 		return fail(r, "too many scores in the file");
 	if (check_keys(r, v, known) != 0)
 		return -1;
-	struct model *m = &self->models[self->nmodels];
+	struct weights *m = &self->models[self->nmodels];
 	char *score = read_name(r, v, "score");
 	if (!score)
 		return -1;
@@ -236,46 +240,56 @@ logistic_destroy(void *instance)
 	}
 	for (size_t i = 0; i < self->nfeatures; i++)
 		free(self->features[i]);
+	model_free(&self->model);
 	free(self);
+}
+
+/* The weights of a JSON file. */
+static int
+weights_create(struct logistic *self, const struct mt_host *host, const char *path, struct mt_error *error)
+{
+	struct reading r = { .host = host, .error = error, .self = self };
+	struct mt_value *root = host->json_file(host, path, MAX_FILE, error);
+	int rc = root ? read_weights(&r, root) : -1;
+	host->json_free(root);
+	/* The matrices are small and the callers are many: BLAS threads would get in each other's way. */
+	openblas_set_num_threads(1);
+	return rc;
 }
 
 static void *
 logistic_create(const struct mt_host *host, const struct mt_option *options, size_t noptions,
 		struct mt_error *error)
 {
-	const char *file = NULL;
-	for (size_t i = 0; i < noptions; i++) {
-		if (strcmp(options[i].name, "file") != 0) {
-			snprintf(error->text, sizeof(error->text), "unknown option \"%.64s\"; there is: file",
-				 options[i].name);
-			return NULL;
-		}
-		file = options[i].value;
-	}
-	if (!file) {
-		snprintf(error->text, sizeof(error->text), "option \"file\" is missing: the weights file");
-		return NULL;
-	}
-	struct mt_value *root = host->json_file(host, file, MAX_FILE, error);
-	if (!root)
+	static const char suffix[] = ".safetensors";
+	char path[PATH_MAX];
+	if (model_scorer_file(host, options, noptions, path, sizeof(path), error) != 0)
 		return NULL;
 	struct logistic *self = calloc(1, sizeof(*self));
-	struct reading r = { .host = host, .error = error, .self = self };
-	if (!self)
+	if (!self) {
 		snprintf(error->text, sizeof(error->text), "out of memory");
-	else if (read_weights(&r, root) != 0)
-		logistic_destroy(self), self = NULL;
-	host->json_free(root);
-	/* The matrices are small and the callers are many: BLAS threads would get in each other's way. */
-	openblas_set_num_threads(1);
-	return self;
+		return NULL;
+	}
+	size_t n = strlen(path), end = sizeof(suffix) - 1;
+	int rc;
+	if (n > end && strcmp(path + n - end, suffix) == 0) {
+		self->model = model_scorer_create(host, options, noptions, "logistic", error);
+		rc = self->model ? 0 : -1;
+	} else {
+		rc = weights_create(self, host, path, error);
+	}
+	if (rc == 0)
+		return self;
+	logistic_destroy(self);
+	return NULL;
 }
 
 static int
 logistic_shape(void *instance, struct mt_shape *shape, struct mt_error *error)
 {
 	struct logistic *self = instance;
-	(void)error;
+	if (self->model)
+		return model_scorer_shape(self->model, shape, error);
 	shape->features = (const char *const *)self->features;
 	shape->nfeatures = self->nfeatures;
 	shape->scores = (const char *const *)self->scores;
@@ -293,6 +307,8 @@ static int
 logistic_thread_init(void *instance, void **thread, struct mt_error *error)
 {
 	const struct logistic *self = instance;
+	if (self->model)
+		return model_scorer_thread_init(self->model, thread, error);
 	struct scratch *s = malloc(sizeof(*s) + BATCH * self->max_terms * sizeof(double));
 	if (!s) {
 		snprintf(error->text, sizeof(error->text), "out of memory");
@@ -318,8 +334,8 @@ sigmoid(double z)
 
 /* scores[i * nscores] for n ≤ BATCH rows. */
 static void
-model_apply(const struct model *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures,
-	    double *scores, size_t nscores)
+weights_apply(const struct weights *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures,
+	      double *scores, size_t nscores)
 {
 	size_t padded = (n + BLOCK - 1) / BLOCK * BLOCK;
 	for (size_t i = 0; i < n; i++) {
@@ -341,12 +357,13 @@ logistic_score(void *instance, void *thread, const double *rows, size_t nrows, s
 	       double *scores, struct mt_error *error)
 {
 	const struct logistic *self = instance;
-	(void)error;
+	if (self->model)
+		return model_scorer_score(self->model, thread, rows, nrows, nfeatures, scores, error);
 	for (size_t i = 0; i < nrows; i += BATCH) {
 		size_t n = nrows - i < BATCH ? nrows - i : BATCH;
 		for (size_t m = 0; m < self->nmodels; m++)
-			model_apply(&self->models[m], thread, rows + i * nfeatures, n, nfeatures,
-				    scores + i * self->nmodels + m, self->nmodels);
+			weights_apply(&self->models[m], thread, rows + i * nfeatures, n, nfeatures,
+				      scores + i * self->nmodels + m, self->nmodels);
 	}
 	return 0;
 }

@@ -57,6 +57,13 @@ file_from_input(const struct mt_host *host, const char *path, size_t max_bytes, 
 	return host->json_text(host, input.p, input.n, error);
 }
 
+static int
+path_as_is(const struct mt_host *host, const char *path, char *out, size_t size)
+{
+	(void)host;
+	return snprintf(out, size, "%s", path) < (int)size ? 0 : -1;
+}
+
 static bool
 look(void *ctx, struct str name, const struct value **v)
 {
@@ -160,6 +167,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct job j = { .arena = a, .rows = &row, .nrows = 1 };
 	host_table_fill(&p);
 	p.host.json_file = file_from_input;
+	p.host.file_path = path_as_is;
 	input = arena_str(a, str_make((const char *)data + 1, size - 1));
 	assert(json_parse(a, str_of(profile_text), NULL, &profile, NULL) == 0);
 	row.profile = profile;

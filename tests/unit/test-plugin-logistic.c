@@ -2,6 +2,9 @@
 #include "test-plugin.h"
 
 #include <math.h>
+#include <unistd.h>
+
+#include "score/logistic.h"
 
 #define LOGISTIC "plugins/logistic.so"
 
@@ -178,6 +181,54 @@ batch_bits(void **state)
 	}
 }
 
+/* A model that was trained: the same score in the plugin as by itself; one with a byte changed is refused. */
+static void
+model_file(void **state)
+{
+	static const char *const columns[] = { "profile.orders | log1p", "profile.country=DE", "hour" };
+	struct err e = { 0 };
+	struct buf bytes = { 0 };
+	char path[128];
+	const double row[] = { log1p(8), 1, 9 };
+	double want;
+	(void)state;
+	struct model *m = model_new("logistic", "buy", columns, 3, MODEL_LOGIT, &e);
+	struct logistic_state *s = logistic_state_new(m);
+	s->intercept = -1;
+	s->weights[0] = .25;
+	s->weights[1] = .5;
+	s->weights[2] = .125;
+	void *scratch = malloc(model_scratch(m, 1));
+	model_apply(m, row, 1, scratch, &want, 1);
+	free(scratch);
+	model_print(m, &bytes);
+	snprintf(path, sizeof(path), "%s/buy.safetensors", directory);
+	for (int damaged = 0; damaged < 2; damaged++) {
+		FILE *out = fopen(path, "w");
+		assert_non_null(out);
+		bytes.p[bytes.n - 1 - bytes.n / 4] ^= (char)damaged;
+		fwrite(bytes.p, 1, bytes.n, out);
+		fclose(out);
+		struct fixture *f = fixture_new();
+		f->conf.file = arena_cstr(f->a, arena_printf(f->a, "%s/test.conf", directory));
+		fixture_add(f, "logistic", LOGISTIC, 5000, "file=buy.safetensors", NULL);
+		if (damaged) {
+			assert_false(fixture_load(f));
+			assert_non_null(strstr(f->reports, "buy.safetensors: it is damaged"));
+		} else {
+			fixture_must_load(f);
+			struct plugin_request rq =
+			    fixture_request(f, "{\"orders\":8,\"country\":\"DE\"}", "en");
+			fixture_run(f, &rq);
+			assert_true(score_of(f, "buy") == want);
+		}
+		fixture_free(f);
+	}
+	unlink(path);
+	buf_free(&bytes);
+	model_free(&m);
+}
+
 static int
 directory_make(void **state)
 {
@@ -202,6 +253,7 @@ main(void)
 		cmocka_unit_test(scores),
 		cmocka_unit_test(mistakes),
 		cmocka_unit_test(batch_bits),
+		cmocka_unit_test(model_file),
 	};
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }
