@@ -206,7 +206,7 @@ model_file(void **state)
 	for (int damaged = 0; damaged < 2; damaged++) {
 		FILE *out = fopen(path, "w");
 		assert_non_null(out);
-		bytes.p[bytes.n - 1 - bytes.n / 4] ^= (char)damaged;
+		bytes.p[bytes.n - 40] ^= (char)damaged;
 		fwrite(bytes.p, 1, bytes.n, out);
 		fclose(out);
 		struct fixture *f = fixture_new();
