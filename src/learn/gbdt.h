@@ -17,40 +17,43 @@
 #define LEARN_GBDT_MAX_LEAVES 4096
 
 struct learn_gbdt {
-	size_t trees;		/* at most GBDT_MAX_TREES */
-	size_t leaves;		/* of a tree, 2 to LEARN_GBDT_MAX_LEAVES */
-	size_t depth;		/* steps to a leaf, at most; 0: no limit of its own */
-	size_t min_rows;	/* of a leaf, at least 1 */
-	size_t bins;		/* of a column, 2 to 255 */
-	double rate;		/* learning rate, in (0, 1] */
-	double l2;		/* penalty on the values of leaves, 0 or more */
-	double min_gain;	/* of a split, 0 or more */
-	double category_smooth; /* categories with few rows are drawn to the middle, 0 or more */
-	size_t category_rows;	/* a category with fewer rows at a node is not told from the rest */
-	double rows, columns;	/* shares that each tree sees, in (0, 1] */
-	double valid;		/* share of the rows held out to stop early, in [0, 1); 0: none */
-	size_t patience;	/* with valid: trees without a gain after which it stops, at least 1 */
-	uint64_t seed;		/* of rows, columns and valid */
+	enum model_link
+	    link;	 /* MODEL_LOGIT: log-loss, labels 0 and 1; MODEL_IDENTITY: half the squared error */
+	size_t trees;	 /* at most GBDT_MAX_TREES */
+	size_t leaves;	 /* of a tree, 2 to LEARN_GBDT_MAX_LEAVES */
+	size_t depth;	 /* steps to a leaf, at most; 0: no limit of its own */
+	size_t min_rows; /* of a leaf, at least 1 */
+	size_t bins;	 /* of a column, 2 to 255 */
+	double rate;	 /* learning rate, in (0, 1] */
+	double l2;	 /* penalty on the values of leaves, 0 or more */
+	double min_gain; /* of a split, 0 or more */
+	double category_smooth;		/* categories with few rows are drawn to the middle, 0 or more */
+	size_t category_rows;		/* a category with fewer rows at a node is not told from the rest */
+	double rows, columns;		/* shares that each tree sees, in (0, 1] */
+	double validation;		/* share of the rows held out to stop early, in [0, 1); 0: none */
+	const struct learn_data *valid; /* rows to stop early by instead; NULL: none */
+	size_t patience;		/* stops after so many trees without a gain on those; 0: never */
+	uint64_t seed;			/* of rows, columns and validation */
 };
 
-/* 150 trees of 8 leaves, rate .05, 100 rows a leaf, all rows and columns, no early stop. */
+/* 150 trees of 8 leaves, rate .05, 100 rows a leaf, all rows and columns, stops early (patience 10) where
+ * rows are held out. */
 struct learn_gbdt learn_gbdt_defaults(void);
 
 /* How it went. */
 struct learn_gbdt_fit {
-	size_t trees;	   /* kept: with valid, up to the best */
+	size_t trees;	   /* kept: when it stops early, up to the best */
 	double train_loss; /* mean at the kept trees; NAN: not measured, since nobody watched the progress */
 	double valid_loss; /* mean of the rows held out; NAN: none were */
-	double *margins;   /* in: NULL, or room for the margin of each row after all trees that grew */
+	double *margins;   /* in: NULL, or room for the margin of each row of d after all trees that grew */
 };
 
 /*
- * link MODEL_LOGIT: log-loss, labels 0 and 1. MODEL_IDENTITY: half the squared error. Cells of categorical
- * columns are whole numbers from 0 to GBDT_MAX_CODE; others count as missing. NULL with e: ERR_INPUT,
- * ERR_LIMIT. fit may be NULL.
+ * Cells of categorical columns are whole numbers from 0 to GBDT_MAX_CODE; others count as missing. fit may be
+ * NULL. NULL with e: ERR_INPUT, ERR_LIMIT.
  */
-struct model *learn_gbdt(const struct learn_data *d, const struct learn_names *names, enum model_link link,
-			 const struct learn_gbdt *o, const struct learn_progress *p,
-			 struct learn_gbdt_fit *fit, struct err *e);
+struct model *
+learn_gbdt(const struct learn_data *d, const struct learn_names *names, const struct learn_gbdt *o,
+	   const struct learn_progress *p, struct learn_gbdt_fit *fit, struct err *e);
 
 #endif

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "learn/gbdt.h"
 #include "learn/mlp.h"
+#include "score/gbdt.h"
 
 static struct model *
 logistic_train(const struct train_job *job, struct err *e)
@@ -62,6 +64,33 @@ mlp_train(const struct train_job *job, struct err *e)
 	return learn_mlp(job->train, job->names, &o, job->progress, e);
 }
 
+static struct model *
+gbdt_train(const struct train_job *job, struct err *e)
+{
+	struct learn_gbdt o = learn_gbdt_defaults();
+	size_t seed = 1;
+	o.link = job->link;
+	o.valid = job->valid;
+	if (train_count(job, "trees", 1, GBDT_MAX_TREES, &o.trees, e) != 0 ||
+	    train_count(job, "leaves", 2, LEARN_GBDT_MAX_LEAVES, &o.leaves, e) != 0 ||
+	    train_count(job, "depth", 0, GBDT_MAX_DEPTH, &o.depth, e) != 0 ||
+	    train_count(job, "min_rows", 1, LEARN_GBDT_MAX_ROWS, &o.min_rows, e) != 0 ||
+	    train_count(job, "bins", 2, 255, &o.bins, e) != 0 ||
+	    train_number(job, "rate", 1e-9, 1, &o.rate, e) != 0 ||
+	    train_number(job, "l2", 0, 1e12, &o.l2, e) != 0 ||
+	    train_number(job, "min_gain", 0, 1e12, &o.min_gain, e) != 0 ||
+	    train_number(job, "category_smooth", 0, 1e12, &o.category_smooth, e) != 0 ||
+	    train_count(job, "category_rows", 0, LEARN_GBDT_MAX_ROWS, &o.category_rows, e) != 0 ||
+	    train_number(job, "rows", 1e-9, 1, &o.rows, e) != 0 ||
+	    train_number(job, "columns", 1e-9, 1, &o.columns, e) != 0 ||
+	    train_number(job, "validation", 0, .9, &o.validation, e) != 0 ||
+	    train_count(job, "patience", 0, GBDT_MAX_TREES, &o.patience, e) != 0 ||
+	    train_count(job, "seed", 0, SIZE_MAX, &seed, e) != 0)
+		return NULL;
+	o.seed = seed;
+	return learn_gbdt(job->train, job->names, &o, job->progress, NULL, e);
+}
+
 static const struct trainer TRAINERS[] = {
 	{ "logistic", "linear: logistic regression, or ridge for values", (const char *const[]){ "l2", NULL },
 	  logistic_train },
@@ -69,6 +98,11 @@ static const struct trainer TRAINERS[] = {
 	  (const char *const[]){ "hidden", "rate", "l2", "dropout", "batch", "epochs", "validation",
 				 "patience", "prune", "prune_epochs", "standardize", "seed", NULL },
 	  mlp_train },
+	{ "gbdt", "boosted trees",
+	  (const char *const[]){ "trees", "leaves", "depth", "min_rows", "bins", "rate", "l2", "min_gain",
+				 "category_smooth", "category_rows", "rows", "columns", "validation",
+				 "patience", "seed", NULL },
+	  gbdt_train },
 };
 #define NTRAINERS (sizeof(TRAINERS) / sizeof(TRAINERS[0]))
 

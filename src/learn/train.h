@@ -4,6 +4,9 @@
  *     logistic   l2 (1)       labels: logistic regression; values: ridge, least squares with l2 0
  *     mlp        hidden ([64, 64]), rate (.001), l2 (0), dropout (0), batch (64), epochs (10), validation
  * (0), patience (0), prune (0), prune_epochs (0), standardize (0 or 1; 0), seed (1): see mlp.h
+ *     gbdt       trees (150), leaves (8), depth (0), min_rows (100), bins (255), rate (.05), l2 (0),
+ *                min_gain (0), category_smooth (10), category_rows (10), rows (1), columns (1),
+ *                validation (0), patience (10), seed (1): see gbdt.h
  *
  * Threads: safe.
  */

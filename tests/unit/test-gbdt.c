@@ -40,10 +40,10 @@ data_make(size_t rows, size_t cols, bool binary, uint64_t seed)
 }
 
 static struct model *
-train(const struct data *t, enum model_link link, const struct learn_gbdt *o, struct learn_gbdt_fit *fit)
+train(const struct data *t, const struct learn_gbdt *o, struct learn_gbdt_fit *fit)
 {
 	struct err e = { 0 };
-	struct model *m = learn_gbdt(&t->d, &(struct learn_names){ "s", names }, link, o, NULL, fit, &e);
+	struct model *m = learn_gbdt(&t->d, &(struct learn_names){ "s", names }, o, NULL, fit, &e);
 	if (!m)
 		fail_msg("%s", e.text);
 	return m;
@@ -94,7 +94,7 @@ goes_left(const struct data *t, const struct way *s, size_t row)
 
 /* What it gains, for the first tree; 0: it is not allowed. */
 static double
-gain(const struct data *t, enum model_link link, const struct learn_gbdt *o, const struct way *s)
+gain(const struct data *t, const struct learn_gbdt *o, const struct way *s)
 {
 	double g[2] = { 0 }, h[2] = { 0 }, mean = 0, weight = 0;
 	size_t n[2] = { 0 };
@@ -107,7 +107,7 @@ gain(const struct data *t, enum model_link link, const struct learn_gbdt *o, con
 		bool left = goes_left(t, s, i);
 		double w = t->d.w ? t->w[i] : 1;
 		g[left] += w * (mean - t->y[i]);
-		h[left] += w * (link == MODEL_LOGIT ? mean * (1 - mean) : 1);
+		h[left] += w * (o->link == MODEL_LOGIT ? mean * (1 - mean) : 1);
 		n[left]++;
 	}
 	if (n[0] < o->min_rows || n[1] < o->min_rows)
@@ -117,7 +117,7 @@ gain(const struct data *t, enum model_link link, const struct learn_gbdt *o, con
 }
 
 static double
-best_gain(const struct data *t, enum model_link link, const struct learn_gbdt *o)
+best_gain(const struct data *t, const struct learn_gbdt *o)
 {
 	double best = 0;
 	for (size_t k = 0; k < t->d.cols; k++) {
@@ -129,7 +129,7 @@ best_gain(const struct data *t, enum model_link link, const struct learn_gbdt *o
 			s.codes = (uint32_t)(i / 2);
 			if (!t->categorical[k] && isnan(s.threshold))
 				s.threshold = 1e300;
-			double here = gain(t, link, o, &s);
+			double here = gain(t, o, &s);
 			best = here > best ? here : best;
 		}
 	}
@@ -146,16 +146,16 @@ best_split(void **state)
 	o.category_smooth = 0;
 	o.category_rows = 1;
 	for (uint64_t seed = 0; seed < 120; seed++) {
-		enum model_link link = seed % 2 ? MODEL_LOGIT : MODEL_IDENTITY;
-		struct data *t = data_make(20 + seed, 1 + seed % 6, link == MODEL_LOGIT, seed);
+		o.link = seed % 2 ? MODEL_LOGIT : MODEL_IDENTITY;
+		struct data *t = data_make(20 + seed, 1 + seed % 6, seed % 2, seed);
 		t->d.w = seed % 3 ? t->w : NULL;
 		t->d.categorical = t->categorical;
 		for (size_t k = 1; k < t->d.cols; k += 2)
 			t->categorical[k] = seed / 4 % 2;
 		o.min_rows = 1 + seed % 7;
 		o.l2 = seed % 5 == 0 && !t->categorical[1] ? 1 : 0;
-		struct model *m = train(t, link, &o, NULL);
-		double want = best_gain(t, link, &o), got = 0;
+		struct model *m = train(t, &o, NULL);
+		double want = best_gain(t, &o), got = 0;
 		for (size_t k = 0; k < t->d.cols; k++)
 			got += trees(m)->gain[k];
 		if (fabs(want - got) > 1e-6 * (want + 1e-3))
@@ -191,10 +191,11 @@ scores_agree(void **state)
 		struct err e = { 0 };
 		t->d.categorical = t->categorical;
 		t->categorical[1] = seed < 4;
+		o.link = seed % 2 ? MODEL_LOGIT : MODEL_IDENTITY;
 		o.trees = 20 + seed; /* none is left over by the ones walked side by side, or some are */
 		o.rows = seed % 3 == 1 ? .5 : 1;
 		o.columns = seed % 3 == 2 ? .5 : 1;
-		struct model *m = train(t, seed % 2 ? MODEL_LOGIT : MODEL_IDENTITY, &o, &fit);
+		struct model *m = train(t, &o, &fit);
 		assert_int_equal(fit.trees, o.trees);
 		assert_int_equal(trees(m)->set != NULL, seed < 4);
 		struct buf b = bytes_of(m);
@@ -232,7 +233,7 @@ unknown_codes(void **state)
 		for (size_t i = 0; i < t->d.rows; i++)
 			if (isnan(t->x[i * 2 + 1]) && !missing)
 				t->x[i * 2 + 1] = 2;
-		struct model *m = train(t, MODEL_LOGIT, &o, NULL);
+		struct model *m = train(t, &o, NULL);
 		double want = margin(m, (double[]){ .5, NAN });
 		int known = 0;
 		for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++)
@@ -264,7 +265,8 @@ many_codes(void **state)
 		t->x[i] = i % 2 ? 10 * (double)(1 + i / 2 % 3) : (double)(1000 + i);
 		t->y[i] = i % 2 ? t->x[i] : 5;
 	}
-	struct model *m = train(t, MODEL_IDENTITY, &o, NULL);
+	o.link = MODEL_IDENTITY;
+	struct model *m = train(t, &o, NULL);
 	for (size_t i = 0; i < 8; i++)
 		assert_true(fabs(margin(m, t->x + i) - t->y[i]) < 1e-6);
 	model_free(&m);
@@ -290,7 +292,7 @@ weights_are_rows(void **state)
 		}
 	}
 	u->d = (struct learn_data){ .rows = n, .cols = 4, .x = u->x, .y = u->y };
-	struct model *a = train(t, MODEL_LOGIT, &o, NULL), *b = train(u, MODEL_LOGIT, &o, NULL);
+	struct model *a = train(t, &o, NULL), *b = train(u, &o, NULL);
 	for (size_t i = 0; i < t->d.rows; i++)
 		assert_true(fabs(margin(a, t->x + i * 4) - margin(b, t->x + i * 4)) < 1e-4);
 	model_free(&a);
@@ -308,10 +310,10 @@ same_seed(void **state)
 	o.trees = 30;
 	o.rows = .5;
 	o.columns = .7;
-	o.valid = .2;
-	struct model *a = train(t, MODEL_LOGIT, &o, NULL), *b = train(t, MODEL_LOGIT, &o, NULL);
+	o.validation = .2;
+	struct model *a = train(t, &o, NULL), *b = train(t, &o, NULL);
 	o.seed = 2;
-	struct model *c = train(t, MODEL_LOGIT, &o, NULL);
+	struct model *c = train(t, &o, NULL);
 	assert_true(same(a, b));
 	assert_false(same(a, c));
 	model_free(&a);
@@ -351,9 +353,9 @@ early_stop(void **state)
 	o.trees = 1000;
 	o.min_rows = 3;
 	o.rate = .2;
-	o.valid = .3;
+	o.validation = .3;
 	o.patience = 12;
-	struct model *m = learn_gbdt(&t->d, &(struct learn_names){ "s", names }, MODEL_LOGIT, &o,
+	struct model *m = learn_gbdt(&t->d, &(struct learn_names){ "s", names }, &o,
 				     &(struct learn_progress){ watch_step, &w }, &fit, &e);
 	assert_non_null(m);
 	assert_true(w.steps < 200 && w.steps == w.best + o.patience);
@@ -363,6 +365,48 @@ early_stop(void **state)
 	assert_true(fit.train_loss < fit.valid_loss && fit.valid_loss < .69);
 	model_free(&m);
 	free(t);
+}
+
+/* Rows of one's own to stop by: as good as any, and none of them is learned from. */
+static void
+own_validation(void **state)
+{
+	struct learn_gbdt o = learn_gbdt_defaults();
+	struct data *t = data_make(1000, 4, true, 4), *v = data_make(500, 4, true, 5);
+	struct watch w = { 0 };
+	struct learn_gbdt_fit fit = { 0 };
+	struct err e = { 0 };
+	double loss = 0;
+	(void)state;
+	o.trees = 300;
+	o.min_rows = 3;
+	o.rate = .2;
+	o.valid = &v->d;
+	struct model *m = learn_gbdt(&t->d, &(struct learn_names){ "s", names }, &o,
+				     &(struct learn_progress){ watch_step, &w }, &fit, &e);
+	assert_non_null(m);
+	assert_int_equal(w.steps, w.best + o.patience);
+	for (size_t i = 0; i < v->d.rows; i++)
+		loss += log1p(exp((v->y[i] == 1 ? -1 : 1) * margin(m, v->x + i * 4))) / (double)v->d.rows;
+	assert_true(fabs(loss - fit.valid_loss) < 1e-9);
+	/* No patience, no stop. */
+	o.patience = 0;
+	o.trees = 60;
+	struct model *all = train(t, &o, &fit);
+	assert_int_equal(fit.trees, 60);
+	/* Their labels are of no account, then. */
+	for (size_t i = 0; i < v->d.rows; i++)
+		v->y[i] = 1 - v->y[i];
+	struct model *again = train(t, &o, NULL);
+	assert_true(same(all, again));
+	v->d.cols = 3;
+	assert_null(learn_gbdt(&t->d, &(struct learn_names){ "s", names }, &o, NULL, NULL, &e));
+	assert_non_null(strstr(e.text, "held out"));
+	model_free(&m);
+	model_free(&again);
+	model_free(&all);
+	free(t);
+	free(v);
 }
 
 /* Nothing to learn from is learned: labels of one kind, columns of one value. */
@@ -377,7 +421,7 @@ nothing_to_split(void **state)
 		t->x[i * 3] = NAN;
 		t->x[i * 3 + 1] = t->x[i * 3 + 2] = 7;
 	}
-	struct model *m = train(t, MODEL_LOGIT, &o, &fit);
+	struct model *m = train(t, &o, &fit);
 	assert_int_equal(fit.trees, 1);
 	assert_int_equal(trees(m)->nnodes, 1);
 	double z = margin(m, t->x), mean = 0;
@@ -389,7 +433,7 @@ nothing_to_split(void **state)
 	t = data_make(300, 3, true, 6);
 	for (size_t i = 0; i < 300; i++)
 		t->y[i] = 1;
-	m = train(t, MODEL_LOGIT, &o, &fit);
+	m = train(t, &o, &fit);
 	z = margin(m, t->x);
 	assert_true(z > 15 && isfinite(z));
 	model_free(&m);
@@ -401,14 +445,13 @@ options_refused(void **state)
 {
 	struct data *t = data_make(50, 2, true, 6);
 	(void)state;
-#define REFUSED(field, value)                                                                             \
-	do {                                                                                              \
-		struct learn_gbdt o = learn_gbdt_defaults();                                              \
-		struct err e = { 0 };                                                                     \
-		o.field = value;                                                                          \
-		assert_null(learn_gbdt(&t->d, &(struct learn_names){ "s", names }, MODEL_LOGIT, &o, NULL, \
-				       NULL, &e));                                                        \
-		assert_true(e.text[0] != '\0');                                                           \
+#define REFUSED(field, value)                                                                            \
+	do {                                                                                             \
+		struct learn_gbdt o = learn_gbdt_defaults();                                             \
+		struct err e = { 0 };                                                                    \
+		o.field = value;                                                                         \
+		assert_null(learn_gbdt(&t->d, &(struct learn_names){ "s", names }, &o, NULL, NULL, &e)); \
+		assert_true(e.text[0] != '\0');                                                          \
 	} while (0)
 	REFUSED(trees, 0);
 	REFUSED(trees, 100000);
@@ -425,8 +468,8 @@ options_refused(void **state)
 	REFUSED(category_smooth, -1);
 	REFUSED(rows, 0);
 	REFUSED(columns, 1.5);
-	REFUSED(valid, 1);
-	REFUSED(valid, 1e-9);
+	REFUSED(validation, 1);
+	REFUSED(validation, 1e-9);
 	t->y[7] = .5;
 	REFUSED(seed, 1);
 	free(t);
@@ -573,7 +616,7 @@ main(void)
 		cmocka_unit_test(weights_are_rows), cmocka_unit_test(same_seed),
 		cmocka_unit_test(early_stop),	    cmocka_unit_test(nothing_to_split),
 		cmocka_unit_test(options_refused),  cmocka_unit_test(foreign_trees),
-		cmocka_unit_test(deep_trees),
+		cmocka_unit_test(deep_trees),	    cmocka_unit_test(own_validation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
