@@ -32,6 +32,18 @@ conf_reward_name(enum conf_reward reward)
 	return choice_name("policy", "reward", reward);
 }
 
+bool
+conf_policy_is_linear(const struct conf_campaign *c)
+{
+	return c->policy.kind == CONF_POLICY_LINEAR_THOMPSON || c->policy.kind == CONF_POLICY_LINUCB;
+}
+
+bool
+conf_policy_learns(const struct conf_campaign *c)
+{
+	return c->narms > 0 && c->policy.kind != CONF_POLICY_FIXED && c->policy.kind != CONF_POLICY_GREEDY;
+}
+
 /* Whether the campaign's own hours let a copy leave in that hour, on any day. */
 static bool
 hour_open(const struct conf_campaign *c, int hour)
@@ -131,6 +143,11 @@ check_policy(struct conf_work *w, cfg_t *sec, const struct conf_campaign *c)
 		conf_wrong_tok(w, at,
 			       "campaign \"%s\" has a policy and no arms to choose from; add arm NAME { … }",
 			       c->name);
+	if (conf_policy_is_linear(c) && conf_stmt_find(w, conf_section_stmt(w, sec), "features") == STMT_NONE)
+		conf_wrong_tok(w, at,
+			       "policy \"%s\" goes by features and campaign \"%s\" has none; add features = "
+			       "NAME of a features section",
+			       conf_policy_name(c->policy.kind), c->name);
 	if (c->policy.kind == CONF_POLICY_GREEDY && c->scorers.n == 0)
 		conf_wrong_tok(w, at,
 			       "policy \"greedy\" needs scores and campaign \"%s\" has no scorers; add "

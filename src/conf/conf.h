@@ -376,6 +376,9 @@ const char *
 conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
 /* NULL when there is none. */
 const struct conf_arm *conf_arm_find(const struct conf_campaign *c, struct str name);
+/* True when its policy goes by the campaign's features; by what `mailtailor policy learn` found. */
+bool conf_policy_is_linear(const struct conf_campaign *c);
+bool conf_policy_learns(const struct conf_campaign *c);
 /* "fixed" …; "clicked" … */
 const char *conf_policy_name(enum conf_policy_kind kind);
 const char *conf_reward_name(enum conf_reward reward);

@@ -87,11 +87,12 @@ epoch_load(const struct epoch_options *o, conf_report_fn *report, void *ctx)
 		bool ok = keys_load(e, o, report, ctx);
 		if (!o->links_only) {
 			ok &= (e->plugins = plugin_set_load(e->conf, report, ctx)) != NULL;
-			ok &= (e->features = features_load(e->conf, report, ctx)) != NULL;
+			ok &= (e->features = features_load(e->conf, report, ctx)) != NULL &&
+			      policies_check(e->conf, e->features, report, ctx);
 			ok &= (e->cache = tailor_cache_new(e->conf, report, ctx)) != NULL;
 		}
 		if (ok && !o->links_only)
-			e->priv->policies = policies_new(e->conf);
+			e->priv->policies = policies_new(e->conf, e->features);
 		if (ok)
 			return e;
 	}

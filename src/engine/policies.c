@@ -24,6 +24,7 @@ struct slot {
 struct policies {
 	pthread_mutex_t lock;
 	const struct conf *conf;
+	const struct features_set *features;
 	struct slot *slots;
 };
 
@@ -60,14 +61,20 @@ file_all(const char *path, struct buf *out, struct err *e)
 
 /* True when it answers what the campaign asks. */
 static bool
-fits(const struct policy *p, const struct conf_campaign *c, struct err *e)
+fits(const struct policy *p, const struct features *features, const struct conf_campaign *c, struct err *e)
 {
-	bool linear = c->policy.kind == CONF_POLICY_LINEAR_THOMPSON || c->policy.kind == CONF_POLICY_LINUCB;
-	const char *other = !str_eq(p->campaign, str_of(c->name))			     ? "campaign"
-			    : !str_eq(p->reward, str_of(conf_reward_name(c->policy.reward))) ? "reward"
-			    : p->window_ms != c->policy.window_ms			     ? "window"
-			    : linear && (p->dim == 0 || p->ridge != c->policy.ridge)	     ? "kind or ridge"
-											     : NULL;
+	const char *other = NULL;
+	if (!str_eq(p->campaign, str_of(c->name)))
+		other = "campaign";
+	else if (!str_eq(p->reward, str_of(conf_reward_name(c->policy.reward))))
+		other = "reward";
+	else if (p->window_ms != c->policy.window_ms)
+		other = "window";
+	else if (features != NULL && (!str_eq(p->columns, str_of(features->hash)) ||
+				      p->dim != score_columns_count(features->columns) + 1))
+		other = "set of features";
+	else if (features != NULL && p->ridge != c->policy.ridge)
+		other = "ridge";
 	if (other)
 		err_set(e, ERR_INPUT,
 			"it was learned with another %s than the configuration has; run `mailtailor policy "
@@ -76,8 +83,43 @@ fits(const struct policy *p, const struct conf_campaign *c, struct err *e)
 	return other == NULL;
 }
 
+const struct features *
+policies_features(const struct features_set *features, const struct conf_campaign *c)
+{
+	return conf_policy_is_linear(c) ? features_find(features, c->features) : NULL;
+}
+
+bool
+policies_check(const struct conf *conf, const struct features_set *features, conf_report_fn *report,
+	       void *ctx)
+{
+	bool ok = true;
+	for (size_t i = 0; i < conf->ncampaigns; i++) {
+		const struct conf_campaign *c = &conf->campaigns[i];
+		const struct features *f = policies_features(features, c);
+		char text[600];
+		if (f == NULL)
+			continue;
+		const char *why = score_columns_count(f->columns) > POLICY_MAX_COLUMNS
+				      ? "are more than 256, which it cannot go by"
+				  : score_columns_need_arm(f->columns)
+				      ? "read which arm it is, and it is the policy that decides that"
+				      : NULL;
+		if (why == NULL)
+			continue;
+		snprintf(text, sizeof(text),
+			 "%s:%d: policy \"%s\": the columns of features \"%s\" %s; name a section of others",
+			 c->policy.pos.file, c->policy.pos.line, conf_policy_name(c->policy.kind),
+			 c->features, why);
+		report(ctx, text);
+		ok = false;
+	}
+	return ok;
+}
+
 struct policy *
-policies_read(const struct conf *conf, const struct conf_campaign *c, struct err *e)
+policies_read(const struct conf *conf, const struct features_set *features, const struct conf_campaign *c,
+	      struct err *e)
 {
 	struct arena *a = arena_new(512);
 	struct buf bytes = { 0 };
@@ -85,7 +127,7 @@ policies_read(const struct conf *conf, const struct conf_campaign *c, struct err
 	struct str path = policies_path(a, conf, c);
 	if (file_all(path.p, &bytes, e) == 0) {
 		p = policy_parse(buf_str(&bytes), e);
-		if (p != NULL && !fits(p, c, e))
+		if (p != NULL && !fits(p, policies_features(features, c), c, e))
 			policy_free(&p);
 		if (p == NULL)
 			err_prefix(e, "%s", path.p);
@@ -98,13 +140,14 @@ policies_read(const struct conf *conf, const struct conf_campaign *c, struct err
 /* ---- those in force ---- */
 
 struct policies *
-policies_new(const struct conf *conf)
+policies_new(const struct conf *conf, const struct features_set *features)
 {
 	struct policies *p = calloc(1, sizeof(*p));
 	if (p == NULL || (p->slots = calloc(conf->ncampaigns + 1, sizeof(*p->slots))) == NULL)
 		abort();
 	pthread_mutex_init(&p->lock, NULL);
 	p->conf = conf;
+	p->features = features;
 	return p;
 }
 
@@ -168,7 +211,7 @@ slot_look(struct policies *p, struct slot *s, const struct conf_campaign *c)
 	if (same_file(&st, &s->seen))
 		return;
 	s->seen = st;
-	struct policy *state = policies_read(p->conf, c, &e);
+	struct policy *state = policies_read(p->conf, p->features, c, &e);
 	if (state != NULL) {
 		held_put(&s->held);
 		s->held = held_new(state, c);
@@ -189,7 +232,7 @@ struct policy_held *
 policies_get(struct policies *p, const struct conf_campaign *c)
 {
 	int64_t now_ms = clock_mono_us() / 1000;
-	if (p == NULL || c->policy.kind == CONF_POLICY_FIXED || c->policy.kind == CONF_POLICY_GREEDY)
+	if (p == NULL || !conf_policy_learns(c))
 		return NULL;
 	pthread_mutex_lock(&p->lock);
 	struct slot *s = &p->slots[c - p->conf->campaigns];

@@ -6,10 +6,10 @@
 #include <getopt.h>
 #include <string.h>
 
-#include "engine/features.h"
+#include "engine/policies.h"
 #include "plugin/plugin.h"
-#include "tailor/tailor.h"
 #include "score/score.h"
+#include "tailor/tailor.h"
 #include "token/token.h"
 
 static const char CONFIG_HELP[] =
@@ -329,6 +329,8 @@ check_files(struct check *k, const struct conf *conf)
 	struct buf b = { 0 };
 	struct plugin_set *set = plugin_set_load(conf, check_report, k);
 	struct features_set *features = features_load(conf, check_report, k);
+	if (features != NULL)
+		policies_check(conf, features, check_report, k);
 	plugin_set_free(&set);
 	features_free(&features);
 	struct keyring *keys = keyring_load(conf->keys.file, &e);

@@ -31,6 +31,7 @@ struct learning {
 	bool json, all, help;
 	int64_t watch_ms;
 	struct conf *conf;
+	struct features_set *features;
 	struct store *store;
 	const struct conf_campaign **campaigns;
 	size_t ncampaigns;
@@ -120,8 +121,11 @@ learn_one(struct learning *l, const struct conf_campaign *c)
 		return admin_fail(&e);
 	l->walked = l->last = 0;
 	l->progress = progress_start(c->name, 2 * stats.next);
+	const struct features *features = policies_features(l->features, c);
 	const struct learn_arms_request rq = {
 		.campaign = c,
+		.hash = features ? features->hash : NULL,
+		.ncolumns = features ? score_columns_count(features->columns) : 0,
 		.now_ms = clock_now_ms(),
 		.progress = on_progress,
 		.ctx = l,
@@ -213,11 +217,15 @@ policy_learn(int argc, char **argv)
 	l.campaigns =
 	    arena_zalloc_array(l.conf->arena, sizeof(*l.campaigns), l.conf->ncampaigns + (size_t)argc);
 	rc = policy_campaigns(l.conf, l.all, argc - optind, argv + optind, l.campaigns, &l.ncampaigns);
+	l.features = features_load(l.conf, policy_report, NULL);
+	if (rc == EX_OK && (l.features == NULL || !policies_check(l.conf, l.features, policy_report, NULL)))
+		rc = EX_CONFIG;
 	if (rc == EX_OK && l.ncampaigns == 0)
 		admin_say("no campaign has a policy that learns");
 	else if (rc == EX_OK && (l.store = admin_store(l.conf, true, false, &rc)) != NULL)
 		rc = l.watch_ms > 0 ? watch(&l) : learn_all(&l);
 	store_close(&l.store);
+	features_free(&l.features);
 	conf_free(&l.conf);
 	return rc;
 }

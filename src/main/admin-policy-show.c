@@ -27,8 +27,7 @@ shares_of(const struct conf_campaign *c, const struct policy *p, double *share)
 	struct tailor_arm_ask ask = { .campaign = c, .policy = p };
 	double control = (double)c->control_share / CONF_SHARE_ALL;
 	bool fixed = c->policy.kind == CONF_POLICY_FIXED || p == NULL;
-	if (!fixed && (c->policy.kind == CONF_POLICY_GREEDY ||
-		       c->policy.kind == CONF_POLICY_LINEAR_THOMPSON || c->policy.kind == CONF_POLICY_LINUCB))
+	if (!fixed && (c->policy.kind == CONF_POLICY_GREEDY || conf_policy_is_linear(c)))
 		return false;
 	tailor_arm_probabilities(&ask, share);
 	for (size_t i = 0; i < c->narms; i++)
@@ -86,7 +85,7 @@ show_text(const struct conf_campaign *c, const struct policy *p, const double *s
 		       (long long)p->pending);
 	else
 		printf("; %s\n",
-		       policy_learns(c) ? "nothing learned yet: the split is fixed" : "not learned");
+		       conf_policy_learns(c) ? "nothing learned yet: the split is fixed" : "not learned");
 	struct admin_table *t = admin_table_new(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]));
 	for (size_t i = 0; i < c->narms; i++)
 		arm_row(t, &c->arms[i], p ? policy_arm_find(p, str_of(c->arms[i].name)) : NULL,
@@ -146,7 +145,8 @@ campaign_value(struct arena *a, const struct conf_campaign *c, const struct poli
 /* ---- the command ---- */
 
 static int
-show(const struct conf *conf, const struct conf_campaign *const *v, size_t n, bool json)
+show(const struct conf *conf, const struct features_set *features, const struct conf_campaign *const *v,
+     size_t n, bool json)
 {
 	struct arena *a = arena_new(4096);
 	struct value *list = value_list(a, n);
@@ -154,7 +154,7 @@ show(const struct conf *conf, const struct conf_campaign *const *v, size_t n, bo
 	for (size_t i = 0; i < n; i++) {
 		double share[CONF_MAX_ARMS];
 		struct err e = { 0 };
-		struct policy *p = policies_read(conf, v[i], &e);
+		struct policy *p = policies_read(conf, features, v[i], &e);
 		if (p == NULL && e.kind != ERR_MISSING)
 			rc = admin_fail(&e);
 		const double *shares = shares_of(v[i], p, share) ? share : NULL;
@@ -211,8 +211,12 @@ policy_show(int argc, char **argv)
 	const struct conf_campaign **v =
 	    arena_zalloc_array(conf->arena, sizeof(*v), conf->ncampaigns + (size_t)argc);
 	int rc = policy_campaigns(conf, all, argc - optind, argv + optind, v, &n);
+	struct features_set *features = features_load(conf, policy_report, NULL);
+	if (features == NULL)
+		rc = EX_CONFIG;
 	if (rc == EX_OK)
-		rc = show(conf, v, n, json);
+		rc = show(conf, features, v, n, json);
+	features_free(&features);
 	conf_free(&conf);
 	return rc;
 }

@@ -13,10 +13,11 @@ static const struct {
 };
 #define NSUBS (sizeof(SUBS) / sizeof(SUBS[0]))
 
-bool
-policy_learns(const struct conf_campaign *c)
+void
+policy_report(void *ctx, const char *text)
 {
-	return c->narms > 0 && c->policy.kind != CONF_POLICY_FIXED && c->policy.kind != CONF_POLICY_GREEDY;
+	(void)ctx;
+	fprintf(stderr, "%s\n", text);
 }
 
 static const struct conf_campaign *
@@ -49,7 +50,7 @@ policy_campaigns(const struct conf *conf, bool all, int n, char **names, const s
 	if (all == (n > 0))
 		return admin_misuse("which campaigns? give names, or --all");
 	for (size_t i = 0; all && i < conf->ncampaigns; i++)
-		if (policy_learns(&conf->campaigns[i]))
+		if (conf_policy_learns(&conf->campaigns[i]))
 			v[(*count)++] = &conf->campaigns[i];
 	for (int i = 0; i < n; i++) {
 		const struct conf_campaign *c = campaign_named(conf, names[i]);

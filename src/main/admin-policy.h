@@ -13,13 +13,13 @@ int policy_show(int argc, char **argv);
 
 extern const char policy_learn_help[], policy_show_help[];
 
+/* conf_report_fn: to stderr. */
+void policy_report(void *ctx, const char *text);
 /*
  * The campaigns that were named, or with all those that have something to be learned; unknown names, and
  * campaigns without arms, are said. v: room for all of the configuration. EX_OK or EX_USAGE.
  */
 int policy_campaigns(const struct conf *conf, bool all, int n, char **names, const struct conf_campaign **v,
 		     size_t *count);
-/* True for the kinds that `policy learn` is for. */
-bool policy_learns(const struct conf_campaign *c);
 
 #endif

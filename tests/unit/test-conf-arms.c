@@ -91,6 +91,8 @@ test_mistakes(void **state)
 		  "t.conf:3: policy \"greedy\" needs scores and campaign \"a\" has no scorers; add" },
 		{ "campaign a {\n arm b {\n  send_hour = 9\n }\n}\n",
 		  "t.conf:3: send_hour makes copies wait, and there is no port to send them to later; add" },
+		{ "campaign a {\n arm b { }\n policy { kind = linucb }\n}\n",
+		  "t.conf:3: policy \"linucb\" goes by features and campaign \"a\" has none; add" },
 		{ "inject { target = \"h:26\" }\ncampaign a {\n quiet_hours = \"22:00-08:00\"\n arm b {\n  "
 		  "send_hour = 3\n }\n}\n",
 		  "t.conf:5: quiet_hours and send_window let nothing leave in hour 3; choose" },

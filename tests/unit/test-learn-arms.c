@@ -20,8 +20,11 @@ static struct conf *
 conf_of(const char *policy)
 {
 	char text[512];
-	snprintf(text, sizeof(text),
-		 "campaign c { policy { %s window = 3d } arm control { } arm a { } arm b { } }\n", policy);
+	snprintf(
+	    text, sizeof(text),
+	    "features s { columns = { \"profile.x\" } }\n"
+	    "campaign c { features = s policy { %s window = 3d } arm control { } arm a { } arm b { } }\n",
+	    policy);
 	struct conf *c = conf_load_text("t.conf", str_of(text), "/p", NULL, NULL);
 	assert_non_null(c);
 	return c;

@@ -142,9 +142,10 @@ static void
 policy_try(const char *kind, size_t dim, double best)
 {
 	char settings[256];
-	snprintf(settings, sizeof(settings), "%spolicy { kind = %s explore = 10%% epsilon = 30%% }\n", SPLIT,
-		 kind);
-	struct fixture *f = fixture_new(settings);
+	snprintf(settings, sizeof(settings),
+		 "%sfeatures = s\npolicy { kind = %s explore = 10%% epsilon = 30%% }\n", SPLIT, kind);
+	struct fixture *f = fixture_try(settings, "features s { columns = { \"profile.x\" } }\n");
+	assert_non_null(f->cache);
 	const struct conf_arm *arms = f->conf->campaigns[0].arms;
 	struct policy *p = learned_of(f, dim);
 	double probability[3], x = 1, rates[3];
