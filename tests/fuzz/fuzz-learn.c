@@ -2,6 +2,7 @@
  * fuzz-learn: files that models are learned from and come in. The first byte picks the target:
  *   m  a model file, which then scores three rows and is written and read again
  *   s  a specification
+ *   b  what a bandit algorithm knows, which then decides, learns and is written and read again
  *   t  a table, by a fixed specification; a small one is learned from
  * The checksum of model files is not in the way: one that lacks it loads.
  */
@@ -12,6 +13,7 @@
 
 #include "learn/csv.h"
 #include "learn/train.h"
+#include "score/bandit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,6 +47,35 @@ fuzz_model(struct str bytes)
 	free(scratch);
 	buf_free(&once);
 	buf_free(&twice);
+}
+
+static void
+fuzz_bandit(struct str bytes)
+{
+	struct err e = { 0 };
+	struct buf once = { 0 };
+	double x[POLICY_MAX_COLUMNS + 1], p[POLICY_MAX_ARMS], sum = 0;
+	struct bandit *b = bandit_parse(bytes, &e);
+	assert(b || e.text[0]);
+	if (!b)
+		return;
+	for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++)
+		x[i] = i % 3 ? 1 : -0.5;
+	bandit_probabilities(b, x, p);
+	for (size_t k = 0; k < b->narms; k++) {
+		assert(p[k] >= 0);
+		sum += p[k];
+	}
+	assert(fabs(sum - 1) < 1e-6);
+	bandit_print(b, &once);
+	struct bandit *back = bandit_parse(buf_str(&once), &e);
+	assert(back);
+	struct bandit_choice c = bandit_decide(back, x, 0.5);
+	assert(c.arm < b->narms && c.propensity > 0);
+	bandit_update(back, c.arm, x, 1);
+	bandit_free(&back);
+	bandit_free(&b);
+	buf_free(&once);
 }
 
 static ssize_t
@@ -94,6 +125,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct str text = arena_str(a, str_make((const char *)data + 1, size - 1));
 	if (data[0] == 'm')
 		fuzz_model(text);
+	else if (data[0] == 'b')
+		fuzz_bandit(text);
 	else if (data[0] == 's')
 		assert(spec_parse(a, text, &spec, &e) == 0 || e.text[0]);
 	else if (data[0] == 't')
