@@ -24,8 +24,10 @@ static const char usage[] =
     "\n"
     "      --by WHAT          arm, domain, segment, hour, link or campaign: that table\n"
     "      --since TIME       from that hour on: 2026-03-29, 2026-03-29T12:00:00Z, or 7d (ago)\n"
-    "      --control ARM      what arms are compared with; default \"control\", else the first by name\n"
-    "      --shares ARM=N,…   how large arms should be, like control=1,a=2; default: all the same\n"
+    "      --control ARM      what arms are compared with; default: the configured control,\n"
+    "                         else \"control\", else the first by name\n"
+    "      --shares ARM=N,…   how large arms should be, like control=1,a=2; default: as configured,\n"
+    "                         else all the same\n"
     "      --json             print JSON; all tables but domains and hours, or the one of --by\n"
     "      --csv              print CSV: the totals, or the table of --by\n"
     "      --html FILE        write one page with charts to FILE (-: standard output)\n"
@@ -143,6 +145,34 @@ report_show(const struct reporting *p, const struct report *r)
 	return code;
 }
 
+/*
+ * Control and shares as the campaign has them. Of a policy's arms only the control's share is known; and
+ * where send_if holds back copies of all arms but the control, none is.
+ */
+static void
+arms_configured(struct reporting *p, const struct conf_campaign *c)
+{
+	if (c == NULL || c->narms == 0)
+		return;
+	double control = (double)c->control_share / CONF_SHARE_ALL, weight = 0;
+	p->rq.configured = true;
+	p->rq.control = str_of(c->control ? c->control->name : NULL);
+	if (c->send_if != NULL && c->control != NULL)
+		return;
+	if (c->policy.kind != CONF_POLICY_FIXED) {
+		p->rq.control_share = control;
+		return;
+	}
+	p->rq.shares = p->shares;
+	for (size_t i = 0; i < c->narms; i++)
+		weight += c->arms[i].control ? 0 : c->arms[i].weight;
+	for (size_t i = 0; i < c->narms; i++) {
+		double share = c->arms[i].control ? control : (1 - control) * c->arms[i].weight / weight;
+		if (share > 0)
+			p->shares[p->rq.nshares++] = (struct report_share){ str_of(c->arms[i].name), share };
+	}
+}
+
 static int
 report_run(struct reporting *p)
 {
@@ -157,6 +187,8 @@ report_run(struct reporting *p)
 		goto out;
 	if (p->rq.campaign.p && (code = campaign_check(conf, s, p->rq.campaign)) != EX_OK)
 		goto out;
+	if (p->rq.campaign.p && !p->rq.control.p && p->rq.nshares == 0)
+		arms_configured(p, conf_campaign_find(conf, p->rq.campaign));
 	p->rq.by = lists_wanted(p);
 	r = report_gather(s, &p->rq, &e);
 	code = r ? report_show(p, r) : admin_fail(&e);

@@ -39,13 +39,55 @@ control_choose(struct report *r, const struct report_request *rq, struct err *e)
 {
 	qsort(r->arms, r->narms, sizeof *r->arms, arm_order);
 	struct report_arm *control = arm_find(r, rq->control.p ? rq->control : STR("control"));
-	if (!control && rq->control.p)
+	if (!control && rq->control.p && !rq->configured)
 		return err_set(e, ERR_INPUT, "there is no arm \"%.*s\" in this report", STR_ARG(rq->control));
 	if (!control)
 		control = &r->arms[0];
 	control->control = true;
 	qsort(r->arms, r->narms, sizeof *r->arms, arm_order);
 	return 0;
+}
+
+/* The share of each arm as it came out; of the control as it should be when that is known. */
+static void
+shares_found(struct report *r, double control)
+{
+	double all = 0;
+	for (size_t i = 0; i < r->narms; i++)
+		all += (double)r->arms[i].group->figures[FIGURE_SENT].copies;
+	double others = all - (double)r->arms[0].group->figures[FIGURE_SENT].copies;
+	for (size_t i = 0; i < r->narms; i++) {
+		double sent = (double)r->arms[i].group->figures[FIGURE_SENT].copies;
+		r->arms[i].share = control <= 0 ? (all > 0 ? sent / all : 0)
+				   : i == 0	? control
+				   : others > 0 ? (1 - control) * sent / others
+						: 0;
+	}
+}
+
+/* By the configuration; true when there is something to test. */
+static bool
+shares_configured(struct report *r, const struct report_request *rq)
+{
+	double all = 0;
+	bool known = rq->nshares > 0, control = str_eq(r->arms[0].group->name, rq->control);
+	for (size_t i = 0; i < r->narms; i++)
+		r->arms[i].share = 0;
+	for (size_t i = 0; i < rq->nshares; i++) {
+		struct report_arm *arm = arm_find(r, rq->shares[i].arm);
+		known = known && arm != NULL;
+		all += rq->shares[i].weight;
+		if (arm)
+			arm->share = rq->shares[i].weight;
+	}
+	for (size_t i = 0; i < r->narms; i++) {
+		known = known && r->arms[i].share > 0;
+		r->arms[i].share /= all > 0 ? all : 1;
+	}
+	if (known)
+		return true;
+	shares_found(r, control ? rq->control_share : 0);
+	return control && rq->control_share > 0;
 }
 
 static int
@@ -73,7 +115,7 @@ shares_set(struct report *r, const struct report_request *rq, struct err *e)
 
 /* By who was sent something: they are what the rates are of. */
 static void
-ratio_check(struct report *r)
+ratio_check(struct report *r, bool control_alone)
 {
 	int64_t *counts = ARENA_ARRAY(r->arena, int64_t, r->narms);
 	double *shares = ARENA_ARRAY(r->arena, double, r->narms), all = 0;
@@ -90,6 +132,11 @@ ratio_check(struct report *r)
 		return;
 	r->ratio_df = (int)r->narms - 1;
 	r->ratio_p = stats_ratio(counts, shares, r->narms, &r->ratio_chi2);
+	/* The others' shares are those that came out: only the control's can be wrong. */
+	if (control_alone) {
+		r->ratio_df = 1;
+		r->ratio_p = stats_chi2_tail(r->ratio_chi2, 1);
+	}
 	r->ratio_mismatch = r->ratio_p < STATS_RATIO_ALPHA;
 }
 
@@ -127,19 +174,23 @@ arms_compare(struct report *r, const struct report_request *rq, struct err *e)
 	if (r->first_ms < 0)
 		return 0;
 	arms_list(r);
-	if (r->narms < 2 && !rq->control.p && rq->nshares == 0) {
+	if (r->narms < 2 && (rq->configured || (!rq->control.p && rq->nshares == 0))) {
 		r->narms = 0;
 		return 0;
 	}
 	if (r->narms == 0)
 		return err_set(e, ERR_INPUT, "this report has no arms to compare");
-	if (control_choose(r, rq, e) != 0 || shares_set(r, rq, e) != 0)
+	bool tested = true;
+	if (control_choose(r, rq, e) != 0 || (!rq->configured && shares_set(r, rq, e) != 0))
 		return -1;
+	if (rq->configured)
+		tested = shares_configured(r, rq);
 	if (r->narms < 2) {
 		r->narms = 0;
 		return 0;
 	}
-	ratio_check(r);
+	if (tested)
+		ratio_check(r, rq->configured && rq->nshares == 0);
 	for (size_t m = 0; m < REPORT_NCOMPARED; m++)
 		rate_compare(r, m);
 	return 0;

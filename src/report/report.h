@@ -151,6 +151,13 @@ struct report_request {
 	struct str control; /* absent: "control", else the first by name */
 	struct report_share *shares; /* none: equal ones */
 	size_t nshares;
+	/*
+	 * control and shares are as the configuration has them: arms of other times may be there, and some
+	 * not yet. Then shares are not tested unless there is one for each arm that was sent something; and
+	 * control_share > 0 says that of a policy's arms this is the only share that is known.
+	 */
+	bool configured;
+	double control_share;
 };
 
 struct report {
