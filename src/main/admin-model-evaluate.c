@@ -62,7 +62,8 @@ rows_for(struct model_source *s, const struct model *m, int part, struct learn_s
 	*d = part < 0 ? (*set)->data : learn_set_part(*set, (enum learn_part)part);
 	if (d->rows > 0)
 		return EX_OK;
-	admin_say("there are no rows of that part to judge by; see \"split\" of the specification");
+	admin_say(
+	    "there are no rows of that part to judge by; see \"split\" of the specification, or --test");
 	return EX_DATAERR;
 }
 
@@ -93,9 +94,8 @@ bout_judge(struct bout *b, const struct model_request *rq, const char *other_nam
 	if (!part_find(rq->part, &says, &part))
 		return admin_misuse("--part %s: test, valid, train or all", rq->part);
 	code = model_source_open(&s, rq);
-	if (code == EX_OK && (b->own->link == MODEL_LOGIT) != (s.spec.label != NULL))
-		code = admin_misuse("the specification has a %s, the model predicts %s",
-				    s.spec.label ? "label" : "value",
+	if (code == EX_OK && (b->own->link == MODEL_IDENTITY) != s.value)
+		code = admin_misuse("the rows have %s, the model predicts %s", s.value ? "values" : "labels",
 				    b->own->link == MODEL_LOGIT ? "labels" : "values");
 	if (code == EX_OK)
 		code = rows_for(&s, b->own, part, &b->own_set, &own);

@@ -44,30 +44,38 @@ settings_apply(struct model_source *s)
 	s->spec.model = map;
 }
 
-int
-model_source_open(struct model_source *s, const struct model_request *rq)
+static int
+spec_open(struct model_source *s)
 {
 	struct err e = { 0 };
 	struct buf text = { 0 };
 	const struct value *root = NULL;
-	*s = (struct model_source){ .arena = arena_new(65536), .rq = rq };
-	int rc = file_read(rq->spec, SPEC_MAX_BYTES, &text, &e);
+	int rc = file_read(s->rq->spec, SPEC_MAX_BYTES, &text, &e);
 	if (rc == 0 && (rc = spec_parse(s->arena, buf_str(&text), &s->spec, &e)) != 0)
-		err_prefix(&e, "%s", rq->spec);
+		err_prefix(&e, "%s", s->rq->spec);
 	if (rc == 0 && json_parse(s->arena, buf_str(&text), NULL, &root, NULL) == 0)
 		s->split = value_map_get(root, STR("split"));
 	if (!s->split)
 		s->split = value_map_new(s->arena);
+	s->value = s->spec.label == NULL;
 	buf_free(&text);
-	if (rc != 0)
-		return admin_fail(&e);
-	settings_apply(s);
-	return EX_OK;
+	return rc == 0 ? EX_OK : admin_fail(&e);
+}
+
+int
+model_source_open(struct model_source *s, const struct model_request *rq)
+{
+	*s = (struct model_source){ .arena = arena_new(65536), .rq = rq };
+	int code = rq->events ? model_events_open(s) : spec_open(s);
+	if (code == EX_OK)
+		settings_apply(s);
+	return code;
 }
 
 void
 model_source_close(struct model_source *s)
 {
+	model_events_close(s);
 	arena_free(&s->arena);
 }
 
@@ -88,8 +96,8 @@ table_progress(void *ctx, uint64_t bytes)
 	progress_update(((struct table *)ctx)->progress, bytes);
 }
 
-struct learn_set *
-model_source_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code)
+static struct learn_set *
+table_set(struct model_source *s, const char *const *columns, size_t ncolumns, int *code)
 {
 	bool in = strcmp(s->rq->csv, "-") == 0;
 	struct table t = { .fd = in ? 0 : open(s->rq->csv, O_RDONLY | O_CLOEXEC) };
@@ -118,4 +126,11 @@ model_source_read(struct model_source *s, const char *const *columns, size_t nco
 		admin_say("%llu rows have no label and are left out", (unsigned long long)set->skipped);
 	}
 	return set;
+}
+
+struct learn_set *
+model_source_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code)
+{
+	return s->events ? model_events_read(s, columns, ncolumns, code)
+			 : table_set(s, columns, ncolumns, code);
 }

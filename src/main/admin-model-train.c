@@ -65,7 +65,8 @@ calibrate(const struct model_source *s, struct model *m, const struct learn_data
 	if (s->spec.calibrate == SPEC_PLAIN)
 		return 0;
 	if (valid->rows == 0)
-		return err_set(e, ERR_INPUT, "\"calibrate\" needs rows of \"valid\" in \"split\"");
+		return err_set(e, ERR_INPUT,
+			       "calibration needs rows for validation (\"valid\" of \"split\", or --valid)");
 	double *z = calloc(valid->rows, sizeof(*z));
 	void *scratch = malloc(model_scratch(m, valid->rows));
 	if (!z || !scratch)
@@ -143,7 +144,7 @@ train_set(struct model_source *s, const struct learn_set *set)
 	const struct train_job job = { .train = &parts[LEARN_TRAIN],
 				       .valid = &parts[LEARN_VALID],
 				       .names = &names,
-				       .link = s->spec.label ? MODEL_LOGIT : MODEL_IDENTITY,
+				       .link = s->value ? MODEL_IDENTITY : MODEL_LOGIT,
 				       .options = s->spec.model,
 				       .progress = &progress };
 	struct model *m = train(s->spec.kind, &job, &e);

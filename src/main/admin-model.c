@@ -5,12 +5,13 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: mailtailor model train --csv TABLE --spec SPEC --out MODEL [--kind KIND] [--set NAME=VALUE]…\n"
-    "       mailtailor model evaluate MODEL --csv TABLE --spec SPEC [--against MODEL] [--part PART]\n"
+    "usage: mailtailor model train ROWS --out MODEL [--kind KIND] [--set NAME=VALUE]…\n"
+    "       mailtailor model evaluate MODEL ROWS [--against MODEL] [--part PART]\n"
     "       mailtailor model show MODEL\n"
-    "       mailtailor model export MODEL --format json --out FILE\n"
-    "       mailtailor model promote MODEL --to FILE --csv TABLE --spec SPEC [--metric METRIC]\n"
+    "       mailtailor model export MODEL --format FORMAT --out FILE\n"
+    "       mailtailor model promote MODEL --to FILE ROWS [--metric METRIC]\n"
     "       mailtailor model rollback FILE\n"
+    "ROWS:  --csv TABLE --spec SPEC | --events --outcome TYPE [--campaign NAME] [--features NAME]\n"
     "\n"
     "  train     learns a model and judges it on rows that it did not see\n"
     "  evaluate  figures, calibration and lift of a model, perhaps against another one\n"
@@ -21,6 +22,17 @@ static const char usage[] =
     "\n"
     "      --csv TABLE       a table with a header; - is standard input\n"
     "      --spec SPEC       what to learn from it (mailtailor-model(1))\n"
+    "      --events          decisions of the event log, and what came of them\n"
+    "      --outcome TYPE    clicked, converted, unsubscribed …: the label\n"
+    "      --value           predict the value of the outcome's events instead\n"
+    "      --window TIME     in which an outcome counts; 7d\n"
+    "      --campaign NAME   only decisions of this campaign\n"
+    "      --features NAME   the features section whose columns were kept; the campaign's\n"
+    "      --since TIME      only decisions from then on: 2026-03-29, 90d (ago)\n"
+    "      --test SHARE      the latest decisions, held out; 0.2\n"
+    "      --valid SHARE     those before them, for early stopping and calibration; 0\n"
+    "      --score NAME      what rules call it; the outcome\n"
+    "      --calibrate HOW   none, platt or isotonic\n"
     "      --out FILE        where to write\n"
     "      --kind KIND       another kind than the specification names\n"
     "      --set NAME=VALUE  another option of the kind; several are possible\n"
@@ -34,19 +46,23 @@ static const char usage[] =
     "  -c, --config CONF     the configuration\n"
     "  -h, --help            print this text\n";
 
+#define TABLE "ts"
+#define EVENTS "EOQWCFSTVNK"
+
 /* takes: the short forms of the options that it knows, beside -c and -h. */
 static const struct sub {
 	const char *name, *takes, *needs;
+	bool rows;
 	int args;
 	const char *arg;
 	int (*run)(const struct model_request *rq);
 } SUBS[] = {
-	{ "train", "tsokvHj", "tso", 0, "", model_train },
-	{ "evaluate", "tsapHj", "ts", 1, "MODEL", model_evaluate },
-	{ "show", "j", "", 1, "MODEL", model_show },
-	{ "export", "of", "of", 1, "MODEL", model_export },
-	{ "promote", "tsumHj", "tsu", 1, "MODEL", model_promote },
-	{ "rollback", "j", "", 1, "FILE", model_rollback },
+	{ "train", TABLE EVENTS "okvHj", "o", true, 0, "", model_train },
+	{ "evaluate", TABLE EVENTS "apHj", "", true, 1, "MODEL", model_evaluate },
+	{ "show", "j", "", false, 1, "MODEL", model_show },
+	{ "export", "of", "of", false, 1, "MODEL", model_export },
+	{ "promote", TABLE EVENTS "umHj", "u", true, 1, "MODEL", model_promote },
+	{ "rollback", "j", "", false, 1, "FILE", model_rollback },
 };
 #define NSUBS (sizeof(SUBS) / sizeof(SUBS[0]))
 
@@ -63,6 +79,17 @@ static const struct option OPTIONS[] = {
 	{ "to", required_argument, NULL, 'u' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "html", required_argument, NULL, 'H' },
+	{ "events", no_argument, NULL, 'E' },
+	{ "outcome", required_argument, NULL, 'O' },
+	{ "value", no_argument, NULL, 'Q' },
+	{ "window", required_argument, NULL, 'W' },
+	{ "campaign", required_argument, NULL, 'C' },
+	{ "features", required_argument, NULL, 'F' },
+	{ "since", required_argument, NULL, 'S' },
+	{ "test", required_argument, NULL, 'T' },
+	{ "valid", required_argument, NULL, 'V' },
+	{ "score", required_argument, NULL, 'N' },
+	{ "calibrate", required_argument, NULL, 'K' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -70,30 +97,37 @@ static const struct option OPTIONS[] = {
 
 /* -1: go on; else an exit code. */
 static int
+setting_add(struct model_request *r, const char *arg)
+{
+	if (!strchr(arg, '=') || arg[0] == '=')
+		return admin_misuse("--set %s: must be NAME=VALUE", arg);
+	if (r->nsettings == MODEL_SETTINGS)
+		return admin_misuse("--set: more than %d times", MODEL_SETTINGS);
+	r->settings[r->nsettings++] = arg;
+	return -1;
+}
+
+static int
 option_read(struct model_request *r, int c, const char *arg)
 {
 	const char **texts[128] = {
-		['c'] = &r->conf_path, ['t'] = &r->csv,	    ['s'] = &r->spec, ['o'] = &r->out,
-		['k'] = &r->kind,      ['a'] = &r->against, ['p'] = &r->part, ['m'] = &r->metric,
-		['u'] = &r->to,	       ['f'] = &r->format,  ['H'] = &r->html
+		['c'] = &r->conf_path, ['t'] = &r->csv,	     ['s'] = &r->spec,	   ['o'] = &r->out,
+		['k'] = &r->kind,      ['a'] = &r->against,  ['p'] = &r->part,	   ['m'] = &r->metric,
+		['u'] = &r->to,	       ['f'] = &r->format,   ['H'] = &r->html,	   ['O'] = &r->outcome,
+		['W'] = &r->window,    ['C'] = &r->campaign, ['F'] = &r->features, ['S'] = &r->since,
+		['T'] = &r->test,      ['V'] = &r->valid,    ['N'] = &r->score,	   ['K'] = &r->calibrate,
 	};
+	bool *flags[128] = { ['j'] = &r->json, ['E'] = &r->events, ['Q'] = &r->value };
 	if (c == 'h')
 		return admin_usage(stdout, usage);
-	if (c == 'j') {
-		r->json = true;
-		return -1;
-	}
-	if (c == 'v') {
-		if (!strchr(arg, '=') || arg[0] == '=')
-			return admin_misuse("--set %s: must be NAME=VALUE", arg);
-		if (r->nsettings == MODEL_SETTINGS)
-			return admin_misuse("--set: more than %d times", MODEL_SETTINGS);
-		r->settings[r->nsettings++] = arg;
-		return -1;
-	}
-	if (c <= 0 || c > 127 || !texts[c])
+	if (c == 'v')
+		return setting_add(r, arg);
+	if (c <= 0 || c > 127 || (!texts[c] && !flags[c]))
 		return EX_USAGE;
-	*texts[c] = arg;
+	if (flags[c])
+		*flags[c] = true;
+	else
+		*texts[c] = arg;
 	return -1;
 }
 
@@ -129,6 +163,15 @@ sub_check(const struct sub *sub, const struct model_request *r, const char *give
 	for (const char *g = given; *g; g++)
 		if (*g != 'c' && !strchr(sub->takes, *g))
 			return admin_misuse("model %s takes no --%s", sub->name, long_name(*g));
+	const char *other = r->events ? TABLE : EVENTS;
+	for (const char *g = given; sub->rows && *g; g++)
+		if (strchr(other, *g))
+			return admin_misuse("model %s: --%s goes %s --events", sub->name, long_name(*g),
+					    r->events ? "without" : "with");
+	for (const char *n = sub->rows ? r->events ? "O" : TABLE : ""; *n; n++)
+		if (!strchr(given, *n))
+			return admin_misuse("model %s needs --%s%s", sub->name, long_name(*n),
+					    r->events ? "" : ", or --events");
 	for (const char *n = sub->needs; *n; n++)
 		if (!strchr(given, *n))
 			return admin_misuse("model %s needs --%s", sub->name, long_name(*n));

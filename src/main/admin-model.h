@@ -13,19 +13,24 @@ struct model_request {
 	const char *conf_path;
 	const char *csv, *spec;
 	const char *out, *to, *html, *against, *kind, *metric, *part, *format;
+	const char *features, *campaign, *outcome, *window, *since, *test, *valid, *score, *calibrate;
 	const char *settings[MODEL_SETTINGS]; /* NAME=VALUE */
 	size_t nsettings;
-	bool json;
+	bool json, events, value;
 	char **args;
 	int nargs;
 };
 
-/* Where rows come from: a table and its specification. */
+struct model_events;
+
+/* Where rows come from: a table and its specification, or the event log. */
 struct model_source {
 	struct arena *arena;
 	const struct model_request *rq;
-	struct spec spec;	   /* with --kind and --set in it */
-	const struct value *split; /* of the specification as it stands there; a map, may be empty */
+	struct spec spec;	     /* with --kind and --set in it; of events only what to train how */
+	bool value;		     /* the model is to predict values, not labels */
+	const struct value *split;   /* which rows are for what, as it stands in a model's file; a map */
+	struct model_events *events; /* or NULL */
 };
 
 /* EX_OK, or an exit code; the reason was printed. Always close. */
@@ -37,6 +42,12 @@ void model_source_close(struct model_source *s);
  */
 struct learn_set *
 model_source_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code);
+
+/* The same of the event log; model_source_* call them. */
+int model_events_open(struct model_source *s);
+void model_events_close(struct model_source *s);
+struct learn_set *
+model_events_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code);
 
 /* ---- files ---- */
 
