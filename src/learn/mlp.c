@@ -65,32 +65,46 @@ options_check(const struct learn_mlp *o, struct err *e)
 
 /* ---- data ---- */
 
-/* Mean of what is there, and standard deviation when asked for; a column that hardly changes has scale 1. */
+/* Sums of the columns over the rows, and of their weights; with means, of squares about them. */
 static void
-column_measure(struct train *t, size_t k)
+columns_sum(const struct learn_data *d, const double *mean, double *sum, double *weight)
+{
+	for (size_t i = 0; i < d->rows; i++) {
+		const double *x = d->x + i * d->cols;
+		double w = d->w ? d->w[i] : 1;
+		for (size_t k = 0; k < d->cols; k++) {
+			double v = mean ? (x[k] - mean[k]) * (x[k] - mean[k]) : x[k];
+			sum[k] += isnan(v) ? 0 : w * v;
+			weight[k] += isnan(v) ? 0 : w;
+		}
+	}
+}
+
+/* Means of what is there, and standard deviations when asked for; a column that hardly changes has scale 1.
+ */
+static void
+columns_measure(struct train *t)
 {
 	const struct learn_data *d = t->d;
-	double sum = 0, square = 0, weight = 0;
-	for (size_t i = 0; i < d->rows; i++) {
-		double v = d->x[i * d->cols + k], w = d->w ? d->w[i] : 1;
-		sum += isnan(v) ? 0 : w * v;
-		weight += isnan(v) ? 0 : w;
+	size_t cols = d->cols;
+	double *sum = ARENA_ARRAY(t->a, double, 2 * cols), *square = sum + cols;
+	double *weight = ARENA_ARRAY(t->a, double, 2 * cols);
+	columns_sum(d, NULL, sum, weight);
+	for (size_t k = 0; k < cols; k++) {
+		t->scale[k] = 1;
+		sum[k] = weight[k] > 0 ? sum[k] / weight[k] : 0;
+		t->missing[k] = (float)sum[k];
 	}
-	double mean = weight > 0 ? sum / weight : 0;
-	t->missing[k] = (float)mean;
-	t->mean[k] = 0;
-	t->scale[k] = 1;
 	if (!t->o->standardize)
 		return;
-	for (size_t i = 0; i < d->rows; i++) {
-		double v = d->x[i * d->cols + k] - mean, w = d->w ? d->w[i] : 1;
-		square += isnan(v) ? 0 : w * v * v;
+	columns_sum(d, sum, square, weight + cols);
+	for (size_t k = 0; k < cols; k++) {
+		/* What floats cannot tell from no deviation would be noise, and the weights out of range. */
+		double deviation = weight[k] > 0 ? sqrt(square[k] / weight[k]) : 0;
+		t->mean[k] = sum[k];
+		if (deviation > 1e-6 * fabs(sum[k]) && deviation > 1e-9)
+			t->scale[k] = deviation;
 	}
-	/* A deviation that floats cannot tell from none would be noise, and the weights out of range. */
-	double deviation = weight > 0 ? sqrt(square / weight) : 0;
-	t->mean[k] = mean;
-	if (deviation > 1e-6 * fabs(mean) && deviation > 1e-9)
-		t->scale[k] = deviation;
 }
 
 /* The rows of d behind the first `at`, which are there already; weights as shares of their mean. */
@@ -134,8 +148,7 @@ data_read(struct train *t, struct err *e)
 	t->mean = ARENA_ARRAY(t->a, double, cols);
 	t->scale = ARENA_ARRAY(t->a, double, cols);
 	t->missing = ARENA_ARRAY(t->a, float, cols);
-	for (size_t k = 0; k < cols; k++)
-		column_measure(t, k);
+	columns_measure(t);
 	if (rows_read(t, d, 0, e) != 0)
 		return -1;
 	return more > 0 ? rows_read(t, valid, d->rows, e) : 0;

@@ -1,5 +1,33 @@
 /* mlp-kernel-body: the kernels of mlp-kernel.h for one instruction set (see lanes.h). */
 
+/* Half as many as there are floats: doubles are twice as wide. Beyond float's range they become infinite. */
+FAST static void
+FN(inputs)(const double *rows, size_t n, size_t cols, const float *missing, float *x, size_t stride)
+{
+	typedef double wide __attribute__((vector_size(LANES * 4), aligned(8), may_alias));
+	typedef float half __attribute__((vector_size(LANES * 2)));
+	typedef int half_mask __attribute__((vector_size(LANES * 2)));
+	const half high = (half){ 0 } + MLP_MAX;
+	for (size_t i = 0; i < n; i++, rows += cols, x += stride) {
+		size_t k = 0;
+		for (; k + LANES / 2 <= cols; k += LANES / 2) {
+			half v = __builtin_convertvector(*(const wide *)(rows + k), half), m;
+			memcpy(&m, missing + k, sizeof(m));
+			half_mask above = v > high, below = v < -high, none = v != v;
+			half_mask other = above | below | none;
+			v = (half)((above & (half_mask)high) | (below & (half_mask)-high) |
+				   (none & (half_mask)m) | (~other & (half_mask)v));
+			memcpy(x + k, &v, sizeof(v));
+		}
+		for (; k < cols; k++) {
+			float v = (float)rows[k];
+			x[k] = isnan(v) ? missing[k] : v > MLP_MAX ? MLP_MAX : v < -MLP_MAX ? -MLP_MAX : v;
+		}
+		for (; k < stride; k++)
+			x[k] = 0;
+	}
+}
+
 /* Inputs first: max() of x86 gives its second argument where the first is NAN, which none is. */
 INLINE void
 FN(forward_tile)(const float *x, size_t xstride, size_t in, const float *w, const float *bias, size_t out,

@@ -1,7 +1,9 @@
 /* mlp-kernel: see mlp-kernel.h. */
 #include "score/mlp-kernel.h"
 
+#include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,10 +26,10 @@
 
 static const struct mlp_kernel KERNELS[] = {
 #if defined(__x86_64__)
-	{ "avx512", forward_avx512, dot_avx512 },
-	{ "avx2", forward_avx2, dot_avx2 },
+	{ "avx512", inputs_avx512, forward_avx512, dot_avx512 },
+	{ "avx2", inputs_avx2, forward_avx2, dot_avx2 },
 #endif
-	{ "any", forward_any, dot_any },
+	{ "any", inputs_any, forward_any, dot_any },
 };
 #define NKERNELS (sizeof(KERNELS) / sizeof(KERNELS[0]))
 

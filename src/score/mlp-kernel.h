@@ -30,6 +30,10 @@ mlp_pad(size_t n)
 
 struct mlp_kernel {
 	const char *name;
+	/* x[i][k] = rows[i][k], cut to -MLP_MAX … MLP_MAX, or missing[k] where it is NAN; k < cols; x has
+	 * stride columns, those beyond cols become 0. */
+	void (*inputs)(const double *rows, size_t n, size_t cols, const float *missing, float *x,
+		       size_t stride);
 	/*
 	 * y[i][o] = relu(bias[o] + Σ x[i][k] · w[k][o]) for rows i, k < in, o < out; x has xstride columns,
 	 * w and y have out, which is padded. y is aligned to 4 bytes at least, as everything.

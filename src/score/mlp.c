@@ -248,22 +248,6 @@ mlp_scratch(const struct model *m, size_t nrows)
 }
 
 static void
-inputs_read(const struct mlp_state *s, const double *rows, size_t n, size_t cols, size_t stride, float *x)
-{
-	for (size_t i = 0; i < n; i++, rows += cols, x += stride) {
-		for (size_t k = 0; k < cols; k++) {
-			double v = rows[k];
-			v = v > (double)MLP_MAX	   ? (double)MLP_MAX
-			    : v < (double)-MLP_MAX ? (double)-MLP_MAX
-						   : v;
-			x[k] = isnan(v) ? s->missing[k] : (float)v;
-		}
-		for (size_t k = cols; k < stride; k++)
-			x[k] = 0;
-	}
-}
-
-static void
 mlp_apply(const struct model *m, const double *rows, size_t nrows, void *scratch, double *z)
 {
 	const struct mlp_state *s = m->state;
@@ -274,7 +258,7 @@ mlp_apply(const struct model *m, const double *rows, size_t nrows, void *scratch
 		size_t n = nrows - at < BLOCK ? nrows - at : BLOCK;
 		const float *in = x;
 		size_t in_stride = stride;
-		inputs_read(s, rows + at * m->ncolumns, n, m->ncolumns, stride, x);
+		s->kernel->inputs(rows + at * m->ncolumns, n, m->ncolumns, s->missing, x, stride);
 		for (size_t l = 0; l < last; l++) {
 			const struct mlp_layer *y = &s->layers[l];
 			size_t width = mlp_pad(y->outputs);
