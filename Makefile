@@ -108,7 +108,8 @@ $(BUILD)/bin/mailtailor: $(ADMIN_OBJ) $(COMMON_OBJ) $(LIB)
 # src/base out of our library, hidden, since the program has them, too; a plugin from elsewhere needs the header alone.
 PLUGIN_MODEL = $(LIB) -Wl,--exclude-libs,ALL -ljansson -lcrypto -lutf8proc -lopenblas -lm
 PLUGIN_LIBS_logistic = $(PLUGIN_MODEL)
-$(BUILD)/plugins/logistic.so: $(LIB)
+PLUGIN_LIBS_mlp = $(PLUGIN_MODEL)
+$(BUILD)/plugins/logistic.so $(BUILD)/plugins/mlp.so: $(LIB)
 define plugin_rule
 $(BUILD)/plugins/$(1).so: plugins/$(1)/$(1).c include/mailtailor_plugin.h
 	@mkdir -p $$(@D)

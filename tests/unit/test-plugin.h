@@ -91,7 +91,7 @@ fixture_add(struct fixture *f, const char *name, const char *path, int64_t deadl
 		p->option_values[p->noptions++] = arena_cstr(f->a, str_sub(s, eq + 1, s.n));
 	}
 	va_end(ap);
-	if (strstr(path, "score") || strstr(path, "logistic"))
+	if (strstr(path, "score") || strstr(path, "logistic") || strstr(path, "mlp"))
 		f->scorers[f->campaign.scorers.n++] = name;
 	else
 		f->personalizers[f->campaign.personalizers.n++] = name;
