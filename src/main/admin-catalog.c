@@ -38,6 +38,9 @@ run(int argc, char **argv)
 		const char *name;
 		int (*run)(int argc, char **argv);
 	} SUBS[] = {
+		{ "import", catalog_import },
+		{ "show", catalog_show },
+		{ "check", catalog_check },
 		{ "train", catalog_train },
 	};
 	for (size_t i = 0; argc > 1 && i < sizeof(SUBS) / sizeof(SUBS[0]); i++)

@@ -14,6 +14,12 @@ int catalog_train(int argc, char **argv);
 #define CATALOG_FILE "catalog.safetensors"
 #define CATALOG_MODEL_FILE "recommend.safetensors"
 
+/* Options of show and check. */
+#define CATALOG_FILES_USAGE                                                                \
+	"      --catalog FILE     default: catalog.safetensors in the state directory\n"   \
+	"      --model FILE       default: recommend.safetensors in the state directory\n" \
+	"  -c, --config CONF      the configuration\n"
+
 /* Writes a file anew (recommend_replace), as the state directory's owner where it lies there. An exit code.
  */
 int catalog_write(const char *path, struct str bytes);
