@@ -11,6 +11,9 @@ static const char usage[] =
     "       mailtailor model export MODEL --format FORMAT --out FILE\n"
     "       mailtailor model promote MODEL --to FILE ROWS [--metric METRIC]\n"
     "       mailtailor model rollback FILE\n"
+    "       mailtailor model features --recipient ADDRESS --campaign NAME [--arm ARM]\n"
+    "       mailtailor model dataset [--campaign NAME] [--outcome TYPE] [--window TIME] [--since TIME]\n"
+    "       mailtailor model fairness --by FIELD [--campaign NAME] [--since TIME]\n"
     "ROWS:  --csv TABLE --spec SPEC | --events --outcome TYPE [--campaign NAME] [--features NAME]\n"
     "\n"
     "  train     learns a model and judges it on rows that it did not see\n"
@@ -19,6 +22,9 @@ static const char usage[] =
     "  export    the model for another program\n"
     "  promote   puts a model in the place of the one in use, if it is better on held-out rows\n"
     "  rollback  puts the one before back in its place\n"
+    "  features  what a campaign's features section and scorers would read of a recipient\n"
+    "  dataset   decisions, the features kept with them and what came of them, as CSV\n"
+    "  fairness  who is mailed, gets which arm and is scored how, by groups of recipients\n"
     "\n"
     "      --csv TABLE       a table with a header; - is standard input\n"
     "      --spec SPEC       what to learn from it (mailtailor-model(1))\n"
@@ -42,6 +48,9 @@ static const char usage[] =
     "      --to FILE         the file that the plugin's configuration names\n"
     "      --format FORMAT   json: weights for plugin logistic; safetensors: a copy that was checked\n"
     "      --html FILE       also write the judgement as one page with charts\n"
+    "      --recipient ADDRESS  whose columns\n"
+    "      --arm ARM         as if this arm had been chosen\n"
+    "      --by FIELD        the field of profiles that says who is in which group\n"
     "      --json            print JSON\n"
     "  -c, --config CONF     the configuration\n"
     "  -h, --help            print this text\n";
@@ -63,6 +72,9 @@ static const struct sub {
 	{ "export", "of", "of", false, 1, "MODEL", model_export },
 	{ "promote", TABLE EVENTS "umHj", "u", true, 1, "MODEL", model_promote },
 	{ "rollback", "j", "", false, 1, "FILE", model_rollback },
+	{ "features", "RCAj", "RC", false, 0, "", model_features },
+	{ "dataset", "COWS", "", false, 0, "", model_dataset },
+	{ "fairness", "BCSj", "B", false, 0, "", model_fairness },
 };
 #define NSUBS (sizeof(SUBS) / sizeof(SUBS[0]))
 
@@ -90,6 +102,9 @@ static const struct option OPTIONS[] = {
 	{ "valid", required_argument, NULL, 'V' },
 	{ "score", required_argument, NULL, 'N' },
 	{ "calibrate", required_argument, NULL, 'K' },
+	{ "recipient", required_argument, NULL, 'R' },
+	{ "arm", required_argument, NULL, 'A' },
+	{ "by", required_argument, NULL, 'B' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -116,6 +131,7 @@ option_read(struct model_request *r, int c, const char *arg)
 		['u'] = &r->to,	       ['f'] = &r->format,   ['H'] = &r->html,	   ['O'] = &r->outcome,
 		['W'] = &r->window,    ['C'] = &r->campaign, ['F'] = &r->features, ['S'] = &r->since,
 		['T'] = &r->test,      ['V'] = &r->valid,    ['N'] = &r->score,	   ['K'] = &r->calibrate,
+		['R'] = &r->recipient, ['A'] = &r->arm,	     ['B'] = &r->by,
 	};
 	bool *flags[128] = { ['j'] = &r->json, ['E'] = &r->events, ['Q'] = &r->value };
 	if (c == 'h')

@@ -2,6 +2,7 @@
 #ifndef MT_MAIN_ADMIN_MODEL_H
 #define MT_MAIN_ADMIN_MODEL_H
 
+#include "learn/dataset.h"
 #include "learn/judge.h"
 #include "learn/spec.h"
 #include "main/admin.h"
@@ -14,6 +15,7 @@ struct model_request {
 	const char *csv, *spec;
 	const char *out, *to, *html, *against, *kind, *metric, *part, *format;
 	const char *features, *campaign, *outcome, *window, *since, *test, *valid, *score, *calibrate;
+	const char *recipient, *arm, *by;
 	const char *settings[MODEL_SETTINGS]; /* NAME=VALUE */
 	size_t nsettings;
 	bool json, events, value;
@@ -49,6 +51,28 @@ void model_events_close(struct model_source *s);
 struct learn_set *
 model_events_read(struct model_source *s, const char *const *columns, size_t ncolumns, int *code);
 
+/* ---- the event log for what needs no model ---- */
+
+struct model_log {
+	struct conf *conf;
+	struct features_set *features;
+	struct keyring *keys;
+	struct store *store;
+	const struct score_columns *columns; /* of the campaign's features section; NULL: none */
+	uint64_t events;		     /* about, for progress */
+	struct progress *progress;
+	uint64_t walked, last;
+};
+
+/* EX_OK, or an exit code; the reason was printed. campaign NULL: all, without features. Always close. */
+int model_log_open(struct model_log *l, const char *conf_path, const char *campaign);
+void model_log_close(struct model_log *l);
+/* Decisions as the request's campaign, outcome, window and since say. NULL: the reason was printed, and *code
+ * holds what to return. */
+struct dataset *model_log_read(struct model_log *l, const struct model_request *rq, int *code);
+/* --since as of now; not given: 0. EX_OK, or EX_USAGE and it was said. */
+int model_since(const struct model_request *rq, int64_t now_ms, int64_t *ms);
+
 /* ---- files ---- */
 
 /* Beside and renamed, on disk before it returns; readable for whoever the umask lets (models hold no personal
@@ -71,6 +95,9 @@ int model_judgement_show(const struct judgement *j, const struct model_request *
 
 /* ---- sub-verbs; an exit code each ---- */
 
+int model_features(const struct model_request *rq);
+int model_dataset(const struct model_request *rq);
+int model_fairness(const struct model_request *rq);
 int model_train(const struct model_request *rq);
 int model_evaluate(const struct model_request *rq);
 int model_show(const struct model_request *rq);

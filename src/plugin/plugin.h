@@ -99,6 +99,8 @@ struct plugin_result {
 void plugin_run(struct plugin_set *s, const struct plugin_request *rq, size_t n, struct arena *a,
 		struct plugin_result *out);
 
+/* What a scorer reads; NULL: the plugin is none. Lives as long as the set. */
+const struct score_columns *plugin_set_columns(const struct plugin_set *s, const char *plugin);
 /* True when a scorer of the campaign reads behaviour (events.…). */
 bool plugin_set_needs_events(const struct plugin_set *s, const struct conf_campaign *campaign);
 

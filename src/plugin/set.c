@@ -201,6 +201,15 @@ plugin_set_free(struct plugin_set **set)
 	set_unref_locked(s);
 }
 
+const struct score_columns *
+plugin_set_columns(const struct plugin_set *s, const char *plugin)
+{
+	for (size_t i = 0; i < s->nplugins; i++)
+		if (strcmp(s->plugins[i].name, plugin) == 0)
+			return s->plugins[i].columns;
+	return NULL;
+}
+
 bool
 plugin_set_needs_events(const struct plugin_set *s, const struct conf_campaign *campaign)
 {

@@ -101,16 +101,22 @@ out:
 }
 
 int
+recipient_profile_of(const struct recipient_source *src, const struct recipient_key *rk, struct arena *a,
+		     const struct value **profile, struct err *e)
+{
+	struct str sealed;
+	*profile = value_map_new(a);
+	int found = store_profile_get(src->store, rk->b, a, &sealed, e);
+	if (found == 1 && profile_open(src, rk, sealed, a, profile, e) != 0)
+		return -1;
+	return found;
+}
+
+int
 recipient_profile_get(const struct recipient_source *src, struct str address, struct arena *a,
 		      const struct value **profile, struct err *e)
 {
 	struct recipient_key rk;
-	struct str sealed;
 	*profile = value_map_new(a);
-	if (key_of(src, address, a, &rk, e) != 0)
-		return -1;
-	int found = store_profile_get(src->store, rk.b, a, &sealed, e);
-	if (found == 1 && profile_open(src, &rk, sealed, a, profile, e) != 0)
-		return -1;
-	return found;
+	return key_of(src, address, a, &rk, e) == 0 ? recipient_profile_of(src, &rk, a, profile, e) : -1;
 }

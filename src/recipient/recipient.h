@@ -120,5 +120,8 @@ int recipient_profile_put(const struct recipient_source *src, struct str address
 /* 1 found, 0 not (*profile is then an empty map), -1. */
 int recipient_profile_get(const struct recipient_source *src, struct str address, struct arena *a,
 			  const struct value **profile, struct err *e);
+/* The same by key. */
+int recipient_profile_of(const struct recipient_source *src, const struct recipient_key *rk, struct arena *a,
+			 const struct value **profile, struct err *e);
 
 #endif
