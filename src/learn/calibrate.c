@@ -121,11 +121,15 @@ calibrate_isotonic(struct model *m, const double *z, const double *y, const doub
 		return -1;
 	struct pool *pools = metric_alloc(n * sizeof(*pools));
 	size_t used = pools_make(pools, z, y, w, n), points = 0;
+	/* Never 0 or 1: no number of rows proves that something cannot happen. Platt's targets, of all rows.
+	 */
+	double low = 1 / (pos + neg + 2);
 	size_t every = used / MODEL_MAX_POINTS + 1; /* more are thinned out evenly; they still ascend */
 	struct model_calibration c = { .x = ARENA_ARRAY(m->arena, double, used),
 				       .y = ARENA_ARRAY(m->arena, double, used) };
 	for (size_t i = 0; i < used; i += every) {
-		double x = pools[i].wz / pools[i].w, share = fmin(1, pools[i].wy / pools[i].w);
+		double x = pools[i].wz / pools[i].w,
+		       share = fmin(1 - low, fmax(low, pools[i].wy / pools[i].w));
 		/* Means of neighbours can round to one number. */
 		if (points > 0 && (x <= c.x[points - 1] || share < c.y[points - 1]))
 			continue;

@@ -15,7 +15,7 @@ int
 calibrate_platt(struct model *m, const double *z, const double *y, const double *w, size_t n, struct err *e);
 /*
  * Isotonic regression by pooling adjacent violators (Ayer and others, 1955): the best ascending steps; at
- * most MODEL_MAX_POINTS of them, straight lines between the middles of their margins.
+ * most MODEL_MAX_POINTS of them, none at 0 or 1, straight lines between the middles of their margins.
  */
 int calibrate_isotonic(struct model *m, const double *z, const double *y, const double *w, size_t n,
 		       struct err *e);
