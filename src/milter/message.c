@@ -27,8 +27,9 @@ log_decision(const struct finish *f, const struct engine_copy *copy)
 	char hex[33];
 	stats_decision(d);
 	recipient_key_hex(&copy->recipient->key, hex);
-	log_info("%s: campaign=%s recipient=%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name, hex,
-		 words[d->verdict], d->reason, d->text.n ? " " : "", STR_ARG(d->text));
+	log_info("%s: campaign=%s recipient=%s%s%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name,
+		 hex, *d->arm ? " arm=" : "", d->arm, words[d->verdict], d->reason, d->text.n ? " " : "",
+		 STR_ARG(d->text));
 }
 
 sfsistat
