@@ -17,7 +17,7 @@ struct reading {
 	const struct spec *spec;
 	struct learn_set *set;
 	struct score_columns *columns;
-	struct buf x, y, w, part, time; /* of rows that are taken; time: struct moment */
+	struct buf x, y, w, part, number, time; /* of rows that are taken; time: struct moment */
 	struct arena *row_arena;
 	struct rows *rows;
 	uint64_t random;
@@ -154,6 +154,7 @@ row_take(struct reading *r, uint64_t index, const struct value *profile, struct 
 	r->x.n += cols * sizeof(double);
 	buf_add(&r->y, &y, sizeof(y));
 	buf_add(&r->part, &part, 1);
+	buf_add(&r->number, &index, sizeof(index));
 	return 0;
 }
 
@@ -225,6 +226,7 @@ set_fill(struct reading *r)
 		.categorical = set_categorical(s, r->columns),
 	};
 	s->part = set_keep(s, &r->part);
+	s->row = set_keep(s, &r->number);
 }
 
 struct learn_set *
@@ -253,6 +255,7 @@ csv_read(const struct csv_source *source, const struct spec *spec, struct err *e
 	buf_free(&r.y);
 	buf_free(&r.w);
 	buf_free(&r.part);
+	buf_free(&r.number);
 	buf_free(&r.time);
 	return r.set;
 }

@@ -12,6 +12,7 @@ struct learn_set {
 	const char *const *columns; /* texts, as many as data has columns */
 	struct learn_data data;
 	const uint8_t *part; /* enum learn_part of each row */
+	const uint64_t *row; /* of a table: number of each row in it, zero-based; else NULL */
 	uint64_t skipped;    /* rows without a label */
 };
 

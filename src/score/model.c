@@ -10,6 +10,7 @@
 
 static const struct model_kind *const KINDS[] = {
 	&model_logistic,
+	&model_uplift,
 	&model_mlp,
 	&model_gbdt,
 };
@@ -101,6 +102,8 @@ model_free(struct model **m)
 {
 	if (*m) {
 		struct arena *a = (*m)->arena;
+		if ((*m)->kind && (*m)->kind->free)
+			(*m)->kind->free(*m);
 		arena_free(&a);
 	}
 	*m = NULL;

@@ -3,7 +3,7 @@
  * from a safetensors file (safetensors.h) whose metadata say what it is:
  *
  *     mailtailor   "1", the version of this layout
- *     kind         "logistic", "mlp", "gbdt"
+ *     kind         "logistic", "mlp", "gbdt", "uplift"
  *     score        the name under which rules read what it gives
  *     columns      JSON list of column texts (column.h), in the order of the matrix
  *     link         "logit" (a probability comes out; the default) or "identity" (a value: spend, uplift)
@@ -67,6 +67,8 @@ struct model_kind {
 	size_t (*tensors)(const struct model *m, struct arena *a, struct safetensor **out);
 	/* How much each column counts, out[0..m->ncolumns), for people; NULL: the kind cannot tell. */
 	void (*importance)(const struct model *m, double *out);
+	/* What m->state (NULL: it was never read) holds outside of m->arena; NULL: nothing. */
+	void (*free)(struct model *m);
 };
 
 struct model {
@@ -122,6 +124,6 @@ struct model *model_new(const char *kind, const char *score, const char *const *
 /* Names of the kinds, NULL behind the last. */
 const char *model_kind_name(size_t i);
 
-extern const struct model_kind model_logistic, model_mlp, model_gbdt;
+extern const struct model_kind model_logistic, model_mlp, model_gbdt, model_uplift;
 
 #endif
