@@ -215,7 +215,7 @@ int
 learn_logistic_fit(const struct learn_data *d, double l2, double *b, double *missing,
 		   const struct learn_progress *p, struct learn_fit *fit, struct err *e)
 {
-	struct learn_fit own;
+	struct learn_fit own = { 0 };
 	int rc = 0;
 	fit = fit ? fit : &own;
 	*fit = (struct learn_fit){ 0 };

@@ -2,12 +2,14 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "learn/calibrate.h"
 #include "learn/train.h"
 #include "main/admin-model.h"
 #include "main/files.h"
+#include "score/column.h"
 
 /* Most points of the loss curve that a file keeps. */
 #define CURVE 200
@@ -162,11 +164,43 @@ train_set(struct model_source *s, const struct learn_set *set)
 	return code;
 }
 
+/* Where there is a configuration, what it marks as sensitive is not learned from. */
+static int
+sensitive_check(const struct model_source *s)
+{
+	struct score_columns *columns;
+	struct err e = { 0 };
+	const char *field;
+	if (s->events) /* its features section was held against that */
+		return EX_OK;
+	if (!s->rq->conf_path && access(admin_conf_path(NULL), F_OK) != 0)
+		return EX_OK;
+	struct conf *conf = admin_conf(s->rq->conf_path);
+	if (!conf)
+		return EX_CONFIG;
+	int code = EX_OK;
+	ptrdiff_t k = -1;
+	if (score_columns_compile(s->arena, s->spec.columns, s->spec.ncolumns, &columns, &e) != 0)
+		code = admin_fail(&e);
+	else
+		k = score_columns_find_field(columns, conf->privacy.sensitive.v, conf->privacy.sensitive.n,
+					     &field);
+	if (k >= 0) {
+		admin_say("column \"%s\" reads \"%s\", which privacy marks as sensitive; take it out",
+			  s->spec.columns[k], field);
+		code = EX_CONFIG;
+	}
+	conf_free(&conf);
+	return code;
+}
+
 int
 model_train(const struct model_request *rq)
 {
 	struct model_source s;
 	int code = model_source_open(&s, rq);
+	if (code == EX_OK)
+		code = sensitive_check(&s);
 	struct learn_set *set = code == EX_OK ? model_source_read(&s, NULL, 0, &code) : NULL;
 	if (set)
 		code = train_set(&s, set);

@@ -10,8 +10,9 @@
  *     training     JSON object: what it was trained on and how well it did; for people and for `model show`
  *     checksum     see safetensors.h
  *
- * (others are refused, but for PyTorch's "format") and whose tensors are the kind's own. Optional tensors "calibration.platt" [2] and "calibration.x",
- * "calibration.y" [n] bend what the kind gives (see struct model_calibration).
+ * (others are refused, but for PyTorch's "format") and whose tensors are the kind's own. Optional tensors
+ * "calibration.platt" [2] and "calibration.x", "calibration.y" [n] bend what the kind gives (see struct
+ * model_calibration).
  *
  * A row's score comes of that row alone, to the last bit, whoever else is in the batch.
  *

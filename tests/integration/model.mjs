@@ -89,6 +89,8 @@ await test("train: what makes no sense is refused, and says what", () => {
   refused(/did you mean "promote"/, "model", "promot");
   writeFileSync(at("bad.json"), spec(["profile.age | lgo"]));
   refused(/bad\.json: .*lgo/, "model", "train", ...rows, "bad.json", "--out", "x");
+  writeFileSync(at("sensitive.conf"), `${readFileSync(world.conf, "utf8")}\nprivacy { sensitive = { "city" } }\n`);
+  refused(/column "profile\.city \| is "Rome"" reads "city", which privacy marks as sensitive/, "model", "train", ...rows, "good.json", "--out", "x", "-c", "sensitive.conf");
   assert.ok(!existsSync(at("x")));
 });
 
