@@ -275,7 +275,7 @@ install: all
 	    t=$(confdir)/$${f#conf/}; [ -e "$$t" ] || install -m 644 "$$f" "$$t"; done
 	for f in contrib/man/*.[1-8]; do \
 	    install -d $(mandir)/man$${f##*.} && install -m 644 "$$f" $(mandir)/man$${f##*.}; done
-	for u in mailtailord mailtailor-trackd mailtailor-maillog; do \
+	for u in mailtailord mailtailor-trackd mailtailor-maillog mailtailor-policy; do \
 	    sed 's|@PREFIX@|$(PREFIX)|; /^# make install/d' contrib/systemd/$$u.service >$(unitdir)/$$u.service; \
 	    chmod 644 $(unitdir)/$$u.service; done
 	cd conf/pages && find . -type f -exec install -D -m 644 {} $(pagesdir)/{} \;

@@ -153,16 +153,41 @@ learn_all(struct learning *l)
 	return rc;
 }
 
+/* With the configuration as it is now: once. */
+static int
+learn_round(struct learning *l, int n, char **names)
+{
+	int rc;
+	if ((l->conf = admin_conf(l->conf_path)) == NULL)
+		return EX_CONFIG;
+	l->campaigns =
+	    arena_zalloc_array(l->conf->arena, sizeof(*l->campaigns), l->conf->ncampaigns + (size_t)n);
+	rc = policy_campaigns(l->conf, l->all, n, names, l->campaigns, &l->ncampaigns);
+	l->features = features_load(l->conf, policy_report, NULL);
+	if (rc == EX_OK &&
+	    (l->features == NULL || !policies_check(l->conf, l->features, policy_report, NULL)))
+		rc = EX_CONFIG;
+	if (rc == EX_OK && l->ncampaigns == 0)
+		admin_say("no campaign has a policy that learns");
+	else if (rc == EX_OK && (l->store = admin_store(l->conf, true, false, &rc)) != NULL)
+		rc = learn_all(l);
+	store_close(&l->store);
+	features_free(&l->features);
+	conf_free(&l->conf);
+	return rc;
+}
+
 /* What goes wrong once may go well the next time: it is said, and the watch goes on. */
 static int
-watch(struct learning *l)
+watch(struct learning *l, int n, char **names)
 {
 	const struct sigaction end = { .sa_handler = on_signal };
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGINT, &end, NULL);
 	while (!ended) {
 		struct timespec pause = { l->watch_ms / 1000, l->watch_ms % 1000 * 1000000 };
-		learn_all(l);
+		if (learn_round(l, n, names) == EX_USAGE)
+			return EX_USAGE;
 		while (!ended && nanosleep(&pause, &pause) != 0 && errno == EINTR)
 			;
 	}
@@ -212,20 +237,6 @@ policy_learn(int argc, char **argv)
 	int rc = options_read(&l, argc, argv);
 	if (rc >= 0)
 		return rc;
-	if ((l.conf = admin_conf(l.conf_path)) == NULL)
-		return EX_CONFIG;
-	l.campaigns =
-	    arena_zalloc_array(l.conf->arena, sizeof(*l.campaigns), l.conf->ncampaigns + (size_t)argc);
-	rc = policy_campaigns(l.conf, l.all, argc - optind, argv + optind, l.campaigns, &l.ncampaigns);
-	l.features = features_load(l.conf, policy_report, NULL);
-	if (rc == EX_OK && (l.features == NULL || !policies_check(l.conf, l.features, policy_report, NULL)))
-		rc = EX_CONFIG;
-	if (rc == EX_OK && l.ncampaigns == 0)
-		admin_say("no campaign has a policy that learns");
-	else if (rc == EX_OK && (l.store = admin_store(l.conf, true, false, &rc)) != NULL)
-		rc = l.watch_ms > 0 ? watch(&l) : learn_all(&l);
-	store_close(&l.store);
-	features_free(&l.features);
-	conf_free(&l.conf);
-	return rc;
+	return l.watch_ms > 0 ? watch(&l, argc - optind, argv + optind)
+			      : learn_round(&l, argc - optind, argv + optind);
 }
