@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "learn/csv.h"
+#include "learn/gbdt.h"
 #include "learn/mlp.h"
 #include "learn/random.h"
 #include "score/mlp.h"
@@ -28,7 +29,8 @@ struct bench {
 	struct arena *a;
 	struct learn_data d;
 	struct learn_names names;
-	struct model *mlp; /* 64-64 */
+	struct model *mlp;  /* 64-64 */
+	struct model *gbdt; /* 150 trees of 8 leaves */
 };
 
 static void
@@ -79,6 +81,13 @@ by_value(const void *a, const void *b)
 }
 
 static double
+median(double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+static double
 mlp_infer(struct bench *b, size_t rows, const char *kernel)
 {
 	enum { BLOCKS = 101 };
@@ -95,12 +104,11 @@ mlp_infer(struct bench *b, size_t rows, const char *kernel)
 			model_apply(b->mlp, b->d.x + (k % 64) * rows * b->d.cols, rows, scratch, scores, 1);
 		took[block] = (now() - start) * 1e6 / (double)calls;
 	}
-	qsort(took, BLOCKS, sizeof(*took), by_value);
 	bool known = s->kernel != NULL;
 	s->kernel = mlp_kernel_best();
 	free(scratch);
 	free(scores);
-	return known ? took[BLOCKS / 2] : NAN;
+	return known ? median(took, BLOCKS) : NAN;
 }
 
 #define TRAIN(name, batch, blas, kernel)                  \
@@ -126,6 +134,56 @@ INFER(infer_1_any, 1, "any")
 INFER(infer_256, 256, NULL)
 INFER(infer_256_avx2, 256, "avx2")
 
+/* ---- boosted trees ---- */
+
+/* By the protocol: 150 trees of 8 leaves. Rows a second times trees, binning and all. */
+static double
+gbdt_train(struct bench *b)
+{
+	struct learn_gbdt o = learn_gbdt_defaults();
+	struct err e = { 0 };
+	double start = now();
+	struct model *m = learn_gbdt(&b->d, &b->names, &o, NULL, NULL, &e);
+	if (!m)
+		die("training", &e);
+	double took = now() - start;
+	model_free(&b->gbdt);
+	b->gbdt = m;
+	return (double)(b->d.rows * o.trees) / took;
+}
+
+static double
+gbdt_infer(struct bench *b, size_t rows)
+{
+	enum { BLOCKS = 101 };
+	size_t calls = 5000 / (rows + 19);
+	double took[BLOCKS], *scores = malloc(rows * sizeof(double));
+	if (!b->gbdt)
+		gbdt_train(b);
+	void *scratch = malloc(model_scratch(b->gbdt, rows));
+	for (int block = 0; block < BLOCKS; block++) {
+		double start = now();
+		for (size_t k = 0; k < calls; k++)
+			model_apply(b->gbdt, b->d.x + (k % 64) * rows * b->d.cols, rows, scratch, scores, 1);
+		took[block] = (now() - start) * 1e6 / (double)calls;
+	}
+	free(scratch);
+	free(scores);
+	return median(took, BLOCKS);
+}
+
+static double
+gbdt_infer_1(struct bench *b)
+{
+	return gbdt_infer(b, 1);
+}
+
+static double
+gbdt_infer_256(struct bench *b)
+{
+	return gbdt_infer(b, 256);
+}
+
 static const struct row {
 	const char *name, *unit;
 	double (*run)(struct bench *b);
@@ -142,6 +200,9 @@ static const struct row {
 	{ "mlp-infer-1/any", "us", infer_1_any },
 	{ "mlp-infer-256", "us", infer_256 },
 	{ "mlp-infer-256/avx2", "us", infer_256_avx2 },
+	{ "gbdt-train", "rows/s", gbdt_train },
+	{ "gbdt-infer-1", "us", gbdt_infer_1 },
+	{ "gbdt-infer-256", "us", gbdt_infer_256 },
 };
 #define NROWS (sizeof(ROWS) / sizeof(ROWS[0]))
 
@@ -265,6 +326,7 @@ main(int argc, char **argv)
 		answer(&b, line);
 	}
 	model_free(&b.mlp);
+	model_free(&b.gbdt);
 	arena_free(&b.a);
 	return 0;
 }
