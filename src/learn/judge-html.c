@@ -35,15 +35,16 @@ static void
 plot_begin(struct plot *p, const char *says, const char *x_name, const char *y_name)
 {
 	buf_printf(p->out,
-		   "<svg class=\"time\" style=\"min-width:0\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
+		   "<svg class=\"time\" style=\"min-width:0;max-width:32rem\" viewBox=\"0 0 %.0f %.0f\" "
+		   "role=\"img\" "
 		   "aria-label=\"%s\">\n",
 		   SIZE, SIZE, says);
 	for (int i = 0; i <= 4; i++) {
 		double x = p->x0 + (p->x1 - p->x0) * i / 4, y = p->y0 + (p->y1 - p->y0) * i / 4;
 		buf_printf(p->out,
 			   "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"
-			   "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>"
-			   "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.3g</text>\n",
+			   "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>"
+			   "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.4g</text>\n",
 			   LEFT, RIGHT, at_y(p, y), at_y(p, y), LEFT - 6, at_y(p, y) + 4, y, at_x(p, x),
 			   BOTTOM + 18, x);
 	}

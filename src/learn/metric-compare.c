@@ -13,10 +13,10 @@ static const struct {
 	const char *name;
 	int direction;
 } KINDS[METRIC_KINDS] = {
-	[METRIC_AUC] = { "auc", 1 },
+	[METRIC_AUC] = { "AUC", 1 },
 	[METRIC_PRECISION] = { "average precision", 1 },
 	[METRIC_LOGLOSS] = { "log-loss", -1 },
-	[METRIC_BRIER] = { "brier", -1 },
+	[METRIC_BRIER] = { "Brier score", -1 },
 };
 
 const char *
