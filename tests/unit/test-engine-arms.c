@@ -5,6 +5,8 @@
 #include "test-engine.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -233,6 +235,49 @@ test_learned(void **state)
 	arms_free(t);
 }
 
+/* Threads ask while files come and go, and while epochs' states are read: see it under a thread sanitizer. */
+struct asker {
+	const struct epoch *epoch;
+	atomic_bool *end;
+	pthread_t thread;
+	size_t held;
+};
+
+static void *
+ask_on(void *ctx)
+{
+	struct asker *a = ctx;
+	while (!atomic_load(a->end)) {
+		struct policy_held *h = policies_get(epoch_policies(a->epoch), &a->epoch->conf->campaigns[0]);
+		if (h != NULL)
+			a->held += h->rates[1] + h->rates[2] > 0.99 && h->policy->narms == 3;
+		policies_put(epoch_policies(a->epoch), &h);
+	}
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	struct arms *t = arms_new(*state);
+	struct asker askers[3];
+	atomic_bool end = false;
+	for (size_t i = 0; i < 3; i++) {
+		askers[i] = (struct asker){ .epoch = t->f.epoch, .end = &end };
+		assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_on, &askers[i]), 0);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		state_write(t, 1 + i, "clicked", NULL);
+		wait_for(t, 1 + i);
+	}
+	atomic_store(&end, true);
+	for (size_t i = 0; i < 3; i++) {
+		pthread_join(askers[i].thread, NULL);
+		assert_true(askers[i].held > 0);
+	}
+	arms_free(t);
+}
+
 /* At acceptance only what hashes decide is decided; and what was noted then holds. */
 static void
 test_early(void **state)
@@ -331,6 +376,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_learned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linear, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 	};
 	mail_init();
 	return cmocka_run_group_tests_name("engine-arms", tests, NULL, NULL);
