@@ -103,7 +103,7 @@ column_step_parse(struct column_parse *p, struct column_step *s)
 {
 	struct str name, words[COLUMN_MAX_WORDS + 1];
 	size_t op = 0;
-	int more;
+	int more = 0;
 	*s = (struct column_step){ .from = p->at };
 	if (word_take(p, &name) <= 0)
 		return column_wrong(p, "a step is missing behind \"|\"");
