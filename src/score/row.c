@@ -104,8 +104,7 @@ day_of(int64_t ms)
 
 /* Over the days of one kind and category: how many, what value, which was the last. */
 static void
-days_gather(const struct score_facts *f, const struct column *c, int64_t *count, int64_t *micros,
-	    int64_t *last)
+days_gather(const struct score_facts *f, const struct column *c, double *count, double *micros, int64_t *last)
 {
 	int64_t today = day_of(f->now_ms);
 	int days = c->measure == MEASURE_RECENCY ? 91 : c->days;
@@ -117,8 +116,9 @@ days_gather(const struct score_facts *f, const struct column *c, int64_t *count,
 		if (d->kind != c->kind || d->day > today || d->day <= today - days ||
 		    (c->category.n > 0 && !str_eq(d->category, category)))
 			continue;
-		*count += d->count;
-		*micros += d->micros;
+		/* Doubles do not overflow, whatever a shop reports; up to 2^53 they are exact. */
+		*count += (double)d->count;
+		*micros += (double)d->micros;
 		*last = d->day;
 	}
 }
@@ -126,7 +126,8 @@ days_gather(const struct score_facts *f, const struct column *c, int64_t *count,
 static double
 events_field(const struct score_facts *f, const struct column *c)
 {
-	int64_t count, micros, last, last_ms;
+	double count, micros;
+	int64_t last, last_ms;
 	if (!f->events)
 		return NAN;
 	if (c->measure == MEASURE_SINCE_CLICK)
@@ -143,7 +144,7 @@ events_field(const struct score_facts *f, const struct column *c)
 	days_gather(f, c, &count, &micros, &last);
 	if (c->measure == MEASURE_RECENCY)
 		return last == INT64_MIN ? NAN : (double)(day_of(f->now_ms) - last);
-	return c->measure == MEASURE_COUNT ? (double)count : (double)micros / MICROS;
+	return c->measure == MEASURE_COUNT ? count : micros / MICROS;
 }
 
 static struct cell column_cell(struct matrix_state *st, size_t row, const struct column *c, size_t nsteps);
