@@ -44,9 +44,8 @@ conf_policy_learns(const struct conf_campaign *c)
 	return c->narms > 0 && c->policy.kind != CONF_POLICY_FIXED && c->policy.kind != CONF_POLICY_GREEDY;
 }
 
-/* Whether the campaign's own hours let a copy leave in that hour, on any day. */
-static bool
-hour_open(const struct conf_campaign *c, int hour)
+bool
+conf_hour_open(const struct conf_campaign *c, int hour)
 {
 	for (int day = 0; day < 7; day++)
 		for (int minute = hour * 60; minute < (hour + 1) * 60; minute++)
@@ -73,7 +72,7 @@ check_arm(struct conf_work *w, cfg_t *inject, cfg_t *sec, const struct conf_camp
 	if (arm->send_hour != CONF_ANY_HOUR) {
 		int hour = (int)arm->send_hour - 1;
 		conf_need_target(w, inject, conf_setting_tok(w, sec, "send_hour"), "send_hour");
-		if (!hour_open(c, hour))
+		if (!conf_hour_open(c, hour))
 			conf_wrong_tok(w, conf_setting_tok(w, sec, "send_hour"),
 				       "quiet_hours and send_window let nothing leave in hour %d; choose "
 				       "another, or change them",

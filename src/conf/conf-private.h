@@ -246,6 +246,8 @@ void conf_need_target(struct conf_work *w, cfg_t *inject, uint32_t at, const cha
 
 /* ---- arms.c ---- */
 
+/* Whether the campaign's own hours let a copy leave in that hour, on any day. */
+bool conf_hour_open(const struct conf_campaign *c, int hour);
 /* Arms and policy of a campaign: completes them, and reports what does not fit together. */
 void conf_check_arms(struct conf_work *w, cfg_t *inject, cfg_t *sec, struct conf_campaign *c);
 

@@ -222,6 +222,7 @@ enum conf_consent { CONF_CONSENT_DENY, CONF_CONSENT_ALLOW };
  */
 #define CONF_MAX_ARMS 32
 #define CONF_ANY_HOUR 0
+#define CONF_LEARNED_HOUR 25
 struct conf_arm {
 	const char *name;    /* as a campaign's */
 	bool control;	     /* control = yes, or of that name: never personalised, and no policy's */
@@ -281,6 +282,8 @@ struct conf_campaign {
 			      own time; NULL */
 	int64_t start_ms;  /* of start; start_local: as if the local time were UTC */
 	bool start_local;
+	unsigned send_hour; /* as an arm's, for who has no arm with one; CONF_LEARNED_HOUR: each recipient's
+			       own, from his profile. default CONF_ANY_HOUR */
 	int64_t
 	    max_delay_ms; /* how much later than wanted a copy may leave; then it is dropped. default 3d */
 	/* Match rules: any non-empty one that fits makes a message from a trusted submitter campaign mail. */

@@ -249,6 +249,14 @@ check_schedule(struct conf_work *w, cfg_t *inject, cfg_t *sec, struct conf_campa
 	for (size_t i = 0; i < sizeof(WAITS) / sizeof(WAITS[0]); i++)
 		if ((at = conf_stmt_find(w, stmt, WAITS[i])) != STMT_NONE)
 			conf_need_target(w, inject, w->stmts[at].first, WAITS[i]);
+	if (c->send_hour != CONF_ANY_HOUR)
+		conf_need_target(w, inject, conf_setting_tok(w, sec, "send_hour"), "send_hour");
+	if (c->send_hour != CONF_ANY_HOUR && c->send_hour != CONF_LEARNED_HOUR &&
+	    !conf_hour_open(c, (int)c->send_hour - 1))
+		conf_wrong_tok(w, conf_setting_tok(w, sec, "send_hour"),
+			       "quiet_hours and send_window let nothing leave in hour %u; choose another, or "
+			       "change them",
+			       c->send_hour - 1);
 	if (!conf_campaign_ever_open(c))
 		conf_wrong_tok(w, conf_setting_tok(w, sec, "quiet_hours"),
 			       "quiet_hours leave campaign \"%s\" no time to send%s; shorten them%s", c->name,

@@ -39,6 +39,10 @@ static const char *const REWARDS[] = { "opened", "clicked", "converted" };
 static const char *const SEND_HOURS[] = { "any", "0",  "1",  "2",  "3",	 "4",  "5",  "6",  "7",
 					  "8",	 "9",  "10", "11", "12", "13", "14", "15", "16",
 					  "17",	 "18", "19", "20", "21", "22", "23" };
+/* The first are as above. */
+static const char *const CAMPAIGN_HOURS[] = { "any", "0",  "1",	 "2",  "3",  "4",  "5",	 "6",	   "7",
+					      "8",   "9",  "10", "11", "12", "13", "14", "15",	   "16",
+					      "17",  "18", "19", "20", "21", "22", "23", "learned" };
 
 #define AT(member) offsetof(struct conf, member)
 
@@ -158,6 +162,7 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("quiet_hours", KEY_HOURS, AT(quiet_hours), NULL),
 	KEY("send_window", KEY_WINDOWS, AT(send_windows), NULL),
 	KEY("start", KEY_MOMENT, AT(start), NULL),
+	KEY("send_hour", KEY_CHOICE, AT(send_hour), "any", CHOICES(CAMPAIGN_HOURS)),
 	KEY("max_delay", KEY_DURATION, AT(max_delay_ms), "3d", RANGE(0, 30 * DAY)),
 	KEY("match_sender", KEY_SENDERS, AT(match_sender), NULL),
 	KEY("match_from_domain", KEY_DOMAINS, AT(match_from_domain), NULL),

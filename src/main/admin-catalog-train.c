@@ -70,24 +70,6 @@ read_fd(void *ctx, char *p, size_t n)
 	return read(*(int *)ctx, p, n);
 }
 
-/* "2026-03-29", "2026-03-29 12:00:00", RFC 3339. */
-static int
-time_read(struct str s, int64_t *ms, struct err *e)
-{
-	char text[64];
-	bool local;
-	s = str_trim(s);
-	if (s.n == 10)
-		snprintf(text, sizeof(text), "%.10sT00:00:00Z", s.p);
-	else
-		snprintf(text, sizeof(text), "%.*s", STR_ARG(s));
-	if (s.n > 11 && s.n < sizeof(text) && text[10] == ' ')
-		text[10] = 'T';
-	return s.n < sizeof(text) && clock_parse_moment(str_of(text), ms, &local, NULL) == 0
-		   ? 0
-		   : err_set(e, ERR_INPUT, "\"%.*s\" is no time", STR_ARG(str_sub(s, 0, 40)));
-}
-
 static struct str
 cell_of(const struct row *row, const char *column)
 {
@@ -102,7 +84,7 @@ row_take(struct training *t, const struct row *row, struct err *e)
 	struct str time = cell_of(row, t->time_column);
 	if (time.n == 0 && (t->test_from_ms != INT64_MAX || t->since_ms != INT64_MIN))
 		return err_set(e, ERR_INPUT, "there is no time in column \"%s\"", t->time_column);
-	if (time.n > 0 && time_read(time, &at, e) != 0)
+	if (time.n > 0 && admin_moment(time, &at, e) != 0)
 		return -1;
 	if (at < t->since_ms)
 		return 0;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "main/paths.h"
 #include "store/store.h"
 #include "token/token.h"
@@ -181,4 +182,21 @@ admin_ring_options(struct ring_options *o, int argc, char **argv)
 		}
 	}
 	return EX_OK;
+}
+
+int
+admin_moment(struct str s, int64_t *ms, struct err *e)
+{
+	char text[64];
+	bool local;
+	s = str_trim(s);
+	if (s.n == 10)
+		snprintf(text, sizeof(text), "%.10sT00:00:00Z", s.p);
+	else
+		snprintf(text, sizeof(text), "%.*s", STR_ARG(s));
+	if (s.n > 11 && s.n < sizeof(text) && text[10] == ' ')
+		text[10] = 'T';
+	return s.n < sizeof(text) && clock_parse_moment(str_of(text), ms, &local, NULL) == 0
+		   ? 0
+		   : err_set(e, ERR_INPUT, "\"%.*s\" is no time", STR_ARG(str_sub(s, 0, 40)));
 }

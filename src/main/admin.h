@@ -55,6 +55,7 @@ extern const struct admin_verb admin_audit_verb;
 extern const struct admin_verb admin_report_verb;
 extern const struct admin_verb admin_catalog_verb;
 extern const struct admin_verb admin_policy_verb;
+extern const struct admin_verb admin_segments_verb;
 extern const struct admin_verb admin_model_verb;
 
 /* ---- errors and usage ---- */
@@ -114,6 +115,11 @@ int admin_audit(const struct conf *conf, enum audit_action action, const uint8_t
 		const char *campaign, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* And afterwards, when rc, what it came to, says that it failed. Returns rc. */
 int admin_audit_end(const struct conf *conf, enum audit_action action, const uint8_t *subject, int rc);
+
+/* ---- cells of tables that are read ---- */
+
+/* A time as shops write it: "2026-03-29", "2026-03-29 12:00:00" (UTC), RFC 3339. 0, or -1 with ERR_INPUT. */
+int admin_moment(struct str s, int64_t *ms, struct err *e);
 
 /* ---- progress, on stderr, and only when that is a terminal ---- */
 

@@ -49,33 +49,37 @@ key_of(const struct recipient_source *src, struct str address, struct arena *a, 
 }
 
 int
+recipient_profile_put_of(const struct recipient_source *src, const struct recipient_key *rk,
+			 const struct value *profile, struct err *e)
+{
+	struct buf json = { 0 }, sealed = { 0 };
+	int rc = -1;
+	if (profile->type != VALUE_MAP)
+		return err_set(e, ERR_INPUT, "profile: not a JSON object");
+	if (value_check(profile, 1, e) != 0)
+		return -1;
+	json_print(&json, profile);
+	if (json.n > RECIPIENT_MAX_PROFILE)
+		err_set(e, ERR_LIMIT, "profile: %zu bytes of JSON, more than the %zu allowed", json.n,
+			RECIPIENT_MAX_PROFILE);
+	else if (sealer_seal_data(src->sealer, PROFILE_PURPOSE, rk, buf_str(&json), &sealed) != 0)
+		err_set(e, ERR_BUG, "profile: cannot be sealed");
+	else
+		rc = store_profile_put(src->store, rk->b, buf_str(&sealed), e);
+	buf_free(&json);
+	buf_free(&sealed);
+	return rc;
+}
+
+int
 recipient_profile_put(const struct recipient_source *src, struct str address, const struct value *profile,
 		      struct err *e)
 {
-	struct buf json = { 0 }, sealed = { 0 };
 	struct arena *a = arena_new(1024);
 	struct recipient_key rk;
-	int rc = -1;
-	if (profile->type != VALUE_MAP) {
-		err_set(e, ERR_INPUT, "profile: not a JSON object");
-		goto out;
-	}
-	if (value_check(profile, 1, e) != 0 || key_of(src, address, a, &rk, e) != 0)
-		goto out;
-	json_print(&json, profile);
-	if (json.n > RECIPIENT_MAX_PROFILE) {
-		err_set(e, ERR_LIMIT, "profile: %zu bytes of JSON, more than the %zu allowed", json.n,
-			RECIPIENT_MAX_PROFILE);
-		goto out;
-	}
-	if (sealer_seal_data(src->sealer, PROFILE_PURPOSE, &rk, buf_str(&json), &sealed) != 0) {
-		err_set(e, ERR_BUG, "profile: cannot be sealed");
-		goto out;
-	}
-	rc = store_profile_put(src->store, rk.b, buf_str(&sealed), e);
-out:
-	buf_free(&json);
-	buf_free(&sealed);
+	int rc = key_of(src, address, a, &rk, e);
+	if (rc == 0)
+		rc = recipient_profile_put_of(src, &rk, profile, e);
 	arena_free(&a);
 	return rc;
 }

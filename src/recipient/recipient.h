@@ -123,5 +123,13 @@ int recipient_profile_get(const struct recipient_source *src, struct str address
 /* The same by key. */
 int recipient_profile_of(const struct recipient_source *src, const struct recipient_key *rk, struct arena *a,
 			 const struct value **profile, struct err *e);
+int recipient_profile_put_of(const struct recipient_source *src, const struct recipient_key *rk,
+			     const struct value *profile, struct err *e);
+
+/*
+ * What `mailtailor segments assign` found out about a recipient is the map `learned` of his profile; nothing
+ * else in a profile is touched by it, and nobody else writes there.
+ */
+#define RECIPIENT_LEARNED "learned"
 
 #endif

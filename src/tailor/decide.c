@@ -40,6 +40,23 @@ cap_full(const struct recipient_snapshot *r)
 
 /* ---- time ---- */
 
+/* The arm's; else the campaign's, which may be the recipient's own: then control and who has none go at once.
+ */
+static unsigned
+hour_wanted(const struct tailor_message *m, const struct tailor_input *in)
+{
+	const struct conf_arm *arm = in->arm.arm;
+	unsigned hour = m->campaign->send_hour;
+	if (arm && arm->send_hour != CONF_ANY_HOUR)
+		return arm->send_hour;
+	if (hour != CONF_LEARNED_HOUR)
+		return hour;
+	const struct value *own = value_path(in->recipient->profile, STR("learned.send_hour"));
+	return own && own->type == VALUE_INT && own->i >= 0 && own->i <= 23 && !(arm && arm->control)
+		   ? (unsigned)own->i + 1
+		   : CONF_ANY_HOUR;
+}
+
 static void
 when_ask(const struct tailor_message *m, const struct tailor_input *in, struct when *out)
 {
@@ -51,7 +68,7 @@ when_ask(const struct tailor_message *m, const struct tailor_input *in, struct w
 		.has_send_at = m->has_send_at,
 		.send_at_local = m->send_at_local,
 		.send_at_ms = m->send_at_ms,
-		.send_hour = in->arm.arm ? in->arm.arm->send_hour : CONF_ANY_HOUR,
+		.send_hour = hour_wanted(m, in),
 	};
 	when_due(&ask, out);
 }

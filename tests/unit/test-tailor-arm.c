@@ -1,6 +1,7 @@
 /* Arms: who gets which, how probable that was, and what it does to his copy. */
 #include <math.h>
 
+#include "base/json.h"
 #include "test-tailor.h"
 
 #define RECIPIENTS 100000
@@ -383,6 +384,43 @@ test_hour(void **state)
 	fixture_free(f);
 }
 
+/* The campaign's hour is of those whose arm has none; learned, it is in the profile. */
+static void
+test_hour_of_campaign(void **state)
+{
+	struct fixture *f = fixture_try(NO_TRACKING "send_hour = learned\nquiet_hours = \"22:00-06:00\"\n"
+						    "arm b { send_hour = 9 }\narm x { }\narm control { }\n",
+					"inject { target = \"127.0.0.1:26\" }");
+	const struct conf_arm *arms = f->conf->campaigns[0].arms;
+	static const struct {
+		const char *profile;
+		int arm;
+		const char *due;
+	} V[] = {
+		{ "{}", 1, "now" },
+		{ "{\"learned\": {\"send_hour\": 18}}", 1, "2026-06-01T18:00:00Z" },
+		{ "{\"learned\": {\"send_hour\": 18}}", 0, "2026-06-01T09:00:00Z" },
+		{ "{\"learned\": {\"send_hour\": 18}}", 2, "now" },
+		{ "{\"learned\": {\"send_hour\": 8}}", 1, "now" },
+		{ "{\"learned\": {\"send_hour\": 7}}", 1, "2026-06-02T07:00:00Z" },
+		{ "{\"learned\": {\"send_hour\": 23}}", 1, "2026-06-02T06:00:00Z" }, /* quiet then */
+		{ "{\"learned\": {\"send_hour\": 24}}", 1, "now" },
+		{ "{\"learned\": {\"send_hour\": -1}}", 1, "now" },
+		{ "{\"learned\": {\"send_hour\": \"18\"}}", 1, "now" },
+		{ "{\"learned\": 18, \"send_hour\": 18}", 1, "now" },
+	};
+	(void)state;
+	assert_int_equal(prepare(f, STR(TEST_HEAD "\nx\n")), 0);
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		assert_int_equal(json_parse(f->a, str_of(V[i].profile), NULL, &f->recipient.profile, NULL),
+				 0);
+		f->in.arm = (struct tailor_arm){ .arm = &arms[V[i].arm], .propensity = 0.5 };
+		f->in.accepted_ms = 0;
+		assert_due(f, "UTC", "2026-06-01T08:30:00Z", V[i].due);
+	}
+	fixture_free(f);
+}
+
 /* Together with quiet hours and a delay that is too long. */
 static void
 test_hour_and_windows(void **state)
@@ -417,6 +455,7 @@ main(void)
 		cmocka_unit_test(test_token),
 		cmocka_unit_test(test_subject_mistakes),
 		cmocka_unit_test(test_hour),
+		cmocka_unit_test(test_hour_of_campaign),
 		cmocka_unit_test(test_hour_and_windows),
 	};
 	mail_init();
