@@ -4,6 +4,7 @@
 #   make BUILD=build/x …     another output directory
 #   make check TESTS="a b"   only these unit tests (names without test-)
 #   make bench BENCH_ARGS="--json FILE"  (tests/bench/run says what else)
+#   make bench-learn BENCH_ARGS="--json FILE"  (tests/bench/learn says what else)
 #   make check-crash CRASH_ARGS="--json FILE --seed N"  (tests/crash/run says what else)
 #   make check-memory MEMORY_JOBS=N      jobs of one message through a live mailtailord (1,000,000)
 #   CORPUS=DIR               third-party corpora for the corpus tests (absent: skipped, and said)
@@ -228,6 +229,12 @@ demo-loop: deps-check
 bench: deps-bench
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-programs $(BUILD)/tests/mint $(BUILD)/tests/event-lines
 	@tests/bench/run $(BENCH_ARGS) $(abspath $(BUILD))
+
+# Learning beside scikit-learn and PyTorch: BENCH_ARGS as tests/bench/learn takes them.
+.PHONY: bench-learn
+bench-learn: deps-bench-learn
+	@$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/bench/bench-learn
+	@tests/bench/learn $(BENCH_ARGS) $(abspath $(BUILD))
 
 BENCH_SRC := $(wildcard tests/bench/*.c)
 BENCH_BIN := $(BENCH_SRC:tests/bench/%.c=$(BUILD)/bench/%)

@@ -144,7 +144,7 @@ FAST static void
 FN(drop)(float *h, size_t n, uint32_t counter, uint32_t drop, float scale)
 {
 	typedef uint32_t words __attribute__((vector_size(LANES * 4)));
-	words place;
+	words place = { 0 };
 	for (uint32_t i = 0; i < LANES; i++)
 		place[i] = counter + i;
 	for (size_t i = 0; i < n; i += LANES, place += LANES) {

@@ -8,9 +8,11 @@
 #include "learn/blas.h"
 #include "learn/random.h"
 
-/* From this many weights on a layer no longer fits the second cache beside the rest, and BLAS's blocking pays
- * for its packing. */
-#define BLAS_WEIGHTS ((size_t)256 * 256)
+/*
+ * From this many weights on OpenBLAS with the right kernels is the faster one (contrib/PERFORMANCE.md): a
+ * layer no longer fits the second cache beside the rest, and blocking pays for packing.
+ */
+#define BLAS_WEIGHTS ((size_t)640 * 640)
 
 static const float one = 1;
 

@@ -13,8 +13,8 @@
 float *
 mlp_floats(struct arena *a, size_t n)
 {
-	char *p = arena_zalloc(a, n * sizeof(float) + ALIGN);
-	return (float *)(p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN);
+	uintptr_t p = (uintptr_t)arena_zalloc(a, n * sizeof(float) + ALIGN);
+	return (float *)((p + ALIGN - 1) / ALIGN * ALIGN);
 }
 
 struct mlp_state *

@@ -13,7 +13,7 @@ fi
 # shellcheck disable=SC2317  # called by check
 said() {
 	echo "$output"
-	return $status
+	return "$status"
 }
 check "neural networks to and from PyTorch" said
 finish
