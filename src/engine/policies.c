@@ -102,7 +102,7 @@ policies_check(const struct conf *conf, const struct features_set *features, con
 			continue;
 		const char *why = score_columns_count(f->columns) > POLICY_MAX_COLUMNS
 				      ? "are more than 256, which it cannot go by"
-				  : score_columns_need_arm(f->columns)
+				  : score_columns_find_arm(f->columns) >= 0
 				      ? "read which arm it is, and it is the policy that decides that"
 				      : NULL;
 		if (why == NULL)

@@ -342,6 +342,28 @@ cut_at(const struct dataset *d, size_t n, double share)
 	return at;
 }
 
+/* All columns but those that read the arm, and their cells. */
+static int
+cells_pick(const struct dataset *d, struct arena *a, struct score_columns **columns, double **x,
+	   struct err *e)
+{
+	const char **texts = ARENA_ARRAY(a, const char *, d->cols);
+	size_t *from = ARENA_ARRAY(a, size_t, d->cols), cols = 0;
+	for (size_t k = 0; k < d->cols; k++) {
+		if (score_column_reads_arm(d->columns, k))
+			continue;
+		texts[cols] = score_columns_texts(d->columns)[k];
+		from[cols++] = k;
+	}
+	if (score_columns_compile(a, texts, cols, columns, e) != 0)
+		return -1;
+	*x = ARENA_ARRAY(a, double, d->n *cols);
+	for (size_t i = 0; i < d->n; i++)
+		for (size_t k = 0; k < cols; k++)
+			(*x)[i * cols + k] = d->x[i * d->cols + from[k]];
+	return 0;
+}
+
 struct learn_set *
 dataset_set(const struct dataset *d, double valid, double test, bool values, struct err *e)
 {
@@ -353,25 +375,26 @@ dataset_set(const struct dataset *d, double valid, double test, bool values, str
 		return NULL;
 	}
 	struct learn_set *s = set_new();
-	struct score_columns *columns = (struct score_columns *)(uintptr_t)d->columns;
-	double *x = ARENA_ARRAY(s->arena, double, d->n * d->cols);
-	double *y = ARENA_ARRAY(s->arena, double, d->n);
+	struct score_columns *columns = NULL;
+	double *y = ARENA_ARRAY(s->arena, double, d->n), *x = NULL;
 	uint8_t *part = ARENA_ARRAY(s->arena, uint8_t, d->n);
+	if (d->columns && cells_pick(d, s->arena, &columns, &x, e) != 0) {
+		learn_set_free(&s);
+		return NULL;
+	}
 	size_t first_test = cut_at(d, d->n, test);
 	size_t first_valid = cut_at(d, first_test, valid * (double)d->n / (double)(first_test + !first_test));
 	for (size_t i = 0; i < d->n; i++) {
 		y[i] = values ? d->rows[i].value : d->rows[i].outcome;
 		part[i] = i >= first_test ? LEARN_TEST : i >= first_valid ? LEARN_VALID : LEARN_TRAIN;
 	}
-	if (d->cols > 0)
-		memcpy(x, d->x, d->n * d->cols * sizeof(*x));
 	s->part = part;
 	if (columns && set_complete(s, &columns, x, part, d->n, e) != 0) {
 		learn_set_free(&s);
 		return NULL;
 	}
 	s->data = (struct learn_data){ .rows = d->n,
-				       .cols = d->cols,
+				       .cols = columns ? score_columns_count(columns) : 0,
 				       .x = x,
 				       .y = y,
 				       .categorical = columns ? set_categorical(s, columns) : NULL };

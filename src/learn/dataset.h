@@ -70,7 +70,8 @@ void dataset_free(struct dataset **d);
 
 /*
  * For trainers: the latest rows are the test, those before them validation, the earlier ones for training;
- * rows of one moment stay together. Labels are outcomes, or values. `quantile` columns are completed.
+ * rows of one moment stay together. Labels are outcomes, or values. `quantile` columns are completed; those
+ * that read the arm are left out, for scorers are asked before it is decided.
  * ERR_INPUT: no rows.
  */
 struct learn_set *dataset_set(const struct dataset *d, double valid, double test, bool values, struct err *e);

@@ -229,9 +229,16 @@ instance_create(struct plugin *p, const struct conf_plugin *cp, struct err *e)
 }
 
 static int
-check_privacy(const struct plugin *p, const struct conf_privacy *privacy, struct err *e)
+check_columns(const struct plugin *p, const struct conf_privacy *privacy, struct err *e)
 {
 	const char *field;
+	ptrdiff_t arm = p->columns ? score_columns_find_arm(p->columns) : -1;
+	if (arm >= 0)
+		return err_set(
+		    e, ERR_CONFIG,
+		    "its feature \"%s\" reads the arm, which is decided when scores are known; train "
+		    "without it",
+		    score_columns_texts(p->columns)[arm]);
 	ptrdiff_t k = p->columns ? score_columns_find_field(p->columns, privacy->sensitive.v,
 							    privacy->sensitive.n, &field)
 				 : -1;
@@ -253,7 +260,7 @@ plugin_open(struct plugin *p, const struct conf *c, const struct conf_plugin *cp
 		return err_set(e, ERR_CONFIG, "its path is too long");
 	if (file_check(path, real, e) != 0 || library_open(p, real, e) != 0)
 		return -1;
-	return instance_create(p, cp, e) == 0 ? check_privacy(p, &c->privacy, e) : -1;
+	return instance_create(p, cp, e) == 0 ? check_columns(p, &c->privacy, e) : -1;
 }
 
 void

@@ -80,7 +80,7 @@ struct score_columns {
 	const char **texts;
 	struct column **columns;
 	size_t n;
-	bool need_events, need_arm;
+	bool need_events;
 };
 
 /* A parser's place in one text. */

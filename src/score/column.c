@@ -290,7 +290,6 @@ needs_note(struct score_columns *c, const struct column *k)
 	if (!k)
 		return;
 	c->need_events |= k->source == FROM_EVENTS;
-	c->need_arm |= k->source == FROM_DECISION && k->fact == FACT_ARM;
 	needs_note(c, k->left);
 	needs_note(c, k->right);
 }
@@ -350,10 +349,26 @@ score_columns_need_events(const struct score_columns *c)
 	return c->need_events;
 }
 
-bool
-score_columns_need_arm(const struct score_columns *c)
+static bool
+reads_arm(const struct column *c)
 {
-	return c->need_arm;
+	return c && ((c->source == FROM_DECISION && c->fact == FACT_ARM) || reads_arm(c->left) ||
+		     reads_arm(c->right));
+}
+
+bool
+score_column_reads_arm(const struct score_columns *c, size_t k)
+{
+	return reads_arm(c->columns[k]);
+}
+
+ptrdiff_t
+score_columns_find_arm(const struct score_columns *c)
+{
+	for (size_t k = 0; k < c->n; k++)
+		if (reads_arm(c->columns[k]))
+			return (ptrdiff_t)k;
+	return -1;
 }
 
 void

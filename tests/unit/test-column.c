@@ -389,7 +389,7 @@ fields_and_hash(void **state)
 	assert_int_equal(score_columns_find_field(c, age, 1, &field), 0);
 	assert_int_equal(score_columns_find_field(c, origin, 2, &field), 1);
 	assert_string_equal(field, "origin");
-	assert_true(score_columns_need_events(c) && score_columns_need_arm(c));
+	assert_true(score_columns_need_events(c) && score_columns_find_arm(c) == 2);
 	assert_false(score_columns_need_events(columns(a, texts, 2)));
 	score_columns_hash(c, h);
 	score_columns_hash(columns(a, texts, 3), other);

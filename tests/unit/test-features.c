@@ -41,6 +41,10 @@ refused(void **state)
 		{ "privacy {\n sensitive = { \"profile.address.city\" }\n}\nfeatures a {\n columns = {\n"
 		  " \"(profile.address.city & hour | hash 4) * weekday\" }\n}\n",
 		  ":4: features \"a\": column \"(profile.address.city & hour | hash 4) * weekday\" reads" },
+		{ "features a {\n columns = { hour, \"decision.arm=b\" }\n}\ncampaign c {\n features = a\n "
+		  "arm "
+		  "b {\n }\n arm d {\n }\n policy {\n kind = linucb\n }\n}\n",
+		  "policy \"linucb\": the columns of features \"a\" read which arm it is" },
 		{ "features a {\n columns = { \"x | hashes 385\" }\n}\n",
 		  ":1: features \"a\": 385 columns when" },
 		{ "features a {\n columns = { \"x | hashes 4000\", \"y | hashes 4000\" }\n}\n",
@@ -73,6 +77,26 @@ refused_scorer(void **state)
 	assert_null(load(f, text, true));
 	unlink(weights);
 	if (!strstr(f->reports, ":4: plugin \"m\": its feature \"profile.gender=f\" reads \"gender\""))
+		fail_msg("%s", f->reports);
+}
+
+/* Scorers are asked before there is an arm: one that reads it would be told something else in training. */
+static void
+refused_arm(void **state)
+{
+	struct fixture *f = *state;
+	char weights[] = "/tmp/test-features.XXXXXX", text[2048];
+	int fd = mkstemp(weights);
+	assert_true(fd >= 0);
+	FILE *out = fdopen(fd, "w");
+	fputs("{\"score\":\"click\",\"features\":[{\"name\":\"decision.arm=b\",\"weight\":1}]}", out);
+	fclose(out);
+	snprintf(text, sizeof(text),
+		 "plugin m {\n path = \"%s/plugins/logistic.so\"\n options {\n file = \"%s\"\n }\n}\n",
+		 build_directory(), weights);
+	assert_null(load(f, text, true));
+	unlink(weights);
+	if (!strstr(f->reports, ":1: plugin \"m\": its feature \"decision.arm=b\" reads the arm"))
 		fail_msg("%s", f->reports);
 }
 
@@ -211,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(refused_scorer, setup, teardown),
+		cmocka_unit_test_setup_teardown(refused_arm, setup, teardown),
 		cmocka_unit_test_setup_teardown(kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_for, setup, teardown),
 	};
