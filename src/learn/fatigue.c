@@ -1,6 +1,7 @@
 /* fatigue: fitted Q-iteration; see fatigue.h. */
 #include "learn/fatigue.h"
 
+#include <stdlib.h>
 #include <math.h>
 #include <string.h>
 
@@ -20,7 +21,10 @@ struct iteration {
 	const struct fatigue_options *o;
 	struct arena *a;
 	struct side side[ACTIONS];
-	double *b[ACTIONS]; /* cols + 1 */
+	double *b[ACTIONS];	    /* cols + 1: the linear Q */
+	struct model *net[ACTIONS]; /* or, when there are, these */
+	double *sum;		    /* of what sending was worth beside waiting, in the last iterations */
+	void *scratch;
 	double *z[ACTIONS]; /* values of the next states of the side at work */
 	double low, high;   /* what a sum of discounted rewards can be: regression must not run off */
 	double change;
@@ -80,13 +84,22 @@ bounds_set(struct iteration *it)
 	}
 }
 
-/* target = r + discount · max Q(next), by the coefficients as they are. */
+/* Q of n states for one action, as it is now. */
+static void
+q_apply(const struct iteration *it, int action, const double *x, size_t n, double *z)
+{
+	if (it->net[action])
+		model_apply(it->net[action], x, n, it->scratch, z, 1);
+	else
+		learn_linear_apply(it->b[action], NULL, x, n, it->log->cols, z);
+}
+
+/* target = r + discount · max Q(next), by Q as it is. */
 static void
 targets_set(struct iteration *it, struct side *s)
 {
-	size_t cols = it->log->cols;
 	for (int action = 0; action < ACTIONS; action++)
-		learn_linear_apply(it->b[action], NULL, s->next, s->n, cols, it->z[action]);
+		q_apply(it, action, s->next, s->n, it->z[action]);
 	for (size_t i = 0; i < s->n; i++) {
 		double best = fmin(fmax(fmax(it->z[WAIT][i], it->z[SEND][i]), it->low), it->high);
 		double target = s->reward[i] + (s->ended[i] ? 0 : it->o->discount * best);
@@ -151,6 +164,104 @@ fatigue_linear(const struct fatigue_log *log, const struct learn_names *names,
 		m = linear_model(names, log->cols, MODEL_IDENTITY, it.b[SEND], missing, e);
 		*fit = (struct fatigue_fit){ it.change, it.side[SEND].n, it.side[WAIT].n };
 	}
+	arena_free(&it.a);
+	return m;
+}
+
+/* ---- networks ---- */
+
+static int
+nets_train(struct iteration *it, const struct learn_names *names, const struct learn_mlp *net, struct err *e)
+{
+	struct model *fresh[ACTIONS] = { NULL };
+	it->change = 0;
+	for (int action = 0; action < ACTIONS; action++)
+		targets_set(it, &it->side[action]);
+	for (int action = 0; action < ACTIONS; action++) {
+		const struct side *s = &it->side[action];
+		const struct learn_data d = {
+			.rows = s->n, .cols = it->log->cols, .x = s->x, .y = s->target
+		};
+		fresh[action] = learn_mlp(&d, names, net, NULL, e);
+	}
+	for (int action = 0; action < ACTIONS; action++) {
+		model_free(&it->net[action]);
+		it->net[action] = fresh[action];
+	}
+	return fresh[WAIT] && fresh[SEND] ? 0 : -1;
+}
+
+/*
+ * Each network errs a little in its own way, and where sending and waiting are worth nearly the same that
+ * decides; what is taught is the mean over the second half of the iterations.
+ */
+static void
+advantage_add(struct iteration *it, size_t iterations)
+{
+	const struct fatigue_log *log = it->log;
+	for (int action = 0; action < ACTIONS; action++)
+		q_apply(it, action, log->state, log->rows, it->z[action]);
+	for (size_t i = 0; i < log->rows; i++)
+		it->sum[i] += (it->z[SEND][i] - it->z[WAIT][i]) / (double)iterations;
+}
+
+static struct model *
+advantage_teach(struct iteration *it, const struct learn_names *names, const struct learn_mlp *net,
+		struct err *e)
+{
+	const struct fatigue_log *log = it->log;
+	const struct learn_data d = { .rows = log->rows, .cols = log->cols, .x = log->state, .y = it->sum };
+	/* Here is no noise to be averaged out, so it pays to look closely. */
+	struct learn_mlp close = *net;
+	close.epochs *= 4;
+	return learn_mlp(&d, names, &close, NULL, e);
+}
+
+static int
+nets_iterate(struct iteration *it, const struct learn_names *names, const struct learn_mlp *net,
+	     size_t iterations, const struct learn_progress *p, struct err *e)
+{
+	struct learn_mlp options = *net;
+	size_t last = (iterations + 1) / 2;
+	for (size_t k = 0; k < iterations; k++) {
+		options.seed = net->seed + k;
+		if (nets_train(it, names, &options, e) != 0)
+			return -1;
+		if (!it->scratch && !(it->scratch = malloc(model_scratch(it->net[SEND], it->log->rows))))
+			abort();
+		if (k + last >= iterations)
+			advantage_add(it, last);
+		learn_report(p, &(struct learn_step){ k + 1, iterations, it->change, NAN });
+	}
+	return 0;
+}
+
+struct model *
+fatigue_mlp(const struct fatigue_log *log, const struct learn_names *names, const struct fatigue_options *o,
+	    const struct learn_mlp *net, size_t iterations, const struct learn_progress *p,
+	    struct fatigue_fit *fit, struct err *e)
+{
+	struct iteration it = { .log = log, .o = o };
+	struct learn_mlp options = *net;
+	struct model *m = NULL;
+	options.link = MODEL_IDENTITY;
+	options.validation = 0;
+	options.valid = NULL;
+	options.patience = 0;
+	if (log_check(log, o, e) != 0)
+		return NULL;
+	if (iterations < 1 || iterations > 10000) {
+		err_set(e, ERR_INPUT, "iterations must be 1 to 10000");
+		return NULL;
+	}
+	it.a = arena_new(65536);
+	it.sum = ARENA_ARRAY(it.a, double, log->rows);
+	if (learn(&it, NULL, e) == 0 && nets_iterate(&it, names, &options, iterations, p, e) == 0)
+		m = advantage_teach(&it, names, &options, e);
+	*fit = (struct fatigue_fit){ it.change, it.side[SEND].n, it.side[WAIT].n };
+	for (int action = 0; action < ACTIONS; action++)
+		model_free(&it.net[action]);
+	free(it.scratch);
 	arena_free(&it.a);
 	return m;
 }

@@ -16,7 +16,7 @@
 #ifndef MT_LEARN_FATIGUE_H
 #define MT_LEARN_FATIGUE_H
 
-#include "learn/learn.h"
+#include "learn/mlp.h"
 
 /* Steps of many recipients, in any order. Borrowed. */
 struct fatigue_log {
@@ -42,6 +42,15 @@ struct fatigue_fit {
 struct model *fatigue_linear(const struct fatigue_log *log, const struct learn_names *names,
 			     const struct fatigue_options *o, const struct learn_progress *p,
 			     struct fatigue_fit *fit, struct err *e);
+
+/*
+ * Q by neural networks, one for each action, trained anew in each iteration with net's options (its link, its
+ * validation split and its patience are set here). It begins where fatigue_linear with o ends, so that a few
+ * iterations do; the advantage of sending is then taught to one more network, which is the model.
+ */
+struct model *fatigue_mlp(const struct fatigue_log *log, const struct learn_names *names,
+			  const struct fatigue_options *o, const struct learn_mlp *net, size_t iterations,
+			  const struct learn_progress *p, struct fatigue_fit *fit, struct err *e);
 
 /* ---- tables ---- */
 

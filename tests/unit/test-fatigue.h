@@ -16,18 +16,18 @@
 #define INTERESTED 3
 #define STATES (TIRED * INTERESTED)
 #define DISCOUNT 0.95
-#define GONE (-8.0) /* what it costs to lose him */
+#define GONE (-5.0) /* what it costs to lose him */
 
 static inline double
 p_click(int tired, int interested)
 {
-	return (double[]){ 0.1, 0.3, 0.6 }[interested] * exp(-0.3 * tired);
+	return (double[]){ 0.15, 0.3, 0.6 }[interested] * exp(-0.2 * tired);
 }
 
 static inline double
 p_gone(int tired)
 {
-	return fmin(0.5, 0.002 + 0.006 * tired * tired);
+	return fmin(0.5, 0.001 + 0.002 * tired * tired);
 }
 
 /* What may follow: probability and next state; the last one is that he is gone (with a mail), at a reward of
@@ -52,7 +52,7 @@ outcomes(int state, int send, struct outcome out[OUTCOMES])
 		return n;
 	}
 	double gone = p_gone(tired), click = p_click(tired, interested);
-	int more = tired + 2 < TIRED ? tired + 2 : TIRED - 1;
+	int more = tired + 1 < TIRED ? tired + 1 : TIRED - 1;
 	int warmer = interested < INTERESTED - 1 ? interested + 1 : interested;
 	int cooler = interested > 0 ? interested - 1 : 0;
 	out[n++] = (struct outcome){ gone, GONE, -1 };
