@@ -264,6 +264,7 @@ sbindir    := $(DESTDIR)$(PREFIX)/sbin
 plugindir  := $(DESTDIR)$(PREFIX)/lib/mailtailor/plugins
 includedir := $(DESTDIR)$(PREFIX)/include
 pagesdir   := $(DESTDIR)$(PREFIX)/share/mailtailor/pages
+exampledir := $(DESTDIR)$(PREFIX)/share/mailtailor/campaigns
 confdir    := $(DESTDIR)$(SYSCONFDIR)/mailtailor
 mandir     := $(DESTDIR)$(PREFIX)/share/man
 unitdir    := $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -286,6 +287,7 @@ install: all
 	    sed 's|@PREFIX@|$(PREFIX)|; /^# make install/d' contrib/systemd/$$u.service >$(unitdir)/$$u.service; \
 	    chmod 644 $(unitdir)/$$u.service; done
 	cd conf/pages && find . -type f -exec install -D -m 644 {} $(pagesdir)/{} \;
+	install -d $(exampledir) && install -m 644 conf/campaigns/* $(exampledir)
 	sed 's|/etc/|$(SYSCONFDIR)/|' contrib/systemd/tmpfiles.conf >$(tmpfilesdir)/mailtailor.conf
 	install -m 644 contrib/systemd/sysusers.conf $(sysusersdir)/mailtailor.conf
 	chmod 644 $(tmpfilesdir)/mailtailor.conf
