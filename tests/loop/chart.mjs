@@ -32,7 +32,7 @@ export function chart(title, waves) {
 <style>.t{font-size:13px;font-weight:600}.g{stroke:#e5e7eb}.n{text-anchor:end;fill:#374151}.w{text-anchor:middle;fill:#374151}</style>
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="16" y="24" font-size="15" font-weight="600">${title}</text>
-<g transform="translate(${2 * W - 210},20)"><circle r="4" fill="${COLOURS.control}"/><text x="9" y="4">control</text><circle cx="75" r="4" fill="${COLOURS.learned}"/><text x="84" y="4">learned (95% intervals)</text></g>
+<g transform="translate(${2 * W - 260},20)"><circle r="4" fill="${COLOURS.control}"/><text x="9" y="4">control</text><circle cx="75" r="4" fill="${COLOURS.learned}"/><text x="84" y="4">learned (95% intervals)</text></g>
 ${body.join("\n")}
 </svg>
 `;

@@ -1,7 +1,7 @@
 // The closed loop: simulated customers get waves of one campaign through a real Postfix, mailtailor's milter, spool, injector and
 // endpoint; after each wave the policy learns from the events alone. Ends well when the learned copies convert better than the
 // control's, clear of chance, and do not unsubscribe more; with --tastes alike when no gain is reported.
-//   node loop.mjs [--customers 3000] [--waves 10] [--seed 1] [--tastes different|alike] [--out DIR] [--json]
+//   node loop.mjs [--customers 3000] [--waves 10] [--seed 1] [--tastes different|alike] [--out DIR] [--json] [--unjudged]
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     tastes: { type: "string", default: "different" },
     out: { type: "string", default: join(build, "demo-loop") },
     json: { type: "boolean", default: false },
+    unjudged: { type: "boolean", default: false }, // too few customers to tell: only that everything turns
   },
 });
 const CUSTOMERS = Number(options.customers), WAVES = Number(options.waves), RCPTS = 1000;
@@ -155,7 +156,7 @@ for (const fact of ["clicked", "converted", "unsubscribed"]) {
 mkdirSync(options.out, { recursive: true });
 writeFileSync(join(options.out, "loop.svg"), chart(options.tastes === "alike" ? "All alike: there is nothing to learn" : "Ten waves: what learning brings", shown));
 writeFileSync(join(options.out, "loop.json"), `${JSON.stringify({ ...result, per_wave: shown }, null, 1)}\n`);
-world.mt("report", "weekly", "--control", "control", "--html", join(options.out, "report.html"));
+world.mt("report", "weekly", "--html", join(options.out, "report.html"));
 await world.stop();
 
 const line = (fact) => {
@@ -167,7 +168,10 @@ else process.stdout.write(`Waves 2 to ${WAVES}, ${CUSTOMERS} customers, tastes $
 
 const { converted, unsubscribed } = result;
 assert.equal(simulator.state.failed, 0, "every request was answered as it should be");
-if (options.tastes === "different") assert.ok(converted.difference.low > 0, "the learned copies convert better, clear of chance");
-else assert.ok(converted.difference.low <= 0, "no gain is reported where there is none");
-assert.ok(unsubscribed.difference.low <= 0, "the learned copies do not unsubscribe more");
+assert.ok(simulator.state.scanned > 0 && simulator.state.bought > 0 && converted.learned.y > 0, "something has happened");
+if (!options.unjudged) {
+  if (options.tastes === "different") assert.ok(converted.difference.low > 0, "the learned copies convert better, clear of chance");
+  else assert.ok(converted.difference.low <= 0, "no gain is reported where there is none");
+  assert.ok(unsubscribed.difference.low <= 0, "the learned copies do not unsubscribe more");
+}
 process.exit(0);
