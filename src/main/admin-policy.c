@@ -10,6 +10,7 @@ static const struct {
 } SUBS[] = {
 	{ "learn", policy_learn, policy_learn_help },
 	{ "show", policy_show, policy_show_help },
+	{ "evaluate", policy_evaluate, policy_evaluate_help },
 };
 #define NSUBS (sizeof(SUBS) / sizeof(SUBS[0]))
 
@@ -95,4 +96,6 @@ run(int argc, char **argv)
 	return admin_misuse("policy has no \"%s\"; `mailtailor policy --help` lists what it has", argv[1]);
 }
 
-const struct admin_verb admin_policy_verb = { "policy", "learn which arm does best, and show it", run };
+const struct admin_verb admin_policy_verb = { "policy",
+					      "learn which arm does best, show it, evaluate other policies",
+					      run };

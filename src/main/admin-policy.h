@@ -8,10 +8,11 @@
 /* Each gets its own name as argv[0], and prints its own help. */
 int policy_learn(int argc, char **argv);
 int policy_show(int argc, char **argv);
+int policy_evaluate(int argc, char **argv);
 
 /* ---- shared ---- */
 
-extern const char policy_learn_help[], policy_show_help[];
+extern const char policy_learn_help[], policy_show_help[], policy_evaluate_help[];
 
 /* conf_report_fn: to stderr. */
 void policy_report(void *ctx, const char *text);
