@@ -119,7 +119,7 @@ days_gather(const struct score_facts *f, const struct column *c, double *count, 
 		/* Doubles do not overflow, whatever a shop reports; up to 2^53 they are exact. */
 		*count += (double)d->count;
 		*micros += (double)d->micros;
-		*last = d->day;
+		*last = d->day > *last ? d->day : *last;
 	}
 }
 
@@ -261,7 +261,7 @@ step_cell(struct buf *text, const struct column_step *s, const struct cell *c)
 	default:
 		v = number_of(c);
 		/* NAN compares false with every edge: no bin, and no bound of a clip. */
-		return isnan(v) ? (struct cell){ .is = CELL_MISSING } : cell_number(number_step(s, v));
+		return cell_number(isnan(v) ? v : number_step(s, v));
 	}
 }
 

@@ -229,6 +229,52 @@ asked_for(void **state)
 	shop_close(&s);
 }
 
+/* What a scorer reads is kept, too, as long as the event has room for it. */
+static void
+too_large(void **state)
+{
+	static const struct {
+		int columns;
+		bool kept;
+	} cases[] = { { 300, true }, { 1000, false } };
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture *f = *state;
+		char weights[] = "/tmp/test-features.XXXXXX", text[2048];
+		struct event ev;
+		int fd = mkstemp(weights);
+		assert_true(fd >= 0);
+		FILE *out = fdopen(fd, "w");
+		fputs("{\"score\":\"click\",\"features\":[", out);
+		for (int k = 0; k < cases[i].columns; k++)
+			fprintf(out, "%s{\"name\":\"hour | add 1 | div 7 | add %d\",\"weight\":0.001}",
+				k ? "," : "", k);
+		fputs("]}", out);
+		fclose(out);
+		snprintf(
+		    text, sizeof(text),
+		    "track {\n host = \"https://t.test\"\n}\nplugin m {\n path = "
+		    "\"%s/plugins/logistic.so\"\n "
+		    "options {\n file = \"%s\"\n }\n deadline = 60s\n}\ncampaign c {\n scorers = { m }\n}\n",
+		    build_directory(), weights);
+		f->epoch = load(f, text, true);
+		unlink(weights);
+		if (!f->epoch)
+			fail_msg("%s", f->reports);
+		f->worker = engine_worker_get(f->epoch);
+		struct shop s = { .f = f };
+		struct engine_request rq = request(&s, &f->epoch->conf->campaigns[0], "ann@x.test");
+		rq.profile_json = "{}";
+		assert_int_equal(engine_make(&rq, &f->copy, &f->e), 0);
+		engine_event(&rq, &f->copy, EVENT_INJECTED, "test", f->worker->arena, &ev);
+		assert_int_equal(event_valid(&ev, &f->e), 0);
+		assert_true(str_find(ev.details, STR("\"scores\":{\"click\":")) < ev.details.n);
+		assert_true((str_find(ev.details, STR("\"features\":{")) < ev.details.n) == cases[i].kept);
+		tailor_message_free(&f->message);
+		engine_worker_put(f->epoch, &f->worker);
+		epoch_unref(&f->epoch);
+	}
+}
+
 int
 main(void)
 {
@@ -238,6 +284,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(refused_arm, setup, teardown),
 		cmocka_unit_test_setup_teardown(kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_large, setup, teardown),
 	};
 	mail_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
