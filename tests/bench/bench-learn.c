@@ -23,6 +23,7 @@
 #include "learn/gbdt.h"
 #include "learn/mlp.h"
 #include "learn/random.h"
+#include "score/bandit.h"
 #include "score/mlp.h"
 
 struct bench {
@@ -184,6 +185,34 @@ gbdt_infer_256(struct bench *b)
 	return gbdt_infer(b, 256);
 }
 
+/* ---- bandits ---- */
+
+/* One decision among 3 arms and learning from it, by rows of 12 numbers. */
+static double
+linucb(struct bench *b)
+{
+	enum { BLOCKS = 101, STEPS = 2000, DIM = 12, ARMS = 3 };
+	const struct bandit_shape shape = {
+		.kind = BANDIT_LINUCB, .narms = ARMS, .dim = DIM, .lambda = 1, .alpha = 0.5
+	};
+	struct err e = { 0 };
+	struct bandit *p = bandit_new(&shape, &e);
+	double took[BLOCKS];
+	if (!p)
+		die("linucb", &e);
+	for (size_t block = 0; block < BLOCKS; block++) {
+		double start = now();
+		for (size_t i = 0; i < STEPS; i++) {
+			size_t row = (block * STEPS + i) % b->d.rows;
+			const double *x = b->d.x + row * b->d.cols;
+			bandit_update(p, bandit_decide(p, x, 0).arm, x, b->d.y[row]);
+		}
+		took[block] = (now() - start) * 1e6 / STEPS;
+	}
+	bandit_free(&p);
+	return median(took, BLOCKS);
+}
+
 static const struct row {
 	const char *name, *unit;
 	double (*run)(struct bench *b);
@@ -203,6 +232,7 @@ static const struct row {
 	{ "gbdt-train", "rows/s", gbdt_train },
 	{ "gbdt-infer-1", "us", gbdt_infer_1 },
 	{ "gbdt-infer-256", "us", gbdt_infer_256 },
+	{ "linucb", "us", linucb },
 };
 #define NROWS (sizeof(ROWS) / sizeof(ROWS[0]))
 

@@ -138,6 +138,26 @@ for size in (1, 256):
     row(f"mlp-infer-{size}/numpy", "us")(lambda b=size: numpy_infer(b))
 
 
+# ---- bandits: LinUCB, 3 arms of 12 numbers, Sherman and Morrison ----
+
+
+@row("linucb/numpy", "us")
+def linucb_numpy(steps=2000, blocks=5):
+    inverse, b = np.stack([np.eye(12)] * 3), np.zeros((3, 12))
+    x, took = np.ascontiguousarray(X[: steps * blocks, :12]), []
+    for block in range(blocks):
+        start = time.process_time()
+        for i in range(block * steps, (block + 1) * steps):
+            v = x[i]
+            y = inverse @ v
+            bound = np.einsum("ij,ij->i", y, b) + 0.5 * np.sqrt(y @ v)
+            arm = int(np.argmax(bound))
+            inverse[arm] -= np.outer(y[arm], y[arm]) / (1 + y[arm] @ v)
+            b[arm] += Y[i] * v
+        took.append((time.process_time() - start) * 1e6 / steps)
+    return statistics.median(took)
+
+
 for line in sys.stdin:
     name = line.strip()
     if name == "rows":
