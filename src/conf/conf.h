@@ -294,6 +294,7 @@ struct conf_campaign {
 	struct conf_list scorers;	    /* plugin names */
 	const char *features; /* name of a features section; NULL: the decision keeps the scorers' rows */
 	const char *send_if;  /* "click >= 0.02"; NULL: always */
+	const char *fatigue;  /* a scorers' score: 0 or less holds the copy back, as one more cap; NULL */
 	bool templates;	      /* default yes; no: {{…}} is left as it is */
 	bool templates_amp;   /* default no: text/x-amp-html is left alone */
 	enum conf_missing missing; /* default fallback */

@@ -273,15 +273,22 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 			      value_string(w->arena, str_of(c->default_values[i])));
 	c->defaults = map;
 	uint32_t stmt = conf_section_stmt(w, sec);
-	if (c->send_if && conf_stmt_find(w, stmt, "scorers") == STMT_NONE)
+	bool listed = conf_stmt_find(w, stmt, "scorers") != STMT_NONE;
+	/* A rule over the profile alone needs none; which names a rule has is known when it is compiled. */
+	if (c->send_if && !listed && !strstr(c->send_if, "profile."))
 		conf_wrong_tok(w, conf_setting_tok(w, sec, "send_if"),
 			       "send_if needs a score and campaign \"%s\" has no scorers; "
 			       "add scorers = { NAME }, or take send_if out",
 			       c->name);
-	else if (c->send_if && c->scorers.n == 0 && cfg_size(sec, "scorers") == 0)
+	else if (c->send_if && listed && c->scorers.n == 0 && cfg_size(sec, "scorers") == 0)
 		conf_wrong_tok(w, conf_setting_tok(w, sec, "send_if"),
 			       "send_if needs a score and the list of scorers is empty; "
 			       "name one, or take send_if out");
+	if (c->fatigue && (!listed || (c->scorers.n == 0 && cfg_size(sec, "scorers") == 0)))
+		conf_wrong_tok(w, conf_setting_tok(w, sec, "fatigue"),
+			       "fatigue needs a score and campaign \"%s\" has no scorers; "
+			       "add scorers = { NAME }, or take fatigue out",
+			       c->name);
 }
 
 /* Features of campaigns; a section with mistakes of its own counts as there. */

@@ -171,6 +171,7 @@ static const struct conf_key CAMPAIGN[] = {
 	KEY("scorers", KEY_PLUGINS, AT(scorers), NULL),
 	KEY("features", KEY_NAME, AT(features), NULL),
 	KEY("send_if", KEY_RULE, AT(send_if), NULL),
+	KEY("fatigue", KEY_NAME, AT(fatigue), NULL),
 	KEY("templates", KEY_BOOL, AT(templates), "yes", CHOICES(BOOLS)),
 	KEY("templates_amp", KEY_BOOL, AT(templates_amp), "no", CHOICES(BOOLS)),
 	KEY("missing", KEY_CHOICE, AT(missing), "fallback", CHOICES(MISSING)),

@@ -25,6 +25,7 @@ static const struct admin_verb *const VERBS[] = {
 	&admin_policy_verb,
 	&admin_segments_verb,
 	&admin_uplift_verb,
+	&admin_fatigue_verb,
 	&admin_catalog_verb,
 	&admin_model_verb,
 	&admin_feedback_verb,

@@ -57,6 +57,7 @@ extern const struct admin_verb admin_catalog_verb;
 extern const struct admin_verb admin_policy_verb;
 extern const struct admin_verb admin_segments_verb;
 extern const struct admin_verb admin_uplift_verb;
+extern const struct admin_verb admin_fatigue_verb;
 extern const struct admin_verb admin_model_verb;
 
 /* ---- errors and usage ---- */

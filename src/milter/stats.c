@@ -11,9 +11,9 @@
 #include "store/event.h"
 
 /* The stable words of contrib/DECISIONS.md; another one, should there be any, counts under the last. */
-static const char *const REASONS[] = { "send",	"suppressed", "consent",     "too-late",
-				       "start", "send-at",    "quiet-hours", "send-window",
-				       "cap",	"send-if",    "missing",     "other" };
+static const char *const REASONS[] = { "send",	  "suppressed",	 "consent",	"too-late",  "start",
+				       "send-at", "quiet-hours", "send-window", "send-hour", "cap",
+				       "fatigue", "send-if",	 "missing",	"other" };
 #define NREASONS (sizeof(REASONS) / sizeof(REASONS[0]))
 static const char *const VERDICTS[] = { "sent", "dropped", "later", "refused" };
 static const char *const ANSWERS[] = { "accept", "discard", "try-again", "reject" };

@@ -182,7 +182,27 @@ look_score(void *ctx, struct str name, const struct value **v)
 			*v = value_real(l->a, l->in->scores[i].value);
 			return true;
 		}
-	return false;
+	*v = str_starts(name, STR("profile."))
+		 ? value_path(l->in->recipient->profile, str_sub(name, 8, name.n))
+		 : NULL;
+	return *v != NULL;
+}
+
+/* One more cap, which was learned: it can only hold back. A score that is not there holds nothing back. */
+static bool
+decide_fatigue(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
+	       struct tailor_decision *out)
+{
+	const struct conf_campaign *c = m->campaign;
+	struct score_look look = { in, a };
+	const struct value *v;
+	if (c->fatigue == NULL || strcmp(c->category, "transactional") == 0 || in->recipient->reserved ||
+	    !look_score(&look, str_of(c->fatigue), &v) || v->type != VALUE_REAL || v->r > 0)
+		return false;
+	decision_set(
+	    out, TAILOR_DROP, "fatigue",
+	    arena_printf(a, "score \"%s\" is %g: waiting is worth more than a mail now", c->fatigue, v->r));
+	return true;
 }
 
 /* An unknown score means that its plugin failed: that costs the plugin's contribution, not the mail. */
@@ -219,7 +239,7 @@ decide(const struct tailor_message *m, const struct tailor_input *in, struct are
 		return;
 	} else if ((full = cap_full(r)) != NULL) {
 		tailor_decide_cap(m, in, full->cap, full->used, full->room_ms, a, out);
-	} else if (in->arm.arm == NULL || !in->arm.arm->control) {
+	} else if ((in->arm.arm == NULL || !in->arm.arm->control) && !decide_fatigue(m, in, a, out)) {
 		decide_scores(m, in, a, out);
 	}
 }

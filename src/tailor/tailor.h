@@ -119,9 +119,9 @@ struct tailor_edit {
 
 struct tailor_decision {
 	enum tailor_verdict verdict;
-	const char *reason; /* "send", "suppressed", "consent", "cap", "send-if", "missing", "quiet-hours",
-			       "send-window", "start", "send-at", "send-hour", "too-late": stable
-			       words */
+	const char *reason; /* "send", "suppressed", "consent", "cap", "fatigue", "send-if", "missing",
+			       "quiet-hours", "send-window", "start", "send-at", "send-hour", "too-late":
+			       stable words */
 	int64_t due_ms;	    /* TAILOR_LATER: the earliest instant; else 0 */
 	struct str text;    /* for people: which cap, which variable */
 	const char *arm;    /* "": none */

@@ -2,6 +2,7 @@
  * test-tailor-header: header edits, merge data, decisions and what --explain
  * shows.
  */
+#include "base/json.h"
 #include "test-tailor.h"
 
 #define SCORER "plugin s {\npath = \"s.so\"\n}\n"
@@ -314,6 +315,74 @@ expect(struct fixture *f, enum tailor_verdict verdict, const char *reason)
 	assert_true(d.propensity >= 1.0);
 }
 
+/* What is learned of fatigue can only hold back: no score makes room in a cap, or undoes another reason. */
+static void
+test_fatigue(void **state)
+{
+	static const double V[] = { 1e30, 5, 1e-9, 0, -0.0, -3, -1e30 };
+	struct fixture *f =
+	    fixture_try("scorers = { s }\nfatigue = fatigue\narm a { }\narm control { }\n", SCORER);
+	struct conf_cap cap = {
+		.name = "day", .limit = 1, .window_ms = 86400000, .action = CONF_CAP_DISCARD
+	};
+	struct snapshot_cap used = { .cap = &cap };
+	struct tailor_score score = { STR("fatigue"), 0 };
+	struct recipient_snapshot *r = &f->recipient;
+	(void)state;
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "\nx")), 0);
+	r->caps = &used;
+	r->ncaps = 1;
+	f->in.scores = &score;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		score.value = V[i];
+		f->in.nscores = 1;
+		used.used = 0;
+		expect(f, V[i] > 0 ? TAILOR_SEND : TAILOR_DROP, V[i] > 0 ? "send" : "fatigue");
+		used.used = 1;
+		expect(f, TAILOR_DROP, "cap");
+		r->suppressed = true;
+		r->suppressed_reason = "unsubscribe";
+		expect(f, TAILOR_DROP, "suppressed");
+		r->suppressed = false;
+		f->in.nscores = 0; /* no model: the caps alone */
+		expect(f, TAILOR_DROP, "cap");
+		used.used = 0;
+		expect(f, TAILOR_SEND, "send");
+	}
+	/* Control is never touched by what was learned; what has its places goes. */
+	f->in.nscores = 1;
+	static const struct {
+		int arm;
+		bool reserved;
+		enum tailor_verdict verdict;
+	} ARMS[] = { { 1, false, TAILOR_SEND }, { 0, false, TAILOR_DROP }, { 0, true, TAILOR_SEND } };
+	for (size_t i = 0; i < sizeof(ARMS) / sizeof(ARMS[0]); i++) {
+		struct tailor_decision d;
+		f->in.arm = (struct tailor_arm){ .arm = &f->conf->campaigns[0].arms[ARMS[i].arm] };
+		r->reserved = ARMS[i].reserved;
+		tailor_decide(f->m, &f->in, f->a, &d);
+		assert_int_equal(d.verdict, ARMS[i].verdict);
+	}
+	fixture_free(f);
+}
+
+/* send_if reads the profile, too. */
+static void
+test_send_if_profile(void **state)
+{
+	struct fixture *f = fixture_try("send_if = \"profile.learned.alive > 0.1\"\n", "");
+	(void)state;
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "\nx")), 0);
+	expect(f, TAILOR_SEND, "send"); /* not known */
+	assert_int_equal(
+	    json_parse(f->a, STR("{\"learned\":{\"alive\":0.05}}"), NULL, &f->recipient.profile, NULL), 0);
+	expect(f, TAILOR_DROP, "send-if");
+	assert_int_equal(
+	    json_parse(f->a, STR("{\"learned\":{\"alive\":0.5}}"), NULL, &f->recipient.profile, NULL), 0);
+	expect(f, TAILOR_SEND, "send");
+	fixture_free(f);
+}
+
 static void
 test_decide(void **state)
 {
@@ -464,6 +533,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fatigue),	      cmocka_unit_test(test_send_if_profile),
 		cmocka_unit_test(test_subject),	      cmocka_unit_test(test_long_subject),
 		cmocka_unit_test(test_addresses),     cmocka_unit_test(test_to),
 		cmocka_unit_test(test_list_headers),  cmocka_unit_test(test_edit_order),
