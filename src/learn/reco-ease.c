@@ -20,14 +20,26 @@ gram(const struct reco_data *d, double lambda, double *g)
 		g[i * n + i] += lambda;
 }
 
-/* Row i of the weights out of the inverse, whose lower triangle p has. */
+#define BLOCK 64
+
+/* The upper triangle becomes what the lower one is, block by block, so that rows can be walked. */
+static void
+mirror(double *p, size_t n)
+{
+	for (size_t bi = 0; bi < n; bi += BLOCK)
+		for (size_t bj = 0; bj <= bi; bj += BLOCK)
+			for (size_t i = bi; i < bi + BLOCK && i < n; i++)
+				for (size_t j = bj; j < bj + BLOCK && j < i; j++)
+					p[j * n + i] = p[i * n + j];
+}
+
+/* Row i of the weights out of the inverse p. */
 static size_t
-weights(const double *p, size_t n, size_t i, size_t keep, struct reco_entry *v)
+weights(const double *p, const double *diagonal, size_t n, size_t i, size_t keep, struct reco_entry *v)
 {
 	size_t k = 0;
 	for (size_t j = 0; j < n; j++) {
-		double pij = j <= i ? p[i * n + j] : p[j * n + i];
-		float w = (float)(-pij / p[j * n + j]);
+		float w = (float)(-p[i * n + j] / diagonal[j]);
 		if (j != i && w != 0)
 			v[k++] = (struct reco_entry){ (uint32_t)j, w };
 	}
@@ -49,6 +61,7 @@ reco_ease(const struct reco_data *d, const struct reco_options *o, const struct 
 		return err_set(e, ERR_INPUT, "lambda must be above 0");
 	double *g = calloc(n * n, sizeof(*g));
 	struct reco_entry *v = malloc(n * sizeof(*v));
+	double *diagonal = ARENA_ARRAY(a, double, n);
 	struct reco_rows rows = { .end = ARENA_ARRAY(a, int32_t, n) };
 	if (!g || !v) {
 		rc = err_set(e, ERR_TEMP, "there is no memory for %zu by %zu items", n, n);
@@ -63,8 +76,11 @@ reco_ease(const struct reco_data *d, const struct reco_options *o, const struct 
 		goto out;
 	}
 	learn_report(p, &(struct learn_step){ 2, 3, NAN, NAN });
+	mirror(g, n);
+	for (size_t i = 0; i < n; i++)
+		diagonal[i] = g[i * n + i];
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = reco_rows_add(&rows, i, v, weights(g, n, i, o->keep, v), e);
+		rc = reco_rows_add(&rows, i, v, weights(g, diagonal, n, i, o->keep, v), e);
 	if (rc == 0)
 		rc = reco_rows_take(&rows, a, out, e);
 	learn_report(p, &(struct learn_step){ 3, 3, NAN, NAN });

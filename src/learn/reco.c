@@ -39,12 +39,50 @@ reco_by_item(const void *pa, const void *pb)
 	return (a->item > b->item) - (a->item < b->item);
 }
 
+/* Brings the `keep` first ones by magnitude to the front, in any order (Hoare's Find; the middle of three as
+ * pivot). */
+static void
+largest_first(struct reco_entry *v, size_t n, size_t keep)
+{
+	while (n > 1 && keep > 0 && keep < n) {
+		struct reco_entry a = v[0], b = v[n / 2], c = v[n - 1], pivot = b;
+		size_t i = 0, j = n - 1;
+		if ((by_magnitude(&a, &b) < 0) == (by_magnitude(&c, &a) < 0))
+			pivot = a;
+		else if ((by_magnitude(&a, &c) < 0) == (by_magnitude(&c, &b) < 0))
+			pivot = c;
+		for (;; i++, j--) {
+			while (by_magnitude(&v[i], &pivot) < 0)
+				i++;
+			while (by_magnitude(&pivot, &v[j]) < 0)
+				j--;
+			if (i >= j)
+				break;
+			struct reco_entry t = v[i];
+			v[i] = v[j];
+			v[j] = t;
+		}
+		/*
+		 * v[0..i) come before the pivot or are it, the others after it or are it. i is 0 where the
+		 * pivot came first of all and stood first.
+		 */
+		i = i > 0 ? i : 1;
+		if (keep <= i) {
+			n = i;
+		} else {
+			v += i;
+			n -= i;
+			keep -= i;
+		}
+	}
+}
+
 size_t
 reco_cut(struct reco_entry *v, size_t n, size_t keep)
 {
 	if (keep == 0 || n <= keep)
 		return n;
-	qsort(v, n, sizeof(*v), by_magnitude);
+	largest_first(v, n, keep);
 	qsort(v, keep, sizeof(*v), reco_by_item);
 	return keep;
 }

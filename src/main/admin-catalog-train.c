@@ -59,7 +59,7 @@ struct training {
 	struct progress *progress;
 	struct arena *scratch; /* of one event */
 	struct err failed;
-	uint64_t odd; /* events whose item cannot be read */
+	uint64_t odd; /* items that cannot be read */
 };
 
 /* ---- reading ---- */
@@ -125,32 +125,39 @@ csv_read(struct training *t)
 	return code;
 }
 
+/* One that cannot be an id of ours is passed over; false: there are too many. */
+static bool
+item_take(struct training *t, struct str who, const struct value *item, int64_t at_ms)
+{
+	if (item->type != VALUE_STRING || item->s.n == 0 || item->s.n > RECOMMEND_MAX_ID) {
+		t->odd++;
+		return true;
+	}
+	return reco_log_add(t->log, who, item->s, at_ms, &t->failed) == 0;
+}
+
 static bool
 event_take(void *ctx, const struct event_record *r)
 {
 	struct training *t = ctx;
 	const struct event *ev = &r->event;
-	const struct value *v;
-	struct buf who = { 0 };
+	const struct value *v, *item, *all;
+	char who[2 * sizeof(ev->rk) + 1];
 	bool ok = true;
 	if (r->forgotten || ev->class == EVENT_MACHINE || ev->class == EVENT_PROXY || ev->details.n == 0)
 		return true;
 	arena_reset(t->scratch);
 	for (size_t i = 0; i < sizeof(ev->rk); i++)
-		buf_printf(&who, "%02x", ev->rk[i]);
+		snprintf(who + 2 * i, 3, "%02x", ev->rk[i]);
 	if (json_parse(t->scratch, ev->details, NULL, &v, NULL) != 0) {
 		t->odd++;
-	} else {
-		const struct value *item = value_map_get(v, STR("item")),
-				   *all = value_map_get(v, STR("items"));
-		if (item && item->type == VALUE_STRING)
-			ok = reco_log_add(t->log, buf_str(&who), item->s, ev->at_ms, &t->failed) == 0;
-		for (size_t i = 0; ok && all && all->type == VALUE_LIST && i < all->list.n; i++)
-			if (all->list.items[i]->type == VALUE_STRING)
-				ok = reco_log_add(t->log, buf_str(&who), all->list.items[i]->s, ev->at_ms,
-						  &t->failed) == 0;
+		return true;
 	}
-	buf_free(&who);
+	if ((item = value_map_get(v, STR("item"))) != NULL)
+		ok = item_take(t, str_of(who), item, ev->at_ms);
+	all = value_map_get(v, STR("items"));
+	for (size_t i = 0; ok && all && all->type == VALUE_LIST && i < all->list.n; i++)
+		ok = item_take(t, str_of(who), all->list.items[i], ev->at_ms);
 	progress_update(t->progress, reco_log_size(t->log));
 	return ok;
 }
@@ -174,7 +181,7 @@ events_read(struct training *t, const struct conf *conf)
 	if (rc != 0 || t->failed.kind != ERR_NONE)
 		return admin_fail(rc != 0 ? &e : &t->failed);
 	if (t->odd > 0)
-		admin_say("%llu events have details that cannot be read; they were left out",
+		admin_say("%llu items of events cannot be read; they were left out",
 			  (unsigned long long)t->odd);
 	if (reco_log_size(t->log) > 0)
 		return EX_OK;

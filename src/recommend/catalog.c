@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "recommend/catalog.h"
+#include "recommend/private.h"
 
 static const char *const FIELDS[CATALOG_FIELDS] = { "id", "title", "url", "image", "currency", "category" };
 static const size_t LIMITS[CATALOG_FIELDS] = {
@@ -21,14 +22,6 @@ catalog_text(const struct catalog *c, size_t item, enum catalog_field f)
 {
 	size_t i = item * CATALOG_FIELDS + f, from = i == 0 ? 0 : (size_t)c->end[i - 1];
 	return str_make(c->text + from, (size_t)c->end[i] - from);
-}
-
-static int
-id_compare(struct str a, struct str b)
-{
-	size_t n = a.n < b.n ? a.n : b.n;
-	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
-	return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
 }
 
 long
@@ -106,9 +99,8 @@ catalog_entry_check(const struct catalog_entry *x, struct err *e)
 static int
 texts_check(const struct catalog *c, size_t bytes, struct err *e)
 {
-	for (size_t i = 0; i < c->n * CATALOG_FIELDS; i++)
-		if (c->end[i] < 0 || (i > 0 && c->end[i] < c->end[i - 1]) || (size_t)c->end[i] > bytes)
-			return err_set(e, ERR_INPUT, "tensor \"text.end\": element %zu is out of order", i);
+	if (ends_check("text.end", c->end, c->n * CATALOG_FIELDS, bytes, e) != 0)
+		return -1;
 	for (size_t i = 0; i < c->n; i++) {
 		struct catalog_entry x = { .price = c->price[i], .stock = c->stock[i] };
 		for (int f = 0; f < CATALOG_FIELDS; f++)
@@ -119,21 +111,6 @@ texts_check(const struct catalog *c, size_t bytes, struct err *e)
 			return err_set(e, ERR_INPUT, "item %zu: its id is out of order", i);
 	}
 	return 0;
-}
-
-static const void *
-tensor(const struct safetensors *st, const char *name, enum safetensors_type type, size_t ndim, size_t *shape,
-       struct err *e)
-{
-	const struct safetensor *t = safetensors_need(st, name, ndim, shape, e);
-	if (!t)
-		return NULL;
-	if (t->type != type || (uintptr_t)t->data % safetensors_size(type) != 0) {
-		err_set(e, ERR_INPUT, "tensor \"%s\" must be %s, aligned to its size", name,
-			safetensors_type_name(type));
-		return NULL;
-	}
-	return t->data;
 }
 
 int
@@ -149,14 +126,14 @@ catalog_parse(struct arena *a, struct str bytes, struct catalog *c, struct err *
 		return err_set(
 		    e, ERR_INPUT,
 		    "it is no catalog of this version: write one with `mailtailor catalog import`");
-	if (!(c->price = tensor(&st, "price", SAFETENSORS_F64, 1, &c->n, e)))
+	if (!(c->price = tensor_in_place(&st, "price", SAFETENSORS_F64, 1, &c->n, e)))
 		return -1;
 	if (c->n > CATALOG_MAX_ITEMS)
 		return err_set(e, ERR_LIMIT, "it has %zu items; %d are allowed", c->n, CATALOG_MAX_ITEMS);
 	shape[0] = c->n;
-	if (!(c->stock = tensor(&st, "stock", SAFETENSORS_I32, 1, &c->n, e)) ||
-	    !(c->end = tensor(&st, "text.end", SAFETENSORS_I32, 2, shape, e)) ||
-	    !(c->text = tensor(&st, "text.bytes", SAFETENSORS_U8, 1, &text, e)))
+	if (!(c->stock = tensor_in_place(&st, "stock", SAFETENSORS_I32, 1, &c->n, e)) ||
+	    !(c->end = tensor_in_place(&st, "text.end", SAFETENSORS_I32, 2, shape, e)) ||
+	    !(c->text = tensor_in_place(&st, "text.bytes", SAFETENSORS_U8, 1, &text, e)))
 		return -1;
 	return texts_check(c, text, e);
 }

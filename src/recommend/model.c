@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "recommend/model.h"
+#include "recommend/private.h"
 
 /* Weights and factors beyond this make no sense, and sums of RECOMMEND_MAX_HISTORY of them stay finite. */
 #define MAX_NUMBER 1e15f
@@ -25,22 +25,6 @@ number_read(const struct safetensors *st, const char *key, double min, double *o
 	return 0;
 }
 
-/* A tensor of that type, used where it lies. */
-static const void *
-tensor(const struct safetensors *st, const char *name, enum safetensors_type type, size_t ndim, size_t *shape,
-       struct err *e)
-{
-	const struct safetensor *t = safetensors_need(st, name, ndim, shape, e);
-	if (!t)
-		return NULL;
-	if (t->type != type || (uintptr_t)t->data % safetensors_size(type) != 0) {
-		err_set(e, ERR_INPUT, "tensor \"%s\" must be %s, aligned to its size", name,
-			safetensors_type_name(type));
-		return NULL;
-	}
-	return t->data;
-}
-
 static int
 floats_check(const char *name, const float *v, size_t n, float min, struct err *e)
 {
@@ -50,25 +34,13 @@ floats_check(const char *name, const float *v, size_t n, float min, struct err *
 	return 0;
 }
 
-/* Ends rise, from at least 0 to n. */
-static int
-ends_check(const char *name, const int32_t *end, size_t items, size_t n, struct err *e)
-{
-	for (size_t i = 0; i < items; i++)
-		if (end[i] < 0 || (i > 0 && end[i] < end[i - 1]) || (size_t)end[i] > n)
-			return err_set(e, ERR_INPUT, "tensor \"%s\": element %zu is out of order", name, i);
-	return items > 0 && (size_t)end[items - 1] == n
-		   ? 0
-		   : err_set(e, ERR_INPUT, "tensor \"%s\" does not end with what it counts", name);
-}
-
 static int
 ids_read(const struct safetensors *st, struct recommend_model *m, struct err *e)
 {
 	size_t bytes = 0;
 	m->items = 0;
-	if (!(m->id_end = tensor(st, "id.end", SAFETENSORS_I32, 1, &m->items, e)) ||
-	    !(m->id_text = tensor(st, "id.text", SAFETENSORS_U8, 1, &bytes, e)))
+	if (!(m->id_end = tensor_in_place(st, "id.end", SAFETENSORS_I32, 1, &m->items, e)) ||
+	    !(m->id_text = tensor_in_place(st, "id.text", SAFETENSORS_U8, 1, &bytes, e)))
 		return -1;
 	if (m->items > RECOMMEND_MAX_ITEMS)
 		return err_set(e, ERR_LIMIT, "it has %zu items; %d are allowed", m->items,
@@ -77,9 +49,7 @@ ids_read(const struct safetensors *st, struct recommend_model *m, struct err *e)
 		return -1;
 	for (size_t i = 0; i < m->items; i++) {
 		struct str id = recommend_id(m, i), last = i > 0 ? recommend_id(m, i - 1) : STR_NULL;
-		size_t n = id.n < last.n ? id.n : last.n;
-		int c = n > 0 ? memcmp(last.p, id.p, n) : 0;
-		if (id.n == 0 || id.n > RECOMMEND_MAX_ID || c > 0 || (c == 0 && last.n >= id.n))
+		if (id.n == 0 || id.n > RECOMMEND_MAX_ID || id_compare(last, id) >= 0)
 			return err_set(e, ERR_INPUT, "item %zu: its id is empty, too long or out of order",
 				       i);
 	}
@@ -90,9 +60,9 @@ static int
 rows_read(const struct safetensors *st, struct recommend_model *m, struct err *e)
 {
 	size_t n = 0;
-	if (!(m->row_end = tensor(st, "row.end", SAFETENSORS_I32, 1, &m->items, e)) ||
-	    !(m->row_item = tensor(st, "row.item", SAFETENSORS_I32, 1, &n, e)) ||
-	    !(m->row_weight = tensor(st, "row.weight", SAFETENSORS_F32, 1, &n, e)) ||
+	if (!(m->row_end = tensor_in_place(st, "row.end", SAFETENSORS_I32, 1, &m->items, e)) ||
+	    !(m->row_item = tensor_in_place(st, "row.item", SAFETENSORS_I32, 1, &n, e)) ||
+	    !(m->row_weight = tensor_in_place(st, "row.weight", SAFETENSORS_F32, 1, &n, e)) ||
 	    ends_check("row.end", m->row_end, m->items, n, e) != 0 ||
 	    floats_check("row.weight", m->row_weight, n, -MAX_NUMBER, e) != 0)
 		return -1;
@@ -106,14 +76,14 @@ static int
 factors_read(const struct safetensors *st, struct recommend_model *m, struct err *e)
 {
 	size_t shape[2] = { m->items, 0 };
-	if (!(m->factor = tensor(st, "factor", SAFETENSORS_F32, 2, shape, e)))
+	if (!(m->factor = tensor_in_place(st, "factor", SAFETENSORS_F32, 2, shape, e)))
 		return -1;
 	m->factors = shape[1];
 	if (m->factors > RECOMMEND_MAX_FACTORS)
 		return err_set(e, ERR_LIMIT, "it has %zu factors; %d are allowed", m->factors,
 			       RECOMMEND_MAX_FACTORS);
 	shape[0] = m->factors;
-	if (!(m->gram = tensor(st, "gram", SAFETENSORS_F32, 2, shape, e)) ||
+	if (!(m->gram = tensor_in_place(st, "gram", SAFETENSORS_F32, 2, shape, e)) ||
 	    floats_check("factor", m->factor, m->items * m->factors, -MAX_NUMBER, e) != 0 ||
 	    floats_check("gram", m->gram, m->factors * m->factors, -MAX_NUMBER, e) != 0)
 		return -1;
@@ -140,7 +110,7 @@ recommend_parse(struct arena *a, struct str bytes, struct recommend_model *m, st
 	m->kind = (enum recommend_kind)kind;
 	m->training = safetensors_text(&st, "training");
 	if (ids_read(&st, m, e) != 0 ||
-	    !(m->popularity = tensor(&st, "popularity", SAFETENSORS_F32, 1, &m->items, e)) ||
+	    !(m->popularity = tensor_in_place(&st, "popularity", SAFETENSORS_F32, 1, &m->items, e)) ||
 	    floats_check("popularity", m->popularity, m->items, 0, e) != 0)
 		return -1;
 	if (m->kind == RECOMMEND_EASE || m->kind == RECOMMEND_KNN)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "recommend/pick.h"
+#include "recommend/private.h"
 
 #define NONE UINT32_MAX
 
@@ -45,9 +46,7 @@ by_category(const void *pa, const void *pb, void *ctx)
 	const struct catalog *c = ctx;
 	struct str a = catalog_text(c, *(const uint32_t *)pa, CATALOG_CATEGORY);
 	struct str b = catalog_text(c, *(const uint32_t *)pb, CATALOG_CATEGORY);
-	size_t n = a.n < b.n ? a.n : b.n;
-	int x = n > 0 ? memcmp(a.p, b.p, n) : 0;
-	return x != 0 ? x : (a.n > b.n) - (a.n < b.n);
+	return id_compare(a, b);
 }
 
 /* Equal texts get equal numbers. */

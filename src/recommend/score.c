@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "recommend/model.h"
+#include "recommend/private.h"
 
 static const char *const KINDS[RECOMMEND_KINDS] = { "popular", "ease", "knn", "als" };
 
@@ -26,15 +26,6 @@ recommend_id(const struct recommend_model *m, size_t item)
 {
 	size_t from = item == 0 ? 0 : (size_t)m->id_end[item - 1];
 	return str_make(m->id_text + from, (size_t)m->id_end[item] - from);
-}
-
-/* Byte by byte, the shorter first. */
-static int
-id_compare(struct str a, struct str b)
-{
-	size_t n = a.n < b.n ? a.n : b.n;
-	int c = n > 0 ? memcmp(a.p, b.p, n) : 0;
-	return c != 0 ? c : (a.n > b.n) - (a.n < b.n);
 }
 
 long

@@ -35,7 +35,6 @@ check "popularity" judge popularity 0.0497 1e-5 --kind popular
 check "ease, all weights" judge "EASE lam=500" 0.114 1e-4 --kind ease --keep 0
 check "ease, as it is written: 200 weights of each item" judge "EASE lam=500" 0.114 0.0025 --kind ease
 check "knn" judge "itemkNN cos k=200 shrink10" 0.098 1e-4 --kind knn
-check "knn, plain cosine" judge "itemkNN cosine k=200" 0.098 1e-4 --kind knn --shrink 0
 check "als" judge "iALS f=32 reg=10.0 a=1 it=10" 0.100 0.005 --kind als
 
 # shellcheck disable=SC2317

@@ -101,6 +101,36 @@ test_split(void **state)
 	assert_int_equal(e.kind, ERR_INPUT);
 }
 
+static int
+by_weight(const void *pa, const void *pb)
+{
+	const struct reco_entry *a = pa, *b = pb;
+	float x = fabsf(a->weight), y = fabsf(b->weight);
+	return x != y ? (x < y) - (x > y) : (a->item > b->item) - (a->item < b->item);
+}
+
+/* What is cut off is what sorting all would cut off, with many that are equal, too. */
+static void
+test_cut(void **state)
+{
+	(void)state;
+	srand(3);
+	for (int round = 0; round < 2000; round++) {
+		struct reco_entry v[60], all[60];
+		size_t n = 1 + (size_t)(rand() % 60), keep = (size_t)(rand() % 62);
+		int kinds = 1 + rand() % 40;
+		for (size_t i = 0; i < n; i++)
+			v[i] = all[i] =
+			    (struct reco_entry){ (uint32_t)i, (float)(rand() % kinds - kinds / 2) };
+		size_t left = reco_cut(v, n, keep);
+		assert_int_equal(left, keep == 0 || keep > n ? n : keep);
+		qsort(all, n, sizeof(*all), by_weight);
+		qsort(all, left, sizeof(*all), reco_by_item);
+		for (size_t i = 0; i < left; i++)
+			assert_int_equal(v[i].item, all[i].item);
+	}
+}
+
 /* Gauss and Jordan, of a positive definite matrix. */
 static void
 invert(double a[4][4], double out[4][4])
@@ -356,6 +386,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
 		cmocka_unit_test(test_evaluate),
+		cmocka_unit_test(test_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
