@@ -283,7 +283,7 @@ rules_brute(void **state)
 {
 	enum { N = 60 };
 	struct catalog_entry v[N];
-	char ids[N][4], categories[5][2] = { "a", "b", "c", "d", "" };
+	char ids[N][12], categories[5][2] = { "a", "b", "c", "d", "" };
 	float weights[N];
 	int32_t row_end[N], row_item[N], id_end[N];
 	struct buf b = { 0 };
