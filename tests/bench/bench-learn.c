@@ -185,6 +185,26 @@ gbdt_infer_256(struct bench *b)
 	return gbdt_infer(b, 256);
 }
 
+/* ---- logistic regression ---- */
+
+/* Rows a second to convergence, with the protocol's penalty. */
+static double
+logistic_fit(struct bench *b)
+{
+	enum { TIMES = 5 };
+	double took[TIMES], *coefficients = calloc(b->d.cols + 1, sizeof(double));
+	struct learn_fit fit;
+	struct err e = { 0 };
+	for (size_t i = 0; i < TIMES; i++) {
+		double start = now();
+		if (learn_logistic_fit(&b->d, 1, coefficients, NULL, NULL, &fit, &e) != 0)
+			die("training", &e);
+		took[i] = now() - start;
+	}
+	free(coefficients);
+	return (double)b->d.rows / median(took, TIMES);
+}
+
 /* ---- bandits ---- */
 
 /* One decision among 3 arms and learning from it, by rows of 12 numbers. */
@@ -232,6 +252,7 @@ static const struct row {
 	{ "gbdt-train", "rows/s", gbdt_train },
 	{ "gbdt-infer-1", "us", gbdt_infer_1 },
 	{ "gbdt-infer-256", "us", gbdt_infer_256 },
+	{ "logistic-fit", "rows/s", logistic_fit },
 	{ "linucb", "us", linucb },
 };
 #define NROWS (sizeof(ROWS) / sizeof(ROWS[0]))

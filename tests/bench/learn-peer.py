@@ -14,6 +14,8 @@ import warnings
 
 import numpy as np
 import torch
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
@@ -136,6 +138,48 @@ for size in (1, 256):
     row(f"mlp-infer-{size}/torch-eager", "us")(lambda b=size: torch_infer(b, False))
     row(f"mlp-infer-{size}/torch-traced", "us")(lambda b=size: torch_infer(b, True))
     row(f"mlp-infer-{size}/numpy", "us")(lambda b=size: numpy_infer(b))
+
+
+# ---- boosted trees: PROTOCOL.md's HGBtuned ----
+
+TREES = []
+
+
+@row("gbdt-train/sklearn", "rows/s")
+def gbdt_train():
+    m = HistGradientBoostingClassifier(learning_rate=0.05, max_leaf_nodes=8, max_iter=150, min_samples_leaf=100, early_stopping=False)
+    start = time.process_time()
+    m.fit(X, Y)
+    took = time.process_time() - start
+    TREES[:] = [m]
+    return N * 150 / took
+
+
+def gbdt_infer(size):
+    if not TREES:
+        gbdt_train()
+    parts = [X[k * size : (k + 1) * size] for k in range(64)]
+    return median_call(lambda k: TREES[0].predict_proba(parts[k]), size)
+
+
+for size in (1, 256):
+    row(f"gbdt-infer-{size}/sklearn", "us")(lambda b=size: gbdt_infer(b))
+
+
+# ---- logistic regression, to convergence ----
+
+
+def logistic_fit(solver, times=5):
+    took = []
+    for _ in range(times):
+        start = time.process_time()
+        LogisticRegression(C=1, solver=solver, tol=1e-6, max_iter=1000).fit(X, Y)
+        took.append(time.process_time() - start)
+    return N / statistics.median(took)
+
+
+for solver in ("newton-cholesky", "lbfgs"):
+    row(f"logistic-fit/sklearn-{solver}", "rows/s")(lambda s=solver: logistic_fit(s))
 
 
 # ---- bandits: LinUCB, 3 arms of 12 numbers, Sherman and Morrison ----
