@@ -38,7 +38,7 @@ SAN      ?=
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-sign-conversion -Werror
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
-CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC,$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
+CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC $(if $(findstring clang,$(CC)),,$(SAN_WARN)),$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
 LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -Wl,--as-needed -llapacke -lopenblas -Wl,--no-as-needed -lpthread -ldl -lm $(LIBS_EXTRA)
 
