@@ -36,6 +36,8 @@ say       = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 OPT      ?= -O2 -g
 SAN      ?=
 WARN     := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wno-sign-conversion -Werror
+# What sanitizers put in between keeps gcc from seeing ranges and paths: these two then warn of what cannot be.
+SAN_WARN := -Wno-format-truncation -Wno-maybe-uninitialized
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC $(if $(findstring clang,$(CC)),,$(SAN_WARN)),$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
