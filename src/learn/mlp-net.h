@@ -43,7 +43,10 @@ struct mlp_net {
 struct mlp_net *net_new(struct arena *a, size_t cols, const struct learn_mlp *o,
 			const struct mlp_learn_kernel *kernel, uint64_t *seed);
 
-/* net->z[0..rows) of x (rows × stride), rows ≤ batch; with dropout when training. */
+/*
+ * net->z[0..rows) of x (rows × stride), rows ≤ batch; with dropout when training. stride is the padded number
+ * of columns, padding is 0.
+ */
 void net_forward(struct mlp_net *net, const float *x, size_t stride, size_t rows, bool training);
 /* One step of Adam from net->dz, the loss by z, after net_forward of the same x. */
 void net_step(struct mlp_net *net, const float *x, size_t stride, size_t rows);

@@ -188,13 +188,13 @@ split(struct train *t, struct err *e)
 static void
 gather(struct train *t, const size_t *rows, size_t n, const size_t *end)
 {
-	size_t cols = t->d->cols;
+	size_t cols = t->d->cols, stride = mlp_pad(cols);
 	for (size_t i = 0; i < n; i++) {
 		const size_t *ahead = rows + i + n;
 		if (ahead < end)
 			for (size_t k = 0; k < cols; k += 16)
 				__builtin_prefetch(t->x + *ahead * cols + k);
-		memcpy(t->bx + i * cols, t->x + rows[i] * cols, cols * sizeof(float));
+		memcpy(t->bx + i * stride, t->x + rows[i] * cols, cols * sizeof(float));
 		t->by[i] = t->y[rows[i]];
 		t->bw[i] = t->w ? t->w[rows[i]] : 1;
 	}
@@ -242,7 +242,7 @@ validate(struct train *t)
 	for (size_t at = 0; at < t->nvalid; at += t->o->batch) {
 		size_t n = t->nvalid - at < t->o->batch ? t->nvalid - at : t->o->batch;
 		gather(t, t->valid + at, n, t->valid + t->nvalid);
-		net_forward(t->net, t->bx, t->d->cols, n, false);
+		net_forward(t->net, t->bx, mlp_pad(t->d->cols), n, false);
 		sum += batch_loss(t, n);
 	}
 	return weight > 0 ? sum / weight : NAN;
@@ -254,13 +254,14 @@ static double
 epoch(struct train *t)
 {
 	double sum = 0, weight = weight_sum(t, t->order, t->n);
+	size_t stride = mlp_pad(t->d->cols);
 	shuffle(t->order, t->n, &t->seed);
 	for (size_t at = 0; at < t->n; at += t->o->batch) {
 		size_t n = t->n - at < t->o->batch ? t->n - at : t->o->batch;
 		gather(t, t->order + at, n, t->order + t->n);
-		net_forward(t->net, t->bx, t->d->cols, n, true);
+		net_forward(t->net, t->bx, stride, n, true);
 		sum += batch_loss(t, n);
-		net_step(t->net, t->bx, t->d->cols, n);
+		net_step(t->net, t->bx, stride, n);
 	}
 	return weight > 0 ? sum / weight : 0;
 }
@@ -356,7 +357,7 @@ train_run(struct train *t, struct err *e)
 	if (!mlp_learn_kernel_at(o->kernel, &kernel))
 		return err_set(e, ERR_INPUT, "this processor has no such kernel");
 	t->net = net_new(t->a, t->d->cols, o, &kernel, &t->seed);
-	t->bx = mlp_floats(t->a, o->batch * t->d->cols);
+	t->bx = mlp_floats(t->a, o->batch * mlp_pad(t->d->cols));
 	t->by = mlp_floats(t->a, o->batch);
 	t->bw = mlp_floats(t->a, o->batch);
 	t->total = o->epochs + (o->prune > 0 ? o->prune_epochs : 0);

@@ -27,7 +27,7 @@ train_to(const char *path)
 {
 	static double x[ROWS * COLS], y[ROWS];
 	const char *columns[COLS];
-	char names[COLS][8];
+	char names[COLS][16];
 	uint64_t seed = 7;
 	struct learn_mlp o = learn_mlp_defaults();
 	struct err e = { 0 };
