@@ -1,7 +1,7 @@
 /*
  * rows: products of a block of rows with a vector, and with itself, for narrow matrices (tens of columns),
  * where BLAS spends its time on packing and on the ends of its loops. Written over vectors of four; compiled
- * for what every machine has and for AVX2 with FMA, chosen at run time.
+ * for what every machine has and for AVX2 with FMA (squares for AVX-512, too), chosen at run time.
  */
 #ifndef MT_LEARN_ROWS_H
 #define MT_LEARN_ROWS_H
