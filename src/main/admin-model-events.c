@@ -202,14 +202,18 @@ data_read(struct model_events *v)
 	return EX_OK;
 }
 
-/* Which kept column a model's column k is: the same text, or one whose quantiles training completed. */
+/* Which kept column a model's column k can be had from; the same text, if there is one. */
 static ptrdiff_t
-column_find(const struct score_columns *kept, const char *text, size_t k, bool aligned)
+column_find(const struct score_columns *kept, const struct score_columns *own, size_t k)
 {
-	for (size_t i = 0; i < score_columns_count(kept); i++)
-		if (strcmp(score_columns_texts(kept)[i], text) == 0)
+	ptrdiff_t leads = -1;
+	for (size_t i = 0; i < score_columns_count(kept); i++) {
+		if (strcmp(score_columns_texts(kept)[i], score_columns_texts(own)[k]) == 0)
 			return (ptrdiff_t)i;
-	return aligned && score_column_is_open(kept, k) ? (ptrdiff_t)k : -1;
+		if (leads < 0 && score_column_leads(kept, i, own, k))
+			leads = (ptrdiff_t)i;
+	}
+	return leads;
 }
 
 /* Cells of a model's columns out of those that were kept. */
@@ -224,7 +228,7 @@ columns_pick(const struct model_events *v, struct learn_set *set, const char *co
 		return admin_fail(&e);
 	double *x = ARENA_ARRAY(set->arena, double, d->n *n);
 	for (size_t k = 0; k < n; k++) {
-		ptrdiff_t at = column_find(kept, columns[k], k, n == d->cols);
+		ptrdiff_t at = column_find(kept, own, k);
 		if (at < 0) {
 			admin_say(
 			    "the model reads the column \"%s\", which is not kept with the decisions of this "
@@ -232,11 +236,9 @@ columns_pick(const struct model_events *v, struct learn_set *set, const char *co
 			    columns[k]);
 			return EX_DATAERR;
 		}
-		bool open = score_column_is_open(kept, (size_t)at);
-		for (size_t i = 0; i < d->n; i++) {
-			double cell = d->x[i * d->cols + (size_t)at];
-			x[i * n + k] = open ? score_column_finish(kept, (size_t)at, own, k, cell) : cell;
-		}
+		for (size_t i = 0; i < d->n; i++)
+			x[i * n + k] =
+			    score_column_finish(kept, (size_t)at, own, k, d->x[i * d->cols + (size_t)at]);
 	}
 	set->data.x = x;
 	set->data.cols = n;

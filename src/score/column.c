@@ -502,6 +502,37 @@ score_column_is_open(const struct score_columns *c, size_t k)
 	return c->columns[k]->open < c->columns[k]->nsteps;
 }
 
+/* True when what comes out of the steps before the open one is a number or missing, never a text. */
+static bool
+gives_number(const struct column *c)
+{
+	return c->open > 0 || c->one_hot || c->source == FROM_CLOCK || c->source == FROM_EVENTS ||
+	       c->source == FROM_PRODUCT;
+}
+
+bool
+score_column_leads(const struct score_columns *c, size_t k, const struct score_columns *to, size_t j)
+{
+	const struct column *from = c->columns[k], *col = to->columns[j];
+	struct str text = str_of(c->texts[k]), whole = str_of(to->texts[j]);
+	if (from->open < from->nsteps) {
+		text = str_trim(str_sub(text, 0, from->steps[from->open].from));
+		text = str_trim(str_sub(text, 0, text.n - 1)); /* its "|" */
+	}
+	/* A one-hot's text that ends in spaces ends without them where steps follow. */
+	bool more = str_starts(str_sub(whole, text.n, whole.n), STR(" | ")) && !str_ends(text, STR(" "));
+	if (!str_starts(whole, text) || (whole.n > text.n && !more))
+		return false;
+	for (size_t i = from->open; i < col->open; i++) {
+		enum column_op op = col->steps[i].op;
+		bool of_texts = op == OP_IS || op == OP_CODE || op == OP_HASH || op == OP_IS_MISSING;
+		/* What was a text is missing in the matrix. */
+		if (of_texts && i == from->open && !gives_number(from))
+			return false;
+	}
+	return true;
+}
+
 static int
 double_cmp(const void *a, const void *b)
 {

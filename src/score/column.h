@@ -153,8 +153,13 @@ bool score_column_is_open(const struct score_columns *c, size_t k);
  */
 int score_column_fit(struct arena *a, const struct score_columns *c, size_t k, const double *values, size_t n,
 		     const char **text, struct err *e);
-/* What the fitted column (of text, compiled) gives for such a value: that step, and those behind it. */
-double score_column_finish(const struct score_columns *c, size_t k, const struct score_columns *fitted,
-			   size_t kf, double v);
+/*
+ * True when column j of `to` can be had from what score_matrix gave of column k of c: the same text, perhaps
+ * with its quantiles fitted, perhaps with more steps behind it. Then score_column_finish gives it of such a
+ * value, to the last bit.
+ */
+bool score_column_leads(const struct score_columns *c, size_t k, const struct score_columns *to, size_t j);
+double score_column_finish(const struct score_columns *c, size_t k, const struct score_columns *to, size_t j,
+			   double v);
 
 #endif

@@ -291,13 +291,13 @@ score_matrix(const struct score_columns *c, const struct score_facts *facts, siz
 }
 
 double
-score_column_finish(const struct score_columns *c, size_t k, const struct score_columns *fitted, size_t kf,
+score_column_finish(const struct score_columns *c, size_t k, const struct score_columns *to, size_t j,
 		    double v)
 {
-	const struct column *col = fitted->columns[kf];
+	const struct column *col = to->columns[j];
 	struct buf text = { 0 };
 	struct cell cell = cell_number(v);
-	for (size_t i = c->columns[k]->open; i < col->nsteps; i++)
+	for (size_t i = c->columns[k]->open; i < col->open; i++)
 		cell = step_cell(&text, &col->steps[i], &cell);
 	buf_free(&text);
 	return number_of(&cell) + 0.0;

@@ -370,6 +370,55 @@ quantiles(void **state)
 	arena_free(&a);
 }
 
+/* What was kept of one column can be gone on with, where nothing was lost: then it is as if made at once. */
+static void
+leads(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		bool leads;
+	} cases[] = {
+		{ "profile.age", "profile.age", true },
+		{ "profile.age", "profile.age | log | div 8 | missing 3", true },
+		{ "profile.age | log", "profile.age | log | div 8 | is-missing", true },
+		{ "profile.zip", "profile.zip | missing 3", true },
+		{ "profile.zip", "profile.zip | is Rural", false }, /* its text was not kept */
+		{ "profile.zip", "profile.zip | is-missing", false },
+		{ "profile.zip", "profile.zip | number | is-missing", true },
+		{ "hour", "hour | is 9", true },
+		{ "hour", "hour | code 8 9", true },
+		{ "profile.zip=Rural", "profile.zip=Rural | missing 2 | eq 1", true },
+		{ "profile.zip=Rural ", "profile.zip=Rural  | missing 2", false },
+		{ "profile.zip & hour | hash 64", "profile.zip & hour | hash 64 | bin 3 9 30", true },
+		{ "profile.age | add 1 | quantile 4", "profile.age | add 1 | bin 3 50 | eq 1", true },
+		{ "profile.age | add 1 | quantile 4", "profile.age | add 1", true },
+		{ "profile.age | quantile 4", "profile.age | mul 2 | quantile 9", true },
+		{ "profile.age | add 1 | quantile 4", "profile.age | bin 3 50", false },
+		{ "profile.age", "profile.ages", false },
+		{ "profile.age | add 1", "profile.age | add 12", false },
+		{ "profile.age", "profile.age * hour", false },
+		{ "events.clicked.30d.count", "events.clicked.30d.count@promo", false },
+		{ "events.clicked.recency", "events.clicked.recency | hash 5", true },
+	};
+	struct arena *a = arena_new(4096);
+	struct score_facts f = facts_make(a);
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct score_columns *from = columns(a, &cases[i].from, 1), *to = columns(a, &cases[i].to, 1);
+		double kept, want;
+		if (score_column_leads(from, 0, to, 0) != cases[i].leads)
+			fail_msg("%s → %s: wanted %d", cases[i].from, cases[i].to, cases[i].leads);
+		if (!cases[i].leads)
+			continue;
+		score_matrix(from, &f, 1, a, &kept);
+		score_matrix(to, &f, 1, a, &want);
+		double got = score_column_finish(from, 0, to, 0, kept);
+		if (isnan(want) ? !isnan(got) : memcmp(&want, &got, sizeof(got)) != 0)
+			fail_msg("%s → %s: %.17g, wanted %.17g", cases[i].from, cases[i].to, got, want);
+	}
+	arena_free(&a);
+}
+
 static void
 fields_and_hash(void **state)
 {
@@ -404,9 +453,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(row_features), cmocka_unit_test(matrix),	   cmocka_unit_test(steps),
-		cmocka_unit_test(buckets),	cmocka_unit_test(mistakes),	   cmocka_unit_test(several),
-		cmocka_unit_test(quantiles),	cmocka_unit_test(fields_and_hash),
+		cmocka_unit_test(row_features),	   cmocka_unit_test(matrix),
+		cmocka_unit_test(steps),	   cmocka_unit_test(buckets),
+		cmocka_unit_test(mistakes),	   cmocka_unit_test(several),
+		cmocka_unit_test(leads),	   cmocka_unit_test(quantiles),
+		cmocka_unit_test(fields_and_hash),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
