@@ -134,6 +134,21 @@ await test("what people click is learned when its window has passed, and taken u
   await both(/a state of 3 arms is in force/);
 });
 
+await test("what each arm for everybody would have brought is estimated from the decisions, and not concluded from so few", () => {
+  const found = tool("policy", "evaluate", "spring");
+  const rows = MANY + early.length;
+  assert.equal(found.rows, rows);
+  const of = Object.fromEntries(found.policies.map((p) => [p.policy, p]));
+  const close = (got, want) => assert.ok(Math.abs(got - want) < 1e-9, `${got}, not ${want}`);
+  close(of["always long"].estimates.IPS.value, count(first, "long") / 0.375 / rows);
+  close(of["always long"].estimates.SNIPS.value, count(first, "long") / (count(first, "long") + count(alone, "long")));
+  close(of["always short"].estimates.IPS.value, 0);
+  close(of["always control"].ess, count(first, "control") + count(alone, "control"));
+  assert.equal(of["always short"].concluded, false);
+  assert.equal(found.recommended, of["always long"].concluded ? "always long" : null);
+  assert.match(world.mt("policy", "evaluate", "spring"), /always short: no conclusion: the \d+ rows are worth/);
+});
+
 await test("the better arm gets the traffic; the control is the same people as before", async () => {
   const second = await send(everybody, "<second@shop.example>");
   comment(`control, short, long: ${["control", "short", "long"].map((arm) => count(second, arm))}`);
