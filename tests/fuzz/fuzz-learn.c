@@ -3,6 +3,7 @@
  *   m  a model file, which then scores three rows and is written and read again
  *   s  a specification
  *   b  what a bandit algorithm knows, which then decides, learns and is written and read again
+ *   c  a specification of policies to compare, on a small table
  *   t  a table, by a fixed specification; a small one is learned from
  * The checksum of model files is not in the way: one that lacks it loads.
  */
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "learn/contest.h"
 #include "learn/csv.h"
 #include "learn/train.h"
 #include "score/bandit.h"
@@ -113,6 +115,25 @@ fuzz_table(struct arena *a, struct str text)
 	learn_set_free(&s);
 }
 
+static void
+fuzz_contest(struct arena *a, struct str text)
+{
+	struct str table = STR("x,arm,y,p\n1,a,1,0.5\n0,b,0,0.5\n,b,1,0.25\n1,c,,1\n");
+	struct csv_source source = { .read = text_read, .ctx = &table };
+	struct err e = { 0 };
+	struct trial_spec s;
+	struct contest c;
+	if (contest_spec(a, text, &s, &c, &e) != 0) {
+		assert(e.text[0]);
+		return;
+	}
+	struct trial *t = trial_read(&source, &s, &e);
+	assert(t || e.text[0]);
+	if (t && contest_run(&c, t, s.spec.kind, s.spec.model, NULL, &e) == 0)
+		assert(c.why && (!c.recommended || c.best_constant));
+	trial_free(&t);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -127,6 +148,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_model(text);
 	else if (data[0] == 'b')
 		fuzz_bandit(text);
+	else if (data[0] == 'c')
+		fuzz_contest(a, text);
 	else if (data[0] == 's')
 		assert(spec_parse(a, text, &spec, &e) == 0 || e.text[0]);
 	else if (data[0] == 't')
