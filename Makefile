@@ -113,8 +113,9 @@ PLUGIN_MODEL = $(LIB) -Wl,--exclude-libs,ALL -ljansson -lcrypto -lutf8proc -lope
 PLUGIN_LIBS_logistic = $(PLUGIN_MODEL)
 PLUGIN_LIBS_mlp = $(PLUGIN_MODEL)
 PLUGIN_LIBS_gbdt = $(PLUGIN_MODEL)
+PLUGIN_LIBS_uplift = $(PLUGIN_MODEL)
 PLUGIN_LIBS_recommend = $(PLUGIN_MODEL)
-$(BUILD)/plugins/logistic.so $(BUILD)/plugins/mlp.so $(BUILD)/plugins/gbdt.so $(BUILD)/plugins/recommend.so: $(LIB)
+$(BUILD)/plugins/logistic.so $(BUILD)/plugins/mlp.so $(BUILD)/plugins/gbdt.so $(BUILD)/plugins/uplift.so $(BUILD)/plugins/recommend.so: $(LIB)
 define plugin_rule
 $(BUILD)/plugins/$(1).so: plugins/$(1)/$(1).c include/mailtailor_plugin.h
 	@mkdir -p $$(@D)
