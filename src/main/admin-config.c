@@ -313,6 +313,12 @@ check_campaign(struct check *k, const struct conf *conf, const struct conf_campa
 			"unsubscribe link "
 			"can be made; set host in section track\n",
 			c->pos.file, c->pos.line, c->name);
+	if (c->narms > 0 && c->control == NULL)
+		fprintf(
+		    stderr,
+		    "%s:%d: note: campaign \"%s\" has arms and no control: what they are worth beside mail "
+		    "that is not personalised nobody will know; add arm control { }\n",
+		    c->pos.file, c->pos.line, c->name);
 	if (c->match_sender.n + c->match_from_domain.n + c->match_listener.n == 0)
 		fprintf(
 		    stderr,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "score/bandit.h"
+
 #define NOTE STR("arm ")
 
 /* ---- chance out of hashes ---- */
@@ -221,20 +223,11 @@ void
 tailor_arm_choose(const struct tailor_arm_ask *ask, struct tailor_arm *out)
 {
 	const struct conf_campaign *c = ask->campaign;
-	double p[CONF_MAX_ARMS], left = unit(word_of(ask->seed, 0));
-	size_t at = c->narms;
+	double p[CONF_MAX_ARMS];
 	if (tailor_arm_early(ask, out))
 		return;
-	if (!tailor_arm_probabilities(ask, p)) {
-		at = rendezvous(ask);
-	} else {
-		/* The last one with a chance takes what rounding leaves. */
-		for (size_t i = 0; i < c->narms && left >= 0; i++)
-			if (p[i] > 0) {
-				at = i;
-				left -= p[i];
-			}
-	}
+	size_t at = tailor_arm_probabilities(ask, p) ? bandit_pick(p, c->narms, unit(word_of(ask->seed, 0)))
+						     : rendezvous(ask);
 	out->arm = &c->arms[at];
 	out->propensity = others_share(c) * p[at];
 }
