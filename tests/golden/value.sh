@@ -19,6 +19,7 @@ customers() {
 
 # shellcheck disable=SC2317
 within() { # KEY VALUE TOLERANCE
+	[ -n "$fit" ] || return # jq takes nothing for something that went well
 	jq -er --arg k "$1" --argjson v "$2" --argjson t "$3" '
 		"\(.[$k]), the paper \($v)", (if (.[$k] - $v) | fabs <= $t then empty else error("not within \($t)") end)' <<<"$fit"
 }
