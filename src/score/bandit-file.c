@@ -50,12 +50,13 @@ bandit_print(const struct bandit *b, struct buf *out)
 					    .shape = { sizes[i] },
 					    .n = sizes[i],
 					    .data = data[i] };
-	t[n++] = (struct safetensor){ .name = STR("settings"),
-				      .type = SAFETENSORS_F64,
-				      .ndim = 1,
-				      .shape = { 3 },
-				      .n = 3,
-				      .data = settings };
+	t[n] = (struct safetensor){ .name = STR("settings"),
+				    .type = SAFETENSORS_F64,
+				    .ndim = 1,
+				    .shape = { 3 },
+				    .n = 3,
+				    .data = settings };
+	n++;
 	value_map_set(a, metadata, STR("mailtailor-bandit"), value_string(a, STR(VERSION)));
 	value_map_set(a, metadata, STR("kind"), value_string(a, str_of(bandit_kind_name(b->kind))));
 	safetensors_print(out, t, n, metadata);
