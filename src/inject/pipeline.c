@@ -65,7 +65,7 @@ item_new(const struct spool_job *job)
 	it->job = *job;
 	it->job.campaign = arena_str(a, job->campaign);
 	it->job.reason = arena_str(a, job->reason);
-	it->job.note = STR_NULL;
+	it->job.note = arena_str(a, job->note); /* it may say which arm the copy has */
 	it->job.payload = STR_NULL;
 	it->update.key = job->key;
 	spool_id(&job->key, it->id);

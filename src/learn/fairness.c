@@ -74,7 +74,8 @@ copy_take(void *ctx, const struct event_record *r)
 	if (g->rq->progress && g->walked++ % PROGRESS_EVERY == 0)
 		g->rq->progress(g->rq->ctx, r->number);
 	if (!campaign_wanted(g->rq, ev->campaign) ||
-	    (ev->type == EVENT_SUPPRESSED && !str_eq(ev->reason, STR("send-if"))))
+	    (ev->type == EVENT_SUPPRESSED && !str_eq(ev->reason, STR("send-if")) &&
+	     !str_eq(ev->reason, STR("fatigue"))))
 		return true;
 	if (r->forgotten) {
 		g->f->erased++;

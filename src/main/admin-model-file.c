@@ -66,6 +66,8 @@ int
 model_file_write(const char *path, struct str bytes, struct err *e)
 {
 	char temp[PATH_MAX];
+	struct stat old;
+	bool there = stat(path, &old) == 0;
 	mode_t mask = umask(0);
 	umask(mask);
 	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
@@ -73,7 +75,10 @@ model_file_write(const char *path, struct str bytes, struct err *e)
 	int fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return io_error(temp, e);
-	bool ok = bytes_write(fd, bytes) && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0;
+	/* Who could read the one that was there has to read this one, too. */
+	bool ok = bytes_write(fd, bytes) &&
+		  (!there || geteuid() != 0 || fchown(fd, old.st_uid, old.st_gid) == 0) &&
+		  fchmod(fd, there ? old.st_mode & 0777 : 0666 & ~mask) == 0 && fsync(fd) == 0;
 	ok = close(fd) == 0 && ok;
 	if (!ok || rename(temp, path) != 0) {
 		io_error(path, e);

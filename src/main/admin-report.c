@@ -157,7 +157,7 @@ arms_configured(struct reporting *p, const struct conf_campaign *c)
 	double control = (double)c->control_share / CONF_SHARE_ALL, weight = 0;
 	p->rq.configured = true;
 	p->rq.control = str_of(c->control ? c->control->name : NULL);
-	if (c->send_if != NULL && c->control != NULL)
+	if ((c->send_if != NULL || c->fatigue != NULL) && c->control != NULL)
 		return;
 	if (c->policy.kind != CONF_POLICY_FIXED) {
 		p->rq.control_share = control;

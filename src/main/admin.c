@@ -110,6 +110,7 @@ flush(int code)
 int
 main(int argc, char **argv)
 {
+	admin_blas_alone();
 	setlocale(LC_CTYPE, ""); /* widths of table cells; numbers stay in C's form */
 	log_open("mailtailor", LOG_TO_STDERR, LOG_LVL_WARN);
 	if (argc < 2)

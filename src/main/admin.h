@@ -158,4 +158,7 @@ size_t admin_table_rows(const struct admin_table *t);
 void admin_table_print(struct admin_table *t, FILE *out, bool json);
 void admin_table_free(struct admin_table **t);
 
+/* First of all: no thread of OpenBLAS takes this program's signals. */
+void admin_blas_alone(void);
+
 #endif

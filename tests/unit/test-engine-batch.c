@@ -125,10 +125,10 @@ together_new(struct fixture *f)
 			 0);
 	t->f = *f;
 	t->src = (struct recipient_source){ .store = t->store,
-					   .keys = f->epoch->keys,
-					   .sealer = f->worker->sealer,
-					   .conf = f->epoch->conf,
-					   .campaign = c };
+					    .keys = f->epoch->keys,
+					    .sealer = f->worker->sealer,
+					    .conf = f->epoch->conf,
+					    .campaign = c };
 	recipients_make(t);
 	for (size_t i = 0; i < N; i++)
 		t->rq[i] = (struct engine_request){ f->epoch,
