@@ -116,7 +116,8 @@ csv_read(struct training *t)
 			code = admin_fail(&e);
 		}
 		arena_reset(t->scratch);
-		progress_update(t->progress, rows_bytes(rows));
+		if (code < 0)
+			progress_update(t->progress, rows_bytes(rows));
 	}
 	progress_end(&t->progress);
 	rows_free(&rows);
