@@ -53,7 +53,6 @@ arms_choose(const struct engine_request *rq, size_t n, struct engine_copy *out, 
 	const struct conf_campaign *c = rq[0].campaign;
 	if (c->narms == 0 || c->policy.kind == CONF_POLICY_FIXED)
 		return;
-	const struct features *features = policies_features(rq[0].epoch->features, c);
 	struct policy_held *held = policies_get(epoch_policies(rq[0].epoch), c);
 	for (size_t i = 0; i < n; i++) {
 		const struct plugin_result *p = &out[i].plugins;
@@ -69,10 +68,6 @@ arms_choose(const struct engine_request *rq, size_t n, struct engine_copy *out, 
 		ask.nscores = p->nscores;
 		ask.policy = held ? held->policy : NULL;
 		ask.rates = held ? held->rates : NULL;
-		if (held && features) {
-			ask.row = engine_row(&rq[i], &out[i], NULL);
-			ask.nrow = score_columns_count(features->columns);
-		}
 		ask_row(&rq[i], &out[i], &ask);
 		tailor_arm_choose(&ask, &out[i].arm);
 	}

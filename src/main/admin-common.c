@@ -200,3 +200,12 @@ admin_moment(struct str s, int64_t *ms, struct err *e)
 		   ? 0
 		   : err_set(e, ERR_INPUT, "\"%.*s\" is no time", STR_ARG(str_sub(s, 0, 40)));
 }
+
+int
+admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n)
+{
+	const char *near = admin_nearest(typed, names, n);
+	if (near)
+		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, typed, near);
+	return admin_misuse("%s has no \"%s\"; `mailtailor %s --help` lists what it has", verb, typed, verb);
+}

@@ -6,13 +6,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "main/admin-model.h"
 
 #define SUFFIX ".safetensors"
@@ -29,39 +29,6 @@ io_error(const char *path, struct err *e)
 		       "%s: %s", path, strerror(errno));
 }
 
-/* Names in the directory are on disk. */
-static int
-directory_sync(const char *directory, struct err *e)
-{
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd >= 0 && fsync(fd) == 0 ? 0 : io_error(directory, e);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-static int
-parent_sync(const char *path, struct err *e)
-{
-	char copy[PATH_MAX];
-	snprintf(copy, sizeof(copy), "%s", path);
-	return directory_sync(dirname(copy), e);
-}
-
-static bool
-bytes_write(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		bytes = str_sub(bytes, (size_t)n, bytes.n);
-	}
-	return true;
-}
-
 int
 model_file_write(const char *path, struct str bytes, struct err *e)
 {
@@ -76,7 +43,7 @@ model_file_write(const char *path, struct str bytes, struct err *e)
 	if (fd < 0)
 		return io_error(temp, e);
 	/* Who could read the one that was there has to read this one, too. */
-	bool ok = bytes_write(fd, bytes) &&
+	bool ok = fd_write(fd, bytes) &&
 		  (!there || geteuid() != 0 || fchown(fd, old.st_uid, old.st_gid) == 0) &&
 		  fchmod(fd, there ? old.st_mode & 0777 : 0666 & ~mask) == 0 && fsync(fd) == 0;
 	ok = close(fd) == 0 && ok;
@@ -85,7 +52,7 @@ model_file_write(const char *path, struct str bytes, struct err *e)
 		unlink(temp);
 		return -1;
 	}
-	return parent_sync(path, e);
+	return fd_sync_parent(path) ? 0 : io_error(path, e);
 }
 
 /* ---- history ---- */
@@ -151,7 +118,7 @@ history_link(const char *path, const char *mark, struct arena *a, struct err *e)
 	for (unsigned long n = last_number(path, a) + 1;; n++) {
 		struct str name = arena_printf(a, "%s/%0*lu%s" SUFFIX, directory.p, DIGITS, n, mark);
 		if (link(path, name.p) == 0)
-			return directory_sync(directory.p, e);
+			return fd_sync_directory(directory.p) ? 0 : io_error(directory.p, e);
 		if (errno != EEXIST)
 			return io_error(name.p, e);
 	}
@@ -198,7 +165,7 @@ model_history_back(const char *path, struct arena *a, const char **name, struct 
 			return io_error(path, e);
 		if (name)
 			*name = names[i - 1];
-		return parent_sync(path, e);
+		return fd_sync_parent(path) ? 0 : io_error(path, e);
 	}
 	return err_set(e, ERR_MISSING, "%s: no model before this one is kept in %s.history", path, path);
 }

@@ -145,11 +145,7 @@ sub_find(const char *name, int *rc)
 			return &SUBS[i];
 		names[i] = SUBS[i].name;
 	}
-	const char *near = admin_nearest(name, names, NSUBS);
-	if (near)
-		*rc = admin_misuse("queue has no \"%s\"; did you mean \"%s\"?", name, near);
-	else
-		*rc = admin_misuse("queue has no \"%s\"; `mailtailor queue --help` lists what it has", name);
+	*rc = admin_no_sub("queue", name, names, NSUBS);
 	return NULL;
 }
 

@@ -73,6 +73,8 @@ void admin_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The one of names[0..n) that typed was probably meant to be; NULL when none is near. */
 const char *admin_nearest(const char *typed, const char *const *names, size_t n);
+/* Says that the verb has no such sub-verb, and which of names is near; EX_USAGE. */
+int admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n);
 
 /* ---- what most verbs open first ---- */
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 int
 file_read(const char *path, size_t max, struct buf *out, struct err *e)
 {
@@ -54,20 +56,6 @@ temporary_open(const char *path, char *temp, size_t size, struct err *e)
 		       : err_set(e, errno == EACCES ? ERR_PERM : ERR_IO, "%s: %s", temp, strerror(errno));
 }
 
-static bool
-bytes_write(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		bytes = str_sub(bytes, (size_t)n, bytes.n);
-	}
-	return true;
-}
-
 int
 file_write(const char *path, struct str bytes, struct err *e)
 {
@@ -78,7 +66,7 @@ file_write(const char *path, struct str bytes, struct err *e)
 	int fd = inside ? open(path, O_WRONLY | O_CLOEXEC) : temporary_open(path, temp, sizeof(temp), e);
 	if (fd < 0)
 		return inside ? err_set(e, ERR_IO, "%s: %s", path, strerror(errno)) : -1;
-	bool ok = bytes_write(fd, bytes);
+	bool ok = fd_write(fd, bytes);
 	ok = close(fd) == 0 && ok;
 	if (ok && (inside || rename(temp, path) == 0))
 		return 0;

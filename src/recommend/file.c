@@ -1,7 +1,6 @@
 /* file: whole files, mapped, and replaced by new ones (see model.h). */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "recommend/model.h"
 
 int
@@ -52,33 +52,6 @@ mapped_close(struct mapped *m)
 	*m = (struct mapped){ 0 };
 }
 
-static int
-write_all(int fd, struct str bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t n = write(fd, bytes.p, bytes.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes = str_sub(bytes, (size_t)n, bytes.n);
-	}
-	return 0;
-}
-
-/* So that the new name is there after a loss of power, too. */
-static int
-directory_sync(const char *path)
-{
-	char copy[PATH_MAX];
-	snprintf(copy, sizeof(copy), "%s", path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : fsync(fd);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
 int
 recommend_replace(const char *path, struct str bytes, struct err *e)
 {
@@ -89,7 +62,7 @@ recommend_replace(const char *path, struct str bytes, struct err *e)
 	if (fd < 0)
 		return err_set(e, errno == EACCES ? ERR_PERM : ERR_IO, "%s: cannot write beside it: %s", path,
 			       strerror(errno));
-	bool ok = write_all(fd, bytes) == 0 && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+	bool ok = fd_write(fd, bytes) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 	int why = errno;
 	if (close(fd) != 0 && ok) {
 		ok = false;
@@ -103,5 +76,5 @@ recommend_replace(const char *path, struct str bytes, struct err *e)
 		unlink(beside);
 		return err_set(e, why == ENOSPC ? ERR_FULL : ERR_IO, "%s: %s", path, strerror(why));
 	}
-	return directory_sync(path) == 0 ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+	return fd_sync_parent(path) ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
 }

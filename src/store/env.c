@@ -4,6 +4,7 @@
  */
 #include "store/store-private.h"
 
+#include "base/fd.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -223,15 +224,10 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* A new file survives a power cut only when its name does too. */
 static int
 directory_sync(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd < 0 || fsync(fd) != 0 ? errno : 0;
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return fd_sync_directory(path) ? 0 : errno;
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "token/keyring.h"
 
 /* Write for the group, anything for others. */
@@ -145,22 +146,6 @@ place_unlock(struct place *p)
 	free(p->tmp);
 }
 
-static int
-write_all(int fd, struct str s)
-{
-	while (s.n > 0) {
-		ssize_t put = write(fd, s.p, s.n);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		s.p += put;
-		s.n -= (size_t)put;
-	}
-	return 0;
-}
-
 /* Writes the temporary file, durable. old: whose owner, group and mode to keep, or NULL. */
 static int
 write_temporary(const struct place *p, const struct keyring *k, const struct stat *old, struct err *e)
@@ -178,7 +163,7 @@ write_temporary(const struct place *p, const struct keyring *k, const struct sta
 	if (old && fchown(fd, old->st_uid, old->st_gid) < 0)
 		err_set(e, ERR_PERM, "%s: its owner cannot be kept (%s); run this as root", p->file,
 			strerror(errno));
-	else if (fchmod(fd, old ? old->st_mode & KEPT_MODE : 0600) < 0 || write_all(fd, buf_str(&text)) < 0 ||
+	else if (fchmod(fd, old ? old->st_mode & KEPT_MODE : 0600) < 0 || !fd_write(fd, buf_str(&text)) ||
 		 fsync(fd) < 0)
 		err_set(e, ERR_IO, "%s (%s beside it): %s", p->file, p->tmp, strerror(errno));
 	else

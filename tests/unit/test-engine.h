@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "engine/engine.h"
 
 #define NOW 1774774800000LL
@@ -95,6 +96,34 @@ state_remove(const char *dir)
 		unlink(path);
 	}
 	rmdir(dir);
+}
+
+/* The copy of text for Ann with that profile, by way of store and engine: f->copy. */
+static inline void
+copy_for_profile(struct fixture *f, struct store *store, const char *text, const char *profile)
+{
+	struct recipient_source src = { .store = store,
+					.keys = f->epoch->keys,
+					.sealer = f->worker->sealer,
+					.conf = f->epoch->conf,
+					.campaign = f->epoch->conf->campaigns };
+	struct engine_request rq = { .epoch = f->epoch,
+				     .worker = f->worker,
+				     .store = store,
+				     .campaign = f->epoch->conf->campaigns,
+				     .address = STR("ann@x.test"),
+				     .accepted_ms = NOW,
+				     .now_ms = NOW };
+	const struct value *v;
+	assert_int_equal(json_parse(f->worker->arena, str_of(profile), NULL, &v, &f->e), 0);
+	assert_int_equal(recipient_profile_put(&src, rq.address, v, &f->e), 0);
+	tailor_message_free(&f->message);
+	assert_int_equal(
+	    tailor_prepare(f->epoch->cache, f->epoch->conf, rq.campaign, str_of(text), &f->message, &f->e),
+	    0);
+	rq.message = f->message;
+	if (engine_make(&rq, &f->copy, &f->e) != 0)
+		fail_msg("%s", f->e.text);
 }
 
 #endif

@@ -52,28 +52,7 @@ trained(enum uplift_learner learner)
 static enum tailor_verdict
 verdict(struct fixture *f, struct store *store, const char *profile, double *score)
 {
-	struct recipient_source src = { .store = store,
-					.keys = f->epoch->keys,
-					.sealer = f->worker->sealer,
-					.conf = f->epoch->conf,
-					.campaign = f->epoch->conf->campaigns };
-	struct engine_request rq = { .epoch = f->epoch,
-				     .worker = f->worker,
-				     .store = store,
-				     .campaign = f->epoch->conf->campaigns,
-				     .address = STR("ann@x.test"),
-				     .accepted_ms = NOW,
-				     .now_ms = NOW };
-	const struct value *v;
-	assert_int_equal(json_parse(f->worker->arena, str_of(profile), NULL, &v, &f->e), 0);
-	assert_int_equal(recipient_profile_put(&src, rq.address, v, &f->e), 0);
-	tailor_message_free(&f->message);
-	assert_int_equal(
-	    tailor_prepare(f->epoch->cache, f->epoch->conf, rq.campaign, STR(MESSAGE), &f->message, &f->e),
-	    0);
-	rq.message = f->message;
-	if (engine_make(&rq, &f->copy, &f->e) != 0)
-		fail_msg("%s", f->e.text);
+	copy_for_profile(f, store, MESSAGE, profile);
 	assert_int_equal(f->copy.plugins.nscores, 1);
 	*score = f->copy.plugins.scores[0].value;
 	return f->copy.plan.decision.verdict;
