@@ -19,19 +19,27 @@ const SCANNER = "Mozilla/5.0 (compatible; MailScanner/1.0; +https://scanner.exam
 const AT_ONCE = 16;
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE });
-const done = { received: 0, answered: 0, opened: 0, clicked: 0, bought: 0, unsubscribed: 0, scanned: 0, failed: 0 };
+const done = { received: 0, answered: 0, opened: 0, clicked: 0, bought: 0, unsubscribed: 0, scanned: 0, again: 0, failed: 0 };
 const waiting = [];
 const had = new Map(); // who → how many mails he has had: what he does next hangs on that, not on names that a run draws anew
 let busy = 0;
 
 function request(url, { method = "GET", headers = {}, body } = {}) {
   const { pathname, search } = new URL(url, "https://t.shop.example");
-  return new Promise((resolve, reject) => {
-    const asked = http.request({ host: "127.0.0.1", port: trackd, agent, method, path: pathname + search, headers, timeout: 60_000 }, (answer) => {
-      answer.resume().on("end", () => resolve({ status: answer.statusCode, location: answer.headers.location })).on("error", reject);
+  const ask = () =>
+    new Promise((resolve, reject) => {
+      const asked = http.request({ host: "127.0.0.1", port: trackd, agent, method, path: pathname + search, headers, timeout: 60_000 }, (answer) => {
+        answer.resume().on("end", () => resolve({ status: answer.statusCode, location: answer.headers.location })).on("error", reject);
+      });
+      asked.on("timeout", () => asked.destroy(new Error(`${url}: no answer`)));
+      asked.on("error", (error) => reject(Object.assign(error, { kept: asked.reusedSocket }))).end(body);
     });
-    asked.on("timeout", () => asked.destroy(new Error(`${url}: no answer`)));
-    asked.on("error", reject).end(body);
+  // A kept connection may be closed for idleness just as it is used again; browsers then ask once more (RFC 9112, section 9.3.1),
+  // and so may all that is asked here: of nothing a copy counts twice.
+  return ask().catch((error) => {
+    if (!error.kept || !["ECONNRESET", "EPIPE"].includes(error.code)) throw error;
+    done.again++;
+    return ask();
   });
 }
 
