@@ -168,9 +168,9 @@ count(const struct acting *x, struct count *c, struct err *e)
 
 /* ---- suppressing ---- */
 
-/* One of category "" that stands for good, or as long as this one. */
+/* One of the same reason and category "" that stands for good, or as long as this one. */
 static int
-stands(const struct acting *x, int64_t until_ms, struct err *e)
+stands(const struct acting *x, enum suppression_reason reason, int64_t until_ms, struct err *e)
 {
 	const struct store_view_request rq = { .rk = x->rk.b, .now_ms = x->now_ms };
 	struct store_view v;
@@ -178,7 +178,8 @@ stands(const struct acting *x, int64_t until_ms, struct err *e)
 		return -1;
 	for (size_t i = 0; i < v.nsuppressions_own; i++) {
 		const struct suppression_record *s = &v.suppressions[i];
-		if (s->category.n == 0 && (s->until_ms == 0 || (until_ms != 0 && s->until_ms >= until_ms)))
+		if (s->category.n == 0 && s->reason == reason &&
+		    (s->until_ms == 0 || (until_ms != 0 && s->until_ms >= until_ms)))
 			return 1;
 	}
 	return 0;
@@ -195,7 +196,7 @@ suppress(const struct acting *x, enum suppression_reason reason, int64_t until_m
 		.note = str_of(note),
 		.until_ms = until_ms,
 	};
-	int there = stands(x, until_ms, e);
+	int there = stands(x, reason, until_ms, e);
 	if (there != 0)
 		return there < 0 ? -1 : 0;
 	return store_suppression_put(x->src->id.store, x->rk.b, &s, e);

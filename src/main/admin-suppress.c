@@ -13,13 +13,15 @@
 
 static const char usage[] =
     "usage: mailtailor suppress add ADDRESS|@DOMAIN [--category C] [--reason R] [--note TEXT]\n"
-    "       mailtailor suppress remove ADDRESS|@DOMAIN [--category C]\n"
+    "       mailtailor suppress remove ADDRESS|@DOMAIN [--category C] [--reason R]\n"
     "       mailtailor suppress check ADDRESS [--category C] [--json]\n"
     "       mailtailor suppress list [ADDRESS|@DOMAIN] [--json]\n"
     "       mailtailor suppress import FILE|- [--category C] [--reason R] [--on-error fail|skip]\n"
     "\n"
     "Without --category all mail but transactional is suppressed; \"*\" means all mail.\n"
     "\n"
+    "  remove    takes out the one there is; of several, which have different reasons, that of\n"
+    "            --reason: one who bounced may have unsubscribed as well\n"
     "  check     exit code 0: may be mailed; 1: suppressed, and says why\n"
     "  list      shows hashes: no plain address is stored. With ADDRESS, what concerns it\n"
     "  import    one address or @domain per line, as CSV: what follows the first comma is\n"
@@ -92,26 +94,63 @@ add(struct desk *d, const struct request *r)
 	return admin_audit_end(d->conf, AUDIT_SUPPRESSION_ADD, key.b, rc);
 }
 
+/* The reason of the one that is meant; -1 when that is not clear, or nothing is there, which is said. */
+static int
+reason_meant(struct desk *d, const struct request *r, const struct recipient_key *key, int *rc)
+{
+	struct err e = { 0 };
+	struct store_view v;
+	const struct store_view_request rq = { .rk = key->b };
+	const struct str category = str_of(r->category ? r->category : "");
+	char names[160] = "";
+	int n = 0, reason = -1;
+	if (store_view(d->store, &rq, d->arena, &v, &e) != 0) {
+		*rc = admin_fail(&e);
+		return -1;
+	}
+	for (size_t i = 0; i < v.nsuppressions_own; i++) {
+		const struct suppression_record *s = &v.suppressions[i];
+		if (!str_eq(s->category, category) || (r->reason_given && s->reason != r->reason))
+			continue;
+		size_t len = strlen(names);
+		snprintf(names + len, sizeof names - len, "%s%s", n++ > 0 ? ", " : "",
+			 suppression_reason_name(s->reason));
+		reason = (int)s->reason;
+	}
+	if (n == 1)
+		return reason;
+	*rc = n == 0 ? EX_NOINPUT : EX_DATAERR;
+	if (n == 0)
+		fprintf(
+		    stderr,
+		    "mailtailor: no such suppression; `mailtailor suppress list %s` shows what there is\n",
+		    r->arg);
+	else
+		fprintf(stderr,
+			"mailtailor: suppressed for %d reasons (%s): say which one is to be removed with "
+			"--reason\n",
+			n, names);
+	return -1;
+}
+
 static int
 remove_one(struct desk *d, const struct request *r)
 {
 	struct err e = { 0 };
 	struct recipient_key key;
+	int rc = EX_OK, reason;
 	if (key_of(d, d->arena, str_of(r->arg), &key, &e) != 0)
 		return admin_fail(&e);
-	int rc = admin_audit(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, NULL, "%s%s",
-			     r->category ? "category " : "", r->category ? r->category : "");
+	if ((reason = reason_meant(d, r, &key, &rc)) < 0)
+		return rc;
+	rc = admin_audit(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, NULL, "%s%s%s",
+			 suppression_reason_name((enum suppression_reason)reason),
+			 r->category ? ", category " : "", r->category ? r->category : "");
 	if (rc != EX_OK)
 		return rc;
-	int found = store_suppression_remove(d->store, key.b, str_of(r->category ? r->category : ""), &e);
-	if (found < 0)
-		return admin_audit_end(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, admin_fail(&e));
-	if (found == 1)
-		return EX_OK;
-	fprintf(stderr,
-		"mailtailor: no such suppression; `mailtailor suppress list %s` shows what there is\n",
-		r->arg);
-	return EX_NOINPUT;
+	int found = store_suppression_remove(d->store, key.b, str_of(r->category ? r->category : ""),
+					     (enum suppression_reason)reason, &e);
+	return admin_audit_end(d->conf, AUDIT_SUPPRESSION_REMOVE, key.b, found < 0 ? admin_fail(&e) : EX_OK);
 }
 
 /* Reads it as a campaign of that category would. */

@@ -39,6 +39,8 @@ int consent_decode(struct str bytes, struct consent_record *c);
  * key. */
 void suppression_encode(const struct suppression_record *r, struct buf *out);
 int suppression_decode(struct str bytes, struct suppression_record *r);
+/* Of what follows the recipient's or domain's key in the key of a suppression: the category. */
+struct str suppression_category(struct str word);
 
 /* version, at, expires, number of caps (1 byte), cap ids, decision */
 struct decision_record {

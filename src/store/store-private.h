@@ -8,7 +8,7 @@
  *
  *   records.mdb   profile      rk                  → profile record
  *                 consent      rk topic            → consent record
- *                 suppression  key category        → suppression record
+ *                 suppression  key category NUL reason → suppression record
  *   ledger.mdb    ledger       rk idem             → decision record (see record.h)
  *                              cap id              → number of places below, kept exact
  *                              cap id, time, idem  → nothing: a place

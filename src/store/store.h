@@ -103,7 +103,8 @@ enum suppression_reason {
 	SUPPRESS_IMPORT
 };
 const char *suppression_reason_name(enum suppression_reason r);
-/* category "": all mail but transactional; "*": all mail. key: recipient key or domain key. */
+/* category "": all mail but transactional; "*": all mail. key: recipient key or domain key. For each key and
+ * category there may be one of each reason; put replaces that of its own reason only. */
 struct suppression_record {
 	struct str category;
 	enum suppression_reason reason;
@@ -113,11 +114,9 @@ struct suppression_record {
 };
 int store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r,
 			  struct err *e);
-/* 1 removed, 0 was not there. */
-int store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e);
-/* The same, if it is there for that reason. 1 removed, 0 not. */
-int store_suppression_lift(struct store *s, const uint8_t key[16], struct str category,
-			   enum suppression_reason reason, struct err *e);
+/* 1 removed, 0 was not there; -1. */
+int store_suppression_remove(struct store *s, const uint8_t key[16], struct str category,
+			     enum suppression_reason reason, struct err *e);
 int store_suppression_each(struct store *s,
 			   bool (*fn)(void *ctx, const uint8_t key[16], const struct suppression_record *r),
 			   void *ctx, struct err *e);

@@ -1,5 +1,8 @@
 /*
- * suppression: key (recipient or domain) category → reason, when, note.
+ * suppression: key (recipient or domain), category, NUL, reason → reason, when, note. One who has
+ * unsubscribed may bounce as well: each reason stands for itself, so that taking one back leaves the others.
+ * Records of before had no NUL and no reason in their key, and thus one for each category: they are read, and
+ * taken out, too.
  */
 #include "store/store-private.h"
 
@@ -14,93 +17,110 @@ suppression_reason_name(enum suppression_reason r)
 	return r >= SUPPRESS_MANUAL && r <= SUPPRESS_IMPORT ? names[r] : "unknown";
 }
 
-struct change {
-	struct str key, record;
-	enum suppression_reason reason;
-	bool found;
-};
-
-static enum op_result
-op_put(struct store_txn *t, void *arg, struct err *e)
+struct str
+suppression_category(struct str word)
 {
-	const struct change *c = arg;
-	(void)e;
-	return txn_put(t, t->s->suppression, c->key, c->record);
+	return str_sub(word, 0, str_find_char(word, '\0'));
 }
 
-/* What another put there in the meantime stays. */
-static enum op_result
-op_lift(struct store_txn *t, void *arg, struct err *e)
+static void
+key_put(struct buf *k, const uint8_t key[16], struct str category)
 {
-	struct change *c = arg;
+	buf_add(k, key, STORE_KEY_LEN);
+	buf_adds(k, category);
+}
+
+static void
+reason_put(struct buf *k, enum suppression_reason reason)
+{
+	buf_addc(k, '\0');
+	buf_addc(k, (char)reason);
+}
+
+struct change {
+	const uint8_t *key;
+	struct str category, record; /* record: put */
+	enum suppression_reason reason;
+	bool removed;
+};
+
+/* The record of before, if it is of that reason. */
+static enum op_result
+old_remove(struct store_txn *t, struct change *c, struct str key, struct err *e)
+{
 	struct suppression_record r;
 	struct str val;
 	bool there;
-	enum op_result res = txn_get(t, t->s->suppression, c->key, &val, &there);
-	c->found = false;
+	enum op_result res = txn_get(t, t->s->suppression, key, &val, &there);
 	if (res != OP_OK || !there)
 		return res;
 	if (suppression_decode(val, &r) != 0) {
 		store_corrupt(t->s, e, "suppression");
 		return OP_FAIL;
 	}
-	return r.reason == c->reason ? txn_del(t, t->s->suppression, c->key, &c->found) : OP_OK;
+	return r.reason == c->reason ? txn_del(t, t->s->suppression, key, &c->removed) : OP_OK;
 }
 
 static enum op_result
 op_remove(struct store_txn *t, void *arg, struct err *e)
 {
 	struct change *c = arg;
-	(void)e;
-	return txn_del(t, t->s->suppression, c->key, &c->found);
+	struct buf k = { 0 };
+	bool there = false;
+	c->removed = false;
+	key_put(&k, c->key, c->category);
+	enum op_result res = old_remove(t, c, buf_str(&k), e);
+	reason_put(&k, c->reason);
+	if (res == OP_OK)
+		res = txn_del(t, t->s->suppression, buf_str(&k), &there);
+	c->removed = c->removed || there;
+	buf_free(&k);
+	return res;
+}
+
+static enum op_result
+op_put(struct store_txn *t, void *arg, struct err *e)
+{
+	struct change *c = arg;
+	struct buf k = { 0 };
+	key_put(&k, c->key, c->category);
+	enum op_result res = old_remove(t, c, buf_str(&k), e);
+	reason_put(&k, c->reason);
+	if (res == OP_OK)
+		res = txn_put(t, t->s->suppression, buf_str(&k), c->record);
+	buf_free(&k);
+	return res;
 }
 
 int
 store_suppression_put(struct store *s, const uint8_t key[16], const struct suppression_record *r,
 		      struct err *e)
 {
-	struct buf k = { 0 }, record = { 0 };
+	struct buf record = { 0 };
 	if (r->category.n > STORE_MAX_WORD || r->note.n > STORE_MAX_NOTE)
 		return err_set(e, ERR_LIMIT, "suppression: a category has at most %d bytes, a note %d",
 			       STORE_MAX_WORD, STORE_MAX_NOTE);
+	if (suppression_category(r->category).n != r->category.n)
+		return err_set(e, ERR_INPUT, "suppression: a category has no NUL");
 	if (r->reason < SUPPRESS_MANUAL || r->reason > SUPPRESS_IMPORT || r->at_ms < 0 || r->until_ms < 0)
 		return err_set(e, ERR_BUG, "suppression: no such reason or time");
-	buf_add(&k, key, STORE_KEY_LEN);
-	buf_adds(&k, r->category);
 	suppression_encode(r, &record);
-	struct change c = { .key = buf_str(&k), .record = buf_str(&record) };
+	struct change c = {
+		.key = key, .category = r->category, .record = buf_str(&record), .reason = r->reason
+	};
 	int res = store_submit(s, &s->records, op_put, &c, e);
-	buf_free(&k);
 	buf_free(&record);
 	return res;
 }
 
-static int
-take_out(struct store *s, const uint8_t key[16], struct str category, store_op *op,
-	 enum suppression_reason reason, struct err *e)
+int
+store_suppression_remove(struct store *s, const uint8_t key[16], struct str category,
+			 enum suppression_reason reason, struct err *e)
 {
-	struct buf k = { 0 };
-	if (category.n > STORE_MAX_WORD)
+	struct change c = { .key = key, .category = category, .reason = reason };
+	if (category.n > STORE_MAX_WORD || suppression_category(category).n != category.n)
 		return 0;
-	buf_add(&k, key, STORE_KEY_LEN);
-	buf_adds(&k, category);
-	struct change c = { .key = buf_str(&k), .reason = reason };
-	int r = store_submit(s, &s->records, op, &c, e);
-	buf_free(&k);
-	return r != 0 ? -1 : c.found;
-}
-
-int
-store_suppression_remove(struct store *s, const uint8_t key[16], struct str category, struct err *e)
-{
-	return take_out(s, key, category, op_remove, SUPPRESS_MANUAL, e);
-}
-
-int
-store_suppression_lift(struct store *s, const uint8_t key[16], struct str category,
-		       enum suppression_reason reason, struct err *e)
-{
-	return take_out(s, key, category, op_lift, reason, e);
+	return store_submit(s, &s->records, op_remove, &c, e) != 0 ? -1 : c.removed;
 }
 
 struct each_suppression {
@@ -118,7 +138,7 @@ each_suppression(void *ctx, struct str key, struct str val, struct err *e)
 		store_corrupt(w->s, e, "suppression");
 		return false;
 	}
-	r.category = str_sub(key, STORE_KEY_LEN, key.n);
+	r.category = suppression_category(str_sub(key, STORE_KEY_LEN, key.n));
 	return w->fn(w->ctx, (const uint8_t *)key.p, &r);
 }
 

@@ -71,12 +71,12 @@ add_consent(struct arena *a, struct str topic, struct str val, void *list)
 }
 
 static bool
-add_suppression(struct arena *a, struct str category, struct str val, void *list)
+add_suppression(struct arena *a, struct str word, struct str val, void *list)
 {
 	struct suppression_node ***tail = list, *n = ARENA_NEW(a, struct suppression_node);
 	if (suppression_decode(val, &n->r) != 0)
 		return false;
-	n->r.category = arena_str(a, category);
+	n->r.category = arena_str(a, suppression_category(word));
 	n->r.note = arena_str(a, n->r.note);
 	**tail = n;
 	*tail = &n->next;

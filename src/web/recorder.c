@@ -94,25 +94,6 @@ change_audit(const struct recorder *r, const uint8_t rk[16], const struct queue_
 			  audit_action_name(en.action), e.text);
 }
 
-/* 1: it is suppressed for good by what he cannot take back: a complaint, a bounce, an admin. With his own
- * word in its place he could. 0: it is not; -1. */
-static int
-stands(struct store *s, const uint8_t rk[16], struct str category, int64_t now_ms, struct err *e)
-{
-	const struct store_view_request rq = { .rk = rk, .now_ms = now_ms };
-	struct arena *a = arena_new(1024);
-	struct store_view v;
-	int r = store_view(s, &rq, a, &v, e) == 0 ? 0 : -1;
-	for (size_t i = 0; r == 0 && i < v.nsuppressions_own; i++) {
-		const struct suppression_record *have = &v.suppressions[i];
-		if (have->reason != SUPPRESS_UNSUBSCRIBE && have->until_ms == 0 &&
-		    str_eq(have->category, category))
-			r = 1;
-	}
-	arena_free(&a);
-	return r;
-}
-
 static int
 change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms, struct err *e)
 {
@@ -123,8 +104,7 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		.note = STR("by the recipient, over HTTP"),
 	};
 	/* Suppressions survive an erasure; with it first, no copy is made in between. */
-	int there = q->suppress ? stands(s, rk, q->category, at_ms, e) : 1;
-	if (there < 0 || (there == 0 && store_suppression_put(s, rk, &sr, e) != 0))
+	if (q->suppress && store_suppression_put(s, rk, &sr, e) != 0)
 		return -1;
 	if (q->erase && store_forget(s, rk, NULL, e) != 0)
 		return -1;
@@ -132,7 +112,7 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		if (store_consent_put(s, rk, &q->consents[i], e) != 0)
 			return -1;
 	for (size_t i = 0; i < q->nlifted; i++)
-		if (store_suppression_lift(s, rk, q->lifted[i], SUPPRESS_UNSUBSCRIBE, e) < 0)
+		if (store_suppression_remove(s, rk, q->lifted[i], SUPPRESS_UNSUBSCRIBE, e) < 0)
 			return -1;
 	return 0;
 }

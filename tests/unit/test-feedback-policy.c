@@ -314,7 +314,8 @@ test_others(void **state)
 	assert_int_equal(l.v[3].type, EVENT_UNSUBSCRIBED);
 }
 
-/* What an administrator or the recipient said is not overwritten by what a machine says. */
+/* What the recipient said is not overwritten by what a machine says: both stand, and he takes back only his
+ * own. */
 static void
 test_standing(void **state)
 {
@@ -329,6 +330,11 @@ test_standing(void **state)
 	assert_true(suppressed(f, "ann@a.example", &s));
 	assert_int_equal(s.reason, SUPPRESS_UNSUBSCRIBE);
 	assert_true(str_eq(s.note, STR("page")));
+	assert_int_equal(
+	    store_suppression_remove(f->src.id.store, rk.b, STR(""), SUPPRESS_UNSUBSCRIBE, &f->e), 1);
+	assert_true(suppressed(f, "ann@a.example", &s));
+	assert_int_equal(s.reason, SUPPRESS_HARD_BOUNCE);
+	assert_int_equal(s.at_ms, NOW);
 }
 
 /* A copy that was passed on to several: their reports say nothing about him unless all say it. */

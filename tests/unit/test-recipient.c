@@ -269,7 +269,8 @@ test_suppression(void **state)
 			f->src.campaign = &f->transactional;
 			r = read_copy(f, "ann@example.org", "<1@x>", NOW);
 			assert_int_equal(r->suppressed, cases[i].transactional);
-			assert_int_equal(store_suppression_remove(f->src.store, key, s.category, &f->e), 1);
+			assert_int_equal(
+			    store_suppression_remove(f->src.store, key, s.category, s.reason, &f->e), 1);
 		}
 }
 

@@ -507,8 +507,96 @@ test_view_and_forget(void **state)
 	assert_int_equal(v.nsuppressions, 2);
 	assert_int_equal(stats(f).decisions, 0);
 	assert_int_equal(stats(f).places, 0);
-	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), &f->e), 1);
-	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), &f->e), 0);
+}
+
+/* Who has unsubscribed may bounce too: taking the one back leaves the other. */
+static void
+test_suppression_reasons(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rk[16];
+	struct store_view v;
+	struct suppression_record left = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("page"), 0 };
+	struct suppression_record bounced = { STR("promo"), SUPPRESS_HARD_BOUNCE, NOW + 1, STR("5.1.1"), 0 };
+	struct suppression_record paused = { STR("promo"), SUPPRESS_SOFT_BOUNCE, NOW + 2, STR(""),
+					     NOW + DAY };
+	struct suppression_record nul = { { "a\0b", 3 }, SUPPRESS_MANUAL, NOW, STR(""), 0 };
+	key_make(rk, "rk", 7);
+	const struct store_view_request rq = { .rk = rk, .now_ms = NOW };
+	assert_int_equal(store_suppression_put(f->s, rk, &left, &f->e), 0);
+	assert_int_equal(store_suppression_put(f->s, rk, &bounced, &f->e), 0);
+	assert_int_equal(store_suppression_put(f->s, rk, &paused, &f->e), 0);
+	bounced.at_ms = NOW + 3;
+	assert_int_equal(store_suppression_put(f->s, rk, &bounced, &f->e), 0);
+	assert_int_equal(store_suppression_put(f->s, rk, &nul, &f->e), -1);
+	assert_int_equal(f->e.kind, ERR_INPUT);
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.nsuppressions, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(str_eq(v.suppressions[i].category, STR("promo")));
+	assert_int_equal(v.suppressions[0].reason, SUPPRESS_UNSUBSCRIBE);
+	assert_int_equal(v.suppressions[1].reason, SUPPRESS_HARD_BOUNCE);
+	assert_int_equal(v.suppressions[1].at_ms, NOW + 3);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), SUPPRESS_HARD_BOUNCE, &f->e), 1);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), SUPPRESS_HARD_BOUNCE, &f->e), 0);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("prom"), SUPPRESS_UNSUBSCRIBE, &f->e), 0);
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.nsuppressions, 2);
+	assert_int_equal(v.suppressions[0].reason, SUPPRESS_UNSUBSCRIBE);
+	assert_true(str_eq(v.suppressions[0].note, STR("page")));
+}
+
+/* Records of before: their key ends with the category. */
+static void
+old_put(struct fixture *f, const uint8_t rk[16], const struct suppression_record *r)
+{
+	struct buf key = { 0 }, value = { 0 };
+	MDB_txn *txn;
+	buf_add(&key, rk, STORE_KEY_LEN);
+	buf_adds(&key, r->category);
+	suppression_encode(r, &value);
+	MDB_val k = { key.n, key.p }, v = { value.n, value.p };
+	assert_int_equal(mdb_txn_begin(f->s->records.env, NULL, 0, &txn), 0);
+	assert_int_equal(mdb_put(txn, f->s->suppression, &k, &v, 0), 0);
+	assert_int_equal(mdb_txn_commit(txn), 0);
+	buf_free(&key);
+	buf_free(&value);
+}
+
+static bool
+see_category(void *ctx, const uint8_t key[16], const struct suppression_record *r)
+{
+	(void)key;
+	*(int *)ctx += str_eq(r->category, STR("promo"));
+	return true;
+}
+
+static void
+test_suppression_of_before(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rk[16];
+	struct store_view v;
+	int seen = 0;
+	struct suppression_record left = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("page"), 0 };
+	key_make(rk, "rk", 8);
+	const struct store_view_request rq = { .rk = rk, .now_ms = NOW };
+	old_put(f, rk, &left);
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.nsuppressions, 1);
+	assert_true(str_eq(v.suppressions[0].category, STR("promo")));
+	/* Another reason leaves it as it is, its own takes its place. */
+	struct suppression_record bounced = { STR("promo"), SUPPRESS_HARD_BOUNCE, NOW, STR(""), 0 };
+	assert_int_equal(store_suppression_put(f->s, rk, &bounced, &f->e), 0);
+	assert_int_equal(store_suppression_put(f->s, rk, &left, &f->e), 0);
+	assert_int_equal(store_suppression_each(f->s, see_category, &seen, &f->e), 0);
+	assert_int_equal(seen, 2);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), SUPPRESS_UNSUBSCRIBE, &f->e), 1);
+	old_put(f, rk, &left);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), SUPPRESS_UNSUBSCRIBE, &f->e), 1);
+	assert_int_equal(store_suppression_remove(f->s, rk, STR("promo"), SUPPRESS_HARD_BOUNCE, &f->e), 1);
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.nsuppressions, 0);
 }
 
 static bool
@@ -701,6 +789,8 @@ main(void)
 		T(test_against_model),
 		T(test_large_cap),
 		T(test_view_and_forget),
+		T(test_suppression_reasons),
+		T(test_suppression_of_before),
 		T(test_each_over_several_stretches),
 		T(test_batch_abort),
 		T(test_map_full),
