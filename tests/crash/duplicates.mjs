@@ -40,11 +40,15 @@ export function attribute(mails, uncertain, kills) {
     for (const before of same.slice(0, -1))
       out.push({ cause: "redelivered", kill: kills.find((kill) => kill.postfix && kill.generation === before.generation) });
   const times = [...handed.keys()].map(queueTime).sort((a, b) => a - b);
-  for (const [i, begin] of times.slice(0, -1).entries()) {
+  const again = times.slice(0, -1).map((begin, i) => {
     const first = (what) => kills.find((kill) => kill[what] && kill.at >= begin && kill.at <= times[i + 1]);
-    const postfix = uncertain > 0 ? first("postfix") : undefined;
-    if (postfix) uncertain--;
-    out.push(postfix ? { cause: "uncertain", kill: postfix } : { cause: "unrecorded", kill: first("injector") });
+    return { postfix: first("postfix"), injector: first("injector") };
+  });
+  // A kill of both may be the one or the other: what the log says of a copy goes first to where nothing else explains it.
+  const ends = again.map(({ postfix, injector }) => !injector && postfix && uncertain-- > 0);
+  for (const [i, { postfix, injector }] of again.entries()) {
+    const known = ends[i] || (injector && postfix && uncertain-- > 0);
+    out.push(known ? { cause: "uncertain", kill: postfix } : { cause: "unrecorded", kill: injector });
   }
   return out;
 }
