@@ -12,6 +12,15 @@ conf_arm_find(const struct conf_campaign *c, struct str name)
 	return NULL;
 }
 
+bool
+conf_arms_have_hours(const struct conf_campaign *c)
+{
+	for (size_t i = 0; i < c->narms; i++)
+		if (c->arms[i].send_hour != CONF_ANY_HOUR)
+			return true;
+	return false;
+}
+
 /* The word that a choice's number stands for. */
 static const char *
 choice_name(const char *section, const char *key, unsigned choice)

@@ -380,6 +380,8 @@ const char *
 conf_track_host(const struct conf *c, const struct conf_campaign *campaign, struct str from_domain);
 /* NULL when there is none. */
 const struct conf_arm *conf_arm_find(const struct conf_campaign *c, struct str name);
+/* True when some arm has an hour of its own. */
+bool conf_arms_have_hours(const struct conf_campaign *c);
 /* True when its policy goes by the campaign's features; by what `mailtailor policy learn` found. */
 bool conf_policy_is_linear(const struct conf_campaign *c);
 bool conf_policy_learns(const struct conf_campaign *c);

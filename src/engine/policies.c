@@ -100,11 +100,14 @@ policies_check(const struct conf *conf, const struct features_set *features, con
 		char text[600];
 		if (f == NULL)
 			continue;
-		const char *why = score_columns_count(f->columns) > POLICY_MAX_COLUMNS
-				      ? "are more than 256, which it cannot go by"
-				  : score_columns_find_arm(f->columns) >= 0
-				      ? "read which arm it is, and it is the policy that decides that"
-				      : NULL;
+		const char *why =
+		    score_columns_count(f->columns) > POLICY_MAX_COLUMNS
+			? "are more than 256, which it cannot go by"
+		    : score_columns_find_arm(f->columns) >= 0
+			? "read which arm it is, and it is the policy that decides that"
+		    : conf_arms_have_hours(c) && score_columns_find_clock(f->columns) >= 0
+			? "read the clock, and when a copy leaves is what its arm decides (send_hour)"
+			: NULL;
 		if (why == NULL)
 			continue;
 		snprintf(text, sizeof(text),

@@ -73,6 +73,14 @@ note_clean(struct item *it, struct str note)
 	return s;
 }
 
+/* Until it is tried the note alone says which arm was drawn for the copy: whatever else it waits for now. */
+static struct str
+note_armed(const struct item *it, enum spool_state state, bool attempted, struct str note)
+{
+	bool waits = (state == SPOOL_QUEUED || state == SPOOL_HELD) && !attempted && it->job.attempts == 0;
+	return waits ? tailor_arm_renote(it->job.note, note, it->arena) : note;
+}
+
 static void
 item_set(struct item *it, enum spool_state state, int64_t due_ms, bool attempted, const char *reason,
 	 struct str note)
@@ -83,7 +91,7 @@ item_set(struct item *it, enum spool_state state, int64_t due_ms, bool attempted
 		.due_ms = due_ms,
 		.attempted = attempted,
 		.reason = reason,
-		.note = note_clean(it, note),
+		.note = note_clean(it, note_armed(it, state, attempted, note)),
 	};
 }
 

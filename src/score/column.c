@@ -371,6 +371,21 @@ score_columns_find_arm(const struct score_columns *c)
 	return -1;
 }
 
+static bool
+reads_clock(const struct column *c)
+{
+	return c && (c->source == FROM_CLOCK || reads_clock(c->left) || reads_clock(c->right));
+}
+
+ptrdiff_t
+score_columns_find_clock(const struct score_columns *c)
+{
+	for (size_t k = 0; k < c->n; k++)
+		if (reads_clock(c->columns[k]))
+			return (ptrdiff_t)k;
+	return -1;
+}
+
 void
 score_columns_hash(const struct score_columns *c, char out[SCORE_COLUMNS_HASH])
 {

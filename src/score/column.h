@@ -126,6 +126,8 @@ bool score_column_is_category(const struct score_columns *c, size_t k);
 bool score_columns_need_events(const struct score_columns *c);
 /* The first column that reads the arm; -1: none does. */
 ptrdiff_t score_columns_find_arm(const struct score_columns *c);
+/* The first column that reads the clock (hour, minute, weekday, day, month); -1: none does. */
+ptrdiff_t score_columns_find_clock(const struct score_columns *c);
 bool score_column_reads_arm(const struct score_columns *c, size_t k);
 /* 16 hexadecimal digits that stand for the list of texts (FNV-1a, 64 bits), and NUL. */
 #define SCORE_COLUMNS_HASH 17

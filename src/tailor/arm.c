@@ -265,3 +265,14 @@ tailor_arm_noted(struct str note, struct str *name, double *propensity)
 	*name = str_sub(rest, 0, space);
 	return end == number + digits.n && digits.n > 0 && *propensity > 0 && *propensity <= 1;
 }
+
+struct str
+tailor_arm_renote(struct str before, struct str text, struct arena *a)
+{
+	struct str name;
+	double propensity;
+	if (!tailor_arm_noted(before, &name, &propensity) || tailor_arm_noted(text, &name, &propensity))
+		return text;
+	return arena_printf(a, "%.*s: %.*s", STR_ARG(str_sub(before, 0, str_find_char(before, ':'))),
+			    STR_ARG(text));
+}

@@ -41,7 +41,7 @@ cap_full(const struct recipient_snapshot *r)
 /* ---- time ---- */
 
 /* The arm's; else the campaign's, which may be the recipient's own: then control and who has none go at once.
- */
+ * Whose arm is drawn when the copy is made goes there first: his may be an hour before the campaign's. */
 static unsigned
 hour_wanted(const struct tailor_message *m, const struct tailor_input *in)
 {
@@ -49,6 +49,8 @@ hour_wanted(const struct tailor_message *m, const struct tailor_input *in)
 	unsigned hour = m->campaign->send_hour;
 	if (arm && arm->send_hour != CONF_ANY_HOUR)
 		return arm->send_hour;
+	if (!arm && conf_arms_have_hours(m->campaign))
+		return CONF_ANY_HOUR;
 	if (hour != CONF_LEARNED_HOUR)
 		return hour;
 	const struct value *own = value_path(in->recipient->profile, STR("learned.send_hour"));
@@ -256,8 +258,9 @@ tailor_decide(const struct tailor_message *m, const struct tailor_input *in, str
 		.text = STR(""),
 	};
 	decide(m, in, a, out);
-	/* What waits for the hour of its arm, now or before, keeps it. */
+	/* Where arms have hours, what waits keeps its arm: were only those kept that wait for theirs, the
+	 * others, drawn anew, would make them more than their propensity says. */
 	if (out->verdict == TAILOR_LATER && arm->arm != NULL &&
-	    (arm->kept || arm->arm->send_hour != CONF_ANY_HOUR))
+	    (arm->kept || conf_arms_have_hours(m->campaign)))
 		out->text = tailor_arm_note(arm, out->text, a);
 }

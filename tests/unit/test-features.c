@@ -45,6 +45,11 @@ refused(void **state)
 		  "arm "
 		  "b {\n }\n arm d {\n }\n policy {\n kind = linucb\n }\n}\n",
 		  "policy \"linucb\": the columns of features \"a\" read which arm it is" },
+		{ "inject {\n target = \"localhost:25\"\n}\nfeatures a {\n columns = { \"(x & weekday | hash "
+		  "4) * y\" }\n}\ncampaign c {\n features = a\n arm b {\n  send_hour = 9\n }\n arm d {\n }\n "
+		  "policy {\n kind = linucb\n }\n}\n",
+		  ":14: policy \"linucb\": the columns of features \"a\" read the clock, and when a copy "
+		  "leaves" },
 		{ "features a {\n columns = { \"x | hashes 385\" }\n}\n",
 		  ":1: features \"a\": 385 columns when" },
 		{ "features a {\n columns = { \"x | hashes 4000\", \"y | hashes 4000\" }\n}\n",

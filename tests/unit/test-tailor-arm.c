@@ -247,6 +247,12 @@ test_kept(void **state)
 	for (size_t i = 0; i < sizeof(NONE) / sizeof(NONE[0]); i++)
 		if (tailor_arm_noted(str_of(NONE[i]), &name, &p) && str_eq(name, STR("b")) && p != 0.5)
 			fail_msg("%s", NONE[i]);
+	/* It goes on waiting, for something else. */
+	struct str again = tailor_arm_renote(note, STR("the disk is full: wait"), f->a);
+	assert_true(str_eq(again, STR("arm b 0.125: the disk is full: wait")));
+	assert_true(str_eq(tailor_arm_renote(again, STR("x"), f->a), STR("arm b 0.125: x")));
+	assert_true(str_eq(tailor_arm_renote(note, STR("arm c 0.5: due"), f->a), STR("arm c 0.5: due")));
+	assert_true(str_eq(tailor_arm_renote(STR("due"), STR("x"), f->a), STR("x")));
 	ask.kept = STR("gone");
 	tailor_arm_choose(&ask, &arm);
 	assert_false(arm.kept);
@@ -421,6 +427,43 @@ test_hour_of_campaign(void **state)
 	fixture_free(f);
 }
 
+/* While it is not drawn, the campaign's hour is not waited for: that of the arm may come first. */
+static void
+test_hour_undecided(void **state)
+{
+	static const struct {
+		const char *arms, *due;
+	} V[] = {
+		{ "arm b { send_hour = 9 }\narm x { }\n", "now" },
+		{ "arm b { }\narm x { }\n", "2026-06-01T18:00:00Z" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		char text[300];
+		snprintf(text, sizeof(text), NO_TRACKING "send_hour = 18\npolicy { kind = thompson }\n%s",
+			 V[i].arms);
+		struct fixture *f = fixture_try(text, "inject { target = \"127.0.0.1:26\" }");
+		assert_int_equal(prepare(f, STR(TEST_HEAD "\nx\n")), 0);
+		assert_due(f, "UTC", "2026-06-01T08:30:00Z", V[i].due);
+		fixture_free(f);
+	}
+}
+
+/* Where one arm has an hour, what waits for anything keeps its arm, whichever it is. */
+static void
+test_waiting_keeps(void **state)
+{
+	struct fixture *f =
+	    fixture_try(NO_TRACKING "quiet_hours = \"22:00-06:00\"\narm b { send_hour = 9 }\narm x { }\n",
+			"inject { target = \"127.0.0.1:26\" }");
+	(void)state;
+	assert_int_equal(prepare(f, STR(TEST_HEAD "\nx\n")), 0);
+	f->in.arm = (struct tailor_arm){ .arm = &f->conf->campaigns[0].arms[1], .propensity = 0.5 };
+	assert_due(f, "UTC", "2026-06-01T23:00:00Z", "2026-06-02T06:00:00Z");
+	assert_true(str_starts(f->plan.decision.text, STR("arm x 0.5: due ")));
+	fixture_free(f);
+}
+
 /* Together with quiet hours and a delay that is too long. */
 static void
 test_hour_and_windows(void **state)
@@ -456,6 +499,8 @@ main(void)
 		cmocka_unit_test(test_subject_mistakes),
 		cmocka_unit_test(test_hour),
 		cmocka_unit_test(test_hour_of_campaign),
+		cmocka_unit_test(test_hour_undecided),
+		cmocka_unit_test(test_waiting_keeps),
 		cmocka_unit_test(test_hour_and_windows),
 	};
 	mail_init();
