@@ -86,6 +86,9 @@ async function run(load, fault) {
     say();
     open = Math.ceil((opt.messages * (answered + 1)) / opt.windows);
     await window(fault);
+    // Only a copy that leaves ends the injector's patience with the port, which grows from fault to fault.
+    const before = port.mails.length;
+    await until("a copy that leaves again", () => port.mails.length > before || load.delivered(port.mails) >= (load.answers.get("250") ?? 0) * opt.recipients, 90);
     await sleep(random() * opt.longest * 0.2);
   }
   await sending;
