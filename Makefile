@@ -42,7 +42,12 @@ HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CPPFLAGS_ALL = -D_GNU_SOURCE -Isrc -Iinclude -DMT_VERSION='"$(VERSION)"' -DMT_PREFIX='"$(PREFIX)"' -DMT_SYSCONFDIR='"$(SYSCONFDIR)"' $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 $(OPT) $(WARN) $(if $(SAN),-fPIC $(if $(findstring clang,$(CC)),,$(SAN_WARN)),$(HARDEN)) $(SAN) $(subst -I,-isystem ,$(PKG_CFLAGS)) $(CFLAGS)
 LDFLAGS_ALL  = $(SAN) -rdynamic $(LDFLAGS)
-LIBS         = $(PKG_LIBS) -lmilter -letpan -llmdb -lseccomp -Wl,--as-needed -llapacke -lopenblas -Wl,--no-as-needed -lpthread -ldl -lm $(LIBS_EXTRA)
+LIBS         = $(PKG_LIBS) $(LIBMILTER) -letpan -llmdb -lseccomp -Wl,--as-needed -llapacke -lopenblas -Wl,--no-as-needed -lpthread -ldl -lm $(LIBS_EXTRA)
+
+# libmilter's objects call src/milter/wire.c instead of the system; a distribution without libmilter.a gives the shared
+# library, which does without.
+LIBMILTER_A := $(filter /%,$(shell $(CC) -print-file-name=libmilter.a))
+LIBMILTER    = $(if $(LIBMILTER_A),$(BUILD)/libmilter.a,-lmilter)
 
 # ---- what is built ----
 LIB_DIRS := base audit conf mail template html token store score recommend learn plugin tailor recipient engine milter inject web feedback report
@@ -87,10 +92,16 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/src/learn/rows.o: CFLAGS += -ffp-contract=fast
 
 # q, not r: two directories may have a file of the same name
-$(LIB): $(LIB_OBJ)
+$(LIB): $(LIB_OBJ) | $(filter $(BUILD)/%,$(LIBMILTER))
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)ar qcs $@ $^
+
+WIRE_CALLS := accept poll read writev close
+$(BUILD)/libmilter.a: $(LIBMILTER_A)
+	@mkdir -p $(@D)
+	$(call say,WIRE,$@)
+	$(Q)objcopy $(foreach c,$(WIRE_CALLS),--redefine-sym $(c)=wire_$(c)) $(LIBMILTER_A) $@
 
 $(BUILD)/bin/mailtailord: $(DAEMON_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)
@@ -245,6 +256,8 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -MF $@.d $(LDFLAGS_ALL) -o $@ $< $(LIB) $(LIBS)
+# The yardstick is what everybody's milter links.
+$(BUILD)/bench/floor-milter: LIBMILTER := -lmilter
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN)
 

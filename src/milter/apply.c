@@ -4,6 +4,7 @@
  * whole, then the header edits in their order.
  */
 #include "milter/private.h"
+#include "milter/wire.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,8 +35,8 @@ header_change(SMFICTX *ctx, const char *name, int index, const char *value, bool
 	return rc == MI_SUCCESS ? 0 : -1;
 }
 
-int
-apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, const char *mark)
+static int
+plan_send(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, const char *mark)
 {
 	const struct session *s = smfi_getpriv(ctx);
 	if (plan->body_changed) {
@@ -54,6 +55,15 @@ apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, con
 	if (mark != NULL && header_change(ctx, JOB_MARK_FIELD, 0, mark, s->leadspace) != 0)
 		return -1;
 	return sender == NULL || smfi_chgfrom(ctx, (char *)(uintptr_t)sender, NULL) == MI_SUCCESS ? 0 : -1;
+}
+
+int
+apply_plan(SMFICTX *ctx, const struct tailor_plan *plan, const char *sender, const char *mark)
+{
+	/* Each edit is a write of libmilter's, and would wake the MTA for itself. */
+	wire_cork();
+	int rc = plan_send(ctx, plan, sender, mark);
+	return wire_uncork() == 0 ? rc : -1;
 }
 
 int

@@ -52,7 +52,7 @@ struct session {
 
 /*
  * The process's one milter. libmilter hands callbacks nothing but its own
- * context, so this is the one static of the daemon.
+ * context, so this is a static; the other one is wire.c's, for the same reason.
  */
 struct milter_service {
 	struct milter_options options;
