@@ -18,7 +18,7 @@ const opt = options({ windows: 12, longest: 1500, messages: 50, recipients: 100,
 const random = chance(opt.seed);
 const CONNECTIONS = 4;
 const TIMEOUT = slow; // s
-timeLimit(600 + opt.windows * 60);
+timeLimit(600 + opt.windows * 120);
 
 const BUSY = "421 4.3.2 try again later";
 const maybe = () => random() < 0.5;
