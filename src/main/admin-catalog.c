@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "main/admin-catalog.h"
+#include "base/file.h"
 #include "recommend/model.h"
 
 static const char usage[] =
@@ -25,7 +26,7 @@ catalog_write(const char *path, struct str bytes)
 		 slash ? path : ".");
 	gid_t group = getegid();
 	bool entered = admin_owner_enter(directory);
-	int rc = recommend_replace(path, bytes, &e);
+	int rc = file_replace(path, bytes, FILE_PUBLIC, &e);
 	if (entered)
 		admin_owner_leave(group);
 	return rc == 0 ? EX_OK : admin_fail(&e);

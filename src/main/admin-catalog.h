@@ -20,7 +20,7 @@ int catalog_train(int argc, char **argv);
 	"      --model FILE       default: recommend.safetensors in the state directory\n" \
 	"  -c, --config CONF      the configuration\n"
 
-/* Writes a file anew (recommend_replace), as the state directory's owner where it lies there. An exit code.
+/* Writes a file anew (file_replace), as the state directory's owner where it lies there. An exit code.
  */
 int catalog_write(const char *path, struct str bytes);
 

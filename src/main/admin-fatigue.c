@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "learn/fatigue-steps.h"
 #include "main/admin-model.h"
 #include "main/admin-profile.h"
@@ -125,7 +126,7 @@ keep(const struct training *t, const struct desk *d, const struct model *m)
 	    t->output ? t->output : arena_printf(d->arena, "%s/%s", d->conf->state.directory, MODEL_FILE).p;
 	model_print(m, &b);
 	bool entered = !t->output && admin_owner_enter(d->conf->state.directory);
-	int rc = model_file_write(path, buf_str(&b), &e);
+	int rc = file_replace(path, buf_str(&b), FILE_PUBLIC, &e);
 	if (entered)
 		admin_owner_leave(group);
 	buf_free(&b);

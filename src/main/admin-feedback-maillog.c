@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "feedback/confine.h"
@@ -125,7 +126,7 @@ place_save(struct follower *w, struct err *e)
 	buf_reset(&w->out);
 	logfile_place_write(&w->place, w->log, &w->out);
 	w->moved = false;
-	return file_write(w->state, buf_str(&w->out), e);
+	return file_replace(w->state, buf_str(&w->out), FILE_PRIVATE, e);
 }
 
 /* Behind everything that was read, unless a line waits. */

@@ -2,9 +2,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "main/admin-model.h"
-#include "main/files.h"
 
 #define SEED 1
 
@@ -22,7 +22,7 @@ model_judgement_show(const struct judgement *j, const struct model_request *rq)
 	buf_reset(&out);
 	if (rq->html) {
 		judge_print_html(j, &out);
-		if (file_write(rq->html, buf_str(&out), &e) != 0)
+		if (file_replace(rq->html, buf_str(&out), FILE_PRIVATE, &e) != 0)
 			code = admin_fail(&e);
 	}
 	buf_free(&out);
@@ -245,8 +245,8 @@ replace(const struct model *m, const struct model_request *rq)
 	buf_printf(&text, "%.300s", rq->to);
 	int code = audit(rq, AUDIT_MODEL_PROMOTE, text.p);
 	model_print(m, &bytes);
-	if (code == EX_OK &&
-	    (model_history_keep(rq->to, &e) != 0 || model_file_write(rq->to, buf_str(&bytes), &e) != 0))
+	if (code == EX_OK && (model_history_keep(rq->to, &e) != 0 ||
+			      file_replace(rq->to, buf_str(&bytes), FILE_PUBLIC, &e) != 0))
 		code = admin_fail(&e);
 	buf_free(&bytes);
 	buf_free(&text);

@@ -1,11 +1,10 @@
 /*
- * admin-model-file: a model's file is replaced in one step, and what was in use before stays in
+ * admin-model-file: when a model's file is replaced, what was in use before stays in
  * PATH.history/000001.safetensors, 000002.safetensors …; one that was rolled back is there as
  * 000003-withdrawn.safetensors.
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,32 +26,6 @@ io_error(const char *path, struct err *e)
 		       : errno == ENOENT		 ? ERR_MISSING
 							 : ERR_IO,
 		       "%s: %s", path, strerror(errno));
-}
-
-int
-model_file_write(const char *path, struct str bytes, struct err *e)
-{
-	char temp[PATH_MAX];
-	struct stat old;
-	bool there = stat(path, &old) == 0;
-	mode_t mask = umask(0);
-	umask(mask);
-	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
-		return err_set(e, ERR_LIMIT, "%s: the name is too long", path);
-	int fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0)
-		return io_error(temp, e);
-	/* Who could read the one that was there has to read this one, too. */
-	bool ok = fd_write(fd, bytes) &&
-		  (!there || geteuid() != 0 || fchown(fd, old.st_uid, old.st_gid) == 0) &&
-		  fchmod(fd, there ? old.st_mode & 0777 : 0666 & ~mask) == 0 && fsync(fd) == 0;
-	ok = close(fd) == 0 && ok;
-	if (!ok || rename(temp, path) != 0) {
-		io_error(path, e);
-		unlink(temp);
-		return -1;
-	}
-	return fd_sync_parent(path) ? 0 : io_error(path, e);
 }
 
 /* ---- history ---- */

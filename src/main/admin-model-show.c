@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "main/admin-model.h"
-#include "main/files.h"
 #include "score/logistic.h"
 
 static void
@@ -179,7 +179,7 @@ model_export(const struct model_request *rq)
 	else if (rc == 0)
 		rc = err_set(&e, ERR_USAGE, "--format %s: json or safetensors", rq->format);
 	if (rc == 0)
-		rc = model_file_write(rq->out, buf_str(&out), &e);
+		rc = file_replace(rq->out, buf_str(&out), FILE_PUBLIC, &e);
 	buf_free(&out);
 	model_free(&m);
 	return rc == 0 ? EX_OK : admin_fail(&e);

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "learn/calibrate.h"
 #include "learn/train.h"
 #include "main/admin-model.h"
-#include "main/files.h"
 #include "score/column.h"
 
 /* Most points of the loss curve that a file keeps. */
@@ -121,7 +121,7 @@ judge_and_write(struct model *m, const struct model_request *rq, const struct le
 		value_map_set(m->arena, map, STR("test"), judge_figures(j, m->arena));
 	}
 	model_print(m, &bytes);
-	if (model_file_write(rq->out, buf_str(&bytes), &e) != 0)
+	if (file_replace(rq->out, buf_str(&bytes), FILE_PUBLIC, &e) != 0)
 		code = admin_fail(&e);
 	else if (j)
 		code = model_judgement_show(j, rq);

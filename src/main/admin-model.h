@@ -75,9 +75,6 @@ int model_since(const struct model_request *rq, int64_t now_ms, int64_t *ms);
 
 /* ---- files ---- */
 
-/* Beside and renamed, on disk before it returns; readable for whoever the umask lets (models hold no personal
- * data). */
-int model_file_write(const char *path, struct str bytes, struct err *e);
 /*
  * PATH.history keeps what was in use before. keep: links the file at path there, as the newest; 0 when there
  * is none at path. back: the newest that loads takes path's place, and what was there is kept as withdrawn;

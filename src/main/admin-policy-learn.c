@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "engine/policies.h"
 #include "learn/arms.h"
 #include "main/admin-policy.h"
-#include "main/files.h"
 
 const char policy_learn_help[] =
     "usage: mailtailor policy learn [-c FILE] [--json] [--watch INTERVAL] CAMPAIGN…|--all\n"
@@ -103,7 +103,7 @@ state_write(const struct learning *l, const struct conf_campaign *c, const struc
 	gid_t group = getegid();
 	policy_print(p, &b);
 	bool entered = admin_owner_enter(l->conf->state.directory);
-	int rc = file_write(policies_path(a, l->conf, c).p, buf_str(&b), e);
+	int rc = file_replace(policies_path(a, l->conf, c).p, buf_str(&b), FILE_PRIVATE, e);
 	if (entered)
 		admin_owner_leave(group);
 	buf_free(&b);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "engine/engine.h"
 #include "main/admin.h"
@@ -161,7 +162,7 @@ explain_write(const struct render *r, const struct engine_copy *copy, struct err
 	if (strcmp(r->explain, "-") == 0)
 		fwrite(b.p, 1, b.n, stdout);
 	else
-		rc = file_write(r->explain, buf_str(&b), e);
+		rc = file_replace(r->explain, buf_str(&b), FILE_PRIVATE, e);
 	buf_free(&b);
 	return rc;
 }

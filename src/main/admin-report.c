@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "main/admin-events.h"
 #include "report/report.h"
 
@@ -82,29 +83,14 @@ campaign_check(const struct conf *conf, struct store *s, struct str name)
 
 /* ---- output ---- */
 
-/* Beside its place and then into it: who looks meanwhile sees the old page or the new one. */
+/* Who looks meanwhile sees the old page or the new one. */
 static int
 page_write(const char *path, struct str page)
 {
-	int code = EX_OK;
-	char *beside = NULL;
+	struct err e = { 0 };
 	if (strcmp(path, "-") == 0)
 		return fwrite(page.p, 1, page.n, stdout) == page.n ? EX_OK : EX_IOERR;
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
-		abort();
-	int fd = mkstemp(beside);
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	mode_t mask = umask(0);
-	umask(mask);
-	bool written = f && fwrite(page.p, 1, page.n, f) == page.n && fchmod(fd, 0666 & ~mask) == 0;
-	if ((f && fclose(f) != 0) || !written || rename(beside, path) != 0) {
-		admin_say("%s: %s", path, strerror(errno));
-		code = fd < 0 ? EX_CANTCREAT : EX_IOERR;
-		if (fd >= 0)
-			unlink(beside);
-	}
-	free(beside);
-	return code;
+	return file_replace(path, page, FILE_PUBLIC, &e) == 0 ? EX_OK : admin_fail(&e);
 }
 
 static uint32_t

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
-#include "main/files.h"
 
 static const char usage[] =
     "usage: mailtailor segments train [OPTION…]\n"
@@ -156,7 +156,7 @@ keep(struct desk *d, const struct segments_request *rq, const struct segments *s
 	gid_t group = getegid();
 	segments_print(s, &b);
 	bool entered = !rq->file && admin_owner_enter(d->conf->state.directory);
-	int rc = file_write(segments_path(d, rq), buf_str(&b), &e);
+	int rc = file_replace(segments_path(d, rq), buf_str(&b), FILE_PRIVATE, &e);
 	if (entered)
 		admin_owner_leave(group);
 	buf_free(&b);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "learn/uplift.h"
 #include "main/admin-model.h"
@@ -155,7 +156,7 @@ write_model(struct job *j, const struct uplift_fit *fit, struct err *e)
 	if (m) {
 		m->training = job_value(j, m->arena);
 		model_print(m, &b);
-		rc = model_file_write(j->out, buf_str(&b), e);
+		rc = file_replace(j->out, buf_str(&b), FILE_PUBLIC, e);
 	}
 	model_free(&m);
 	buf_free(&b);

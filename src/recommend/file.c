@@ -1,16 +1,64 @@
-/* file: whole files, mapped, and replaced by new ones (see model.h). */
+/*
+ * file: whole files, mapped (see model.h).
+ *
+ * What is mapped is a sealed copy in memory (memfd), not the file itself: pages of a file that somebody cuts
+ * short in place, as `cp` and editors do, are gone, and the next look at one ends the daemon by SIGBUS; and
+ * bytes that change after they were checked are believed. A private map of the file would not help: pages
+ * that were not written to follow the file. The copy costs the file's size in memory, which a model in use
+ * takes as page cache anyway, and is made once at each reload; that it is whole is what its checksum says.
+ */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "recommend/model.h"
+
+/* A descriptor of n bytes of fd that nobody can change any more; -1 with *e. */
+static int
+copy_sealed(const char *path, int fd, size_t n, struct err *e)
+{
+	int copy = memfd_create("mailtailor-recommend", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (copy < 0)
+		return err_set(e, ERR_IO, "%s: no memory file for it: %s", path, strerror(errno));
+	for (size_t done = 0; done < n;) {
+		ssize_t got = sendfile(copy, fd, NULL, n - done);
+		if (got > 0) {
+			done += (size_t)got;
+			continue;
+		}
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got == 0)
+			err_set(e, ERR_INPUT, "%s: it became shorter while it was read; try again", path);
+		else
+			err_set(e, ERR_IO, "%s: it cannot be read into memory: %s", path, strerror(errno));
+		goto bad;
+	}
+	if (fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+		return copy;
+	err_set(e, ERR_IO, "%s: its copy in memory cannot be sealed: %s", path, strerror(errno));
+bad:
+	close(copy);
+	return -1;
+}
+
+/* MAP_PRIVATE: until Linux 6.7 what is sealed against writes cannot be mapped as shared, not even for
+ * reading. */
+static int
+map_copy(const char *path, int fd, struct mapped *out, struct err *e)
+{
+	int copy = copy_sealed(path, fd, out->n, e);
+	if (copy < 0)
+		return -1;
+	out->p = mmap(NULL, out->n, PROT_READ, MAP_PRIVATE, copy, 0);
+	int why = errno;
+	close(copy);
+	return out->p != MAP_FAILED ? 0 : err_set(e, ERR_IO, "%s: cannot be mapped: %s", path, strerror(why));
+}
 
 int
 mapped_open(const char *path, struct mapped *out, struct err *e)
@@ -34,12 +82,10 @@ mapped_open(const char *path, struct mapped *out, struct err *e)
 			     st.st_size <= 0 ? "it is empty" : "it is larger than 256 MiB");
 	if (rc == 0) {
 		out->n = (size_t)st.st_size;
-		out->p = mmap(NULL, out->n, PROT_READ, MAP_SHARED, fd, 0);
-		if (out->p == MAP_FAILED) {
-			rc = err_set(e, ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
-			*out = (struct mapped){ 0 };
-		}
+		rc = map_copy(path, fd, out, e);
 	}
+	if (rc != 0)
+		*out = (struct mapped){ 0 };
 	close(fd);
 	return rc;
 }
@@ -50,31 +96,4 @@ mapped_close(struct mapped *m)
 	if (m->p)
 		munmap(m->p, m->n);
 	*m = (struct mapped){ 0 };
-}
-
-int
-recommend_replace(const char *path, struct str bytes, struct err *e)
-{
-	char beside[PATH_MAX];
-	if (snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= (int)sizeof(beside))
-		return err_set(e, ERR_INPUT, "%.100s…: the name is too long", path);
-	int fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0)
-		return err_set(e, errno == EACCES ? ERR_PERM : ERR_IO, "%s: cannot write beside it: %s", path,
-			       strerror(errno));
-	bool ok = fd_write(fd, bytes) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
-	int why = errno;
-	if (close(fd) != 0 && ok) {
-		ok = false;
-		why = errno;
-	}
-	if (ok && rename(beside, path) != 0) {
-		ok = false;
-		why = errno;
-	}
-	if (!ok) {
-		unlink(beside);
-		return err_set(e, why == ENOSPC ? ERR_FULL : ERR_IO, "%s: %s", path, strerror(why));
-	}
-	return fd_sync_parent(path) ? 0 : err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
 }

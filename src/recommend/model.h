@@ -22,7 +22,8 @@
  *     popular      popularity
  * Without a history all kinds give the popularity.
  *
- * A mapped file must not be changed in place; write anew and rename, as `mailtailor catalog train` does.
+ * What is mapped is a sealed copy in memory (mapped_open): whatever happens to the file, a model in use
+ * stays.
  *
  * Threads: a model is immutable; any number may score, each with scratch of its own.
  */
@@ -93,7 +94,7 @@ int recommend_parse(struct arena *a, struct str bytes, struct recommend_model *o
 /* The bytes of its file. */
 void recommend_print(const struct recommend_model *m, struct buf *out);
 
-/* A whole file, mapped read-only. */
+/* A whole file as it was when it was opened, mapped read-only. */
 struct mapped {
 	void *p;
 	size_t n;
@@ -102,7 +103,5 @@ struct mapped {
 int mapped_open(const char *path, struct mapped *out, struct err *e);
 /* Takes a zeroed one; leaves it zeroed. */
 void mapped_close(struct mapped *m);
-/* Writes a file beside path, syncs it, and renames it: whoever has the old one mapped keeps it. */
-int recommend_replace(const char *path, struct str bytes, struct err *e);
 
 #endif

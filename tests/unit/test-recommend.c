@@ -1,8 +1,10 @@
 /* The catalog, the rules of what is picked, and the plugin "recommend". */
 #include "test-plugin.h"
 
+#include <fcntl.h>
 #include <math.h>
 
+#include "base/file.h"
 #include "learn/reco.h"
 #include "recommend/pick.h"
 
@@ -73,10 +75,10 @@ directory_make(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(directory));
 	trained_print(a, RECOMMEND_EASE, &b);
-	assert_int_equal(recommend_replace(path_of("model"), buf_str(&b), NULL), 0);
+	assert_int_equal(file_replace(path_of("model"), buf_str(&b), FILE_PUBLIC, NULL), 0);
 	buf_reset(&b);
 	catalog_make(&b);
-	assert_int_equal(recommend_replace(path_of("catalog"), buf_str(&b), NULL), 0);
+	assert_int_equal(file_replace(path_of("catalog"), buf_str(&b), FILE_PUBLIC, NULL), 0);
 	buf_free(&b);
 	arena_free(&a);
 	return 0;
@@ -468,6 +470,44 @@ plugin_no_model(void **state)
 	fixture_free(f);
 }
 
+/* As cp does it: cut short, then other bytes. */
+static void
+overwrite(const char *path, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(write(fd, "\xff", 1), 1);
+	close(fd);
+}
+
+/* Files that are changed in place while they are mapped: a page that is gone would end the program. */
+static void
+changed_in_place(void **state)
+{
+	struct picking k;
+	struct buf before[2] = { 0 };
+	(void)state;
+	picking_open(&k);
+	char *was = strdup(shown(&k, "p", ""));
+	for (int i = 0; i < 2; i++)
+		buf_add(&before[i], k.maps[i].p, k.maps[i].n);
+	overwrite(path_of("model"), 0);
+	overwrite(path_of("catalog"), 0);
+	assert_string_equal(shown(&k, "p", ""), was);
+	overwrite(path_of("model"), k.maps[0].n);
+	overwrite(path_of("catalog"), k.maps[1].n);
+	assert_string_equal(shown(&k, "p", ""), was);
+	for (int i = 0; i < 2; i++)
+		assert_memory_equal(k.maps[i].p, before[i].p, before[i].n);
+	picking_close(&k);
+	assert_int_equal(file_replace(path_of("model"), buf_str(&before[0]), FILE_PUBLIC, NULL), 0);
+	assert_int_equal(file_replace(path_of("catalog"), buf_str(&before[1]), FILE_PUBLIC, NULL), 0);
+	buf_free(&before[0]);
+	buf_free(&before[1]);
+	free(was);
+}
+
 int
 main(void)
 {
@@ -475,7 +515,7 @@ main(void)
 		cmocka_unit_test(entries),	   cmocka_unit_test(catalog_files),
 		cmocka_unit_test(rules),	   cmocka_unit_test(rules_brute),
 		cmocka_unit_test(plugin),	   cmocka_unit_test(plugin_mistakes),
-		cmocka_unit_test(plugin_no_model),
+		cmocka_unit_test(plugin_no_model), cmocka_unit_test(changed_in_place),
 	};
 	return cmocka_run_group_tests(tests, directory_make, directory_remove);
 }
