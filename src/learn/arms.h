@@ -40,6 +40,8 @@ struct policy *learn_arms(struct store *s, const struct learn_arms_request *rq,
 
 /* ---- what policies, and evaluation, take for a reward ---- */
 
+/* EVENT_BIT of the types that are one. */
+uint32_t learn_reward_types(enum conf_reward reward);
 /* Which copies had a reward first at what time. */
 struct learn_rewards;
 struct learn_rewards *

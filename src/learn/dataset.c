@@ -96,6 +96,17 @@ cells_take(struct gather *g, const struct value *details)
 	return true;
 }
 
+/* Where there was a choice, only what was written down of it will do. */
+static double
+propensity_of(const struct event *ev, const struct value *v)
+{
+	bool ok;
+	double p = value_number(v, &ok);
+	if (ok && p > 0 && p <= 1)
+		return p;
+	return !v && ev->arm.n == 0 ? 1 : NAN;
+}
+
 static void
 decision_fill(struct gather *g, const struct event *ev, const struct value *details, struct gathered *out)
 {
@@ -109,9 +120,7 @@ decision_fill(struct gather *g, const struct event *ev, const struct value *deta
 	out->row.at_ms = ev->at_ms;
 	out->row.campaign = word_of(g, ev->campaign);
 	out->row.arm = word_of(g, ev->arm);
-	out->row.propensity = value_number(value_map_get(details, STR("propensity")), &ok);
-	if (!ok || !(out->row.propensity > 0))
-		out->row.propensity = 1;
+	out->row.propensity = propensity_of(ev, value_map_get(details, STR("propensity")));
 	out->row.score = value_number(score, &ok);
 	if (!ok)
 		out->row.score = NAN;
@@ -212,11 +221,12 @@ decisions_index(struct gather *g)
 
 /* ---- outcomes ---- */
 
+static const uint8_t no_copy[EVENT_COPY_LEN];
+
 /* The decision that an event came of; NULL: none of ours, or too late for it. */
 static struct gathered *
 decision_of(const struct gather *g, const struct event *ev, int64_t window_ms)
 {
-	static const uint8_t no_copy[EVENT_COPY_LEN];
 	bool has_copy = memcmp(ev->copy, no_copy, sizeof(no_copy)) != 0;
 	size_t i = *slot_of(g, ev->rk, has_copy ? ev->copy : NULL);
 	struct gathered *r = i > 0 ? row_at(g, i - 1) : NULL;
@@ -238,13 +248,16 @@ outcome_take(void *ctx, const struct event_record *r)
 	if (r->forgotten)
 		return true;
 	if (ev->type == EVENT_RECLASSIFIED) {
-		row = back == g->rq->outcome ? decision_of(g, ev, g->rq->window_ms + EVENT_RECLASSIFY_MS)
-					     : NULL;
+		row = g->rq->outcomes & EVENT_BIT(back)
+			  ? decision_of(g, ev, g->rq->window_ms + EVENT_RECLASSIFY_MS)
+			  : NULL;
 		if (row && row->outcomes > 0)
 			row->outcomes--;
 		return true;
 	}
 	if (ev->class == EVENT_PROXY || ev->class == EVENT_MACHINE)
+		return true;
+	if (g->rq->own_copy && memcmp(ev->copy, no_copy, sizeof(no_copy)) == 0)
 		return true;
 	row = decision_of(g, ev, g->rq->window_ms);
 	if (row) {
@@ -292,7 +305,7 @@ log_walk(struct store *s, struct gather *g, struct err *e)
 			       DATASET_MAX_CELLS);
 	g->d->damaged += skipped;
 	decisions_index(g);
-	f.types = EVENT_BIT(rq->outcome) | EVENT_BIT(EVENT_RECLASSIFIED);
+	f.types = rq->outcomes | EVENT_BIT(EVENT_RECLASSIFIED);
 	return event_each(s, &f, outcome_take, g, NULL, NULL, e);
 }
 

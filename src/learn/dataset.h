@@ -2,7 +2,7 @@
  * dataset: the event log as data to learn from. A row is a decision that led to a copy (`injected`): the
  * features kept with it, its arm and the probability of that, and what came of it.
  *
- * Outcome. An event of the type asked for, of that copy, by anybody but a proxy or a machine, within the
+ * Outcome. An event of a type asked for, of that copy, by anybody but a proxy or a machine, within the
  * window after the decision, less what was taken back (`reclassified`). One without a copy id (a purchase in
  * the shop) counts for the recipient's latest decision before it.
  *
@@ -33,7 +33,8 @@ struct dataset_request {
 	 * out. NULL: no features; every decision counts.
 	 */
 	const struct score_columns *columns;
-	enum event_type outcome; /* opened, clicked, converted, purchased, unsubscribed … */
+	uint32_t outcomes; /* EVENT_BIT of opened, clicked, converted, purchased, unsubscribed … */
+	bool own_copy;	   /* outcomes that do not say of which copy they came do not count */
 	int64_t window_ms, now_ms;
 	int64_t since_ms, until_ms; /* decisions in [since, until); 0: all */
 	bool early;		    /* decisions younger than the window count when they have their outcome */
@@ -46,7 +47,7 @@ struct dataset_row {
 	int64_t at_ms;
 	uint8_t group[DATASET_GROUP_LEN];
 	const char *campaign, *arm; /* equal ones are one pointer */
-	double propensity;	    /* of the arm; 1 where none was chosen */
+	double propensity;	    /* of the arm; 1 where none was chosen; NAN: it is not known */
 	bool outcome;
 	double value; /* of the outcome's events, in currency units */
 	double score; /* the first that was kept; NAN: none */

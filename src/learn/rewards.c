@@ -73,20 +73,15 @@ by_person(const struct event *ev)
 	return ev->class == EVENT_HUMAN || ev->class == EVENT_UNKNOWN;
 }
 
-static bool
-is_reward(enum conf_reward reward, const struct event *ev)
+uint32_t
+learn_reward_types(enum conf_reward reward)
 {
-	switch (ev->type) {
-	case EVENT_OPENED:
-		return reward == CONF_REWARD_OPENED && by_person(ev);
-	case EVENT_CLICKED:
-		return reward == CONF_REWARD_CLICKED && by_person(ev);
-	case EVENT_CONVERTED:
-	case EVENT_PURCHASED:
-		return reward == CONF_REWARD_CONVERTED && ev->class != EVENT_MACHINE;
-	default:
-		return false;
-	}
+	static const uint32_t types[] = {
+		[CONF_REWARD_OPENED] = EVENT_BIT(EVENT_OPENED),
+		[CONF_REWARD_CLICKED] = EVENT_BIT(EVENT_CLICKED),
+		[CONF_REWARD_CONVERTED] = EVENT_BIT(EVENT_CONVERTED) | EVENT_BIT(EVENT_PURCHASED),
+	};
+	return types[reward];
 }
 
 /* Unique: of that type nothing by a person is left. A click's has the link's number, an open's has none. */
@@ -106,7 +101,7 @@ on_event(void *ctx, const struct event_record *record)
 		r->progress(r->ctx, record->number);
 	if (copy == 0)
 		return true;
-	if (is_reward(r->reward, &record->event))
+	if ((learn_reward_types(r->reward) & EVENT_BIT(record->event.type)) && by_person(&record->event))
 		reward_put(r, copy, record->event.at_ms);
 	else if (takes_back(r->reward, record) && r->cap > 0)
 		slot_find(r, copy)->at_ms = NEVER;
@@ -119,8 +114,7 @@ learn_rewards_read(struct store *s, const struct conf_campaign *c,
 {
 	const struct event_filter f = {
 		.campaign = str_of(c->name),
-		.types = EVENT_BIT(EVENT_OPENED) | EVENT_BIT(EVENT_CLICKED) | EVENT_BIT(EVENT_CONVERTED) |
-			 EVENT_BIT(EVENT_PURCHASED) | EVENT_BIT(EVENT_RECLASSIFIED),
+		.types = learn_reward_types(c->policy.reward) | EVENT_BIT(EVENT_RECLASSIFIED),
 	};
 	struct learn_rewards *r = calloc(1, sizeof(*r));
 	if (r == NULL)

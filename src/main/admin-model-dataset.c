@@ -94,7 +94,7 @@ on_progress(void *ctx, uint64_t number)
 }
 
 static int
-outcome_of(const char *name, enum event_type *out)
+outcome_of(const char *name, uint32_t *out)
 {
 	int type = event_type_find(str_of(name ? name : "clicked"));
 	const uint32_t possible = EVENT_BIT(EVENT_OPENED) | EVENT_BIT(EVENT_CLICKED) |
@@ -105,7 +105,7 @@ outcome_of(const char *name, enum event_type *out)
 		return admin_misuse("--outcome %s: one of opened, clicked, converted, purchased, viewed, "
 				    "unsubscribed, complained, bounced",
 				    name);
-	*out = (enum event_type)type;
+	*out = EVENT_BIT(type);
 	return EX_OK;
 }
 
@@ -120,7 +120,7 @@ model_log_read(struct model_log *l, const struct model_request *rq, int *code)
 				       .keys = l->keys,
 				       .progress = on_progress,
 				       .ctx = l };
-	if ((*code = outcome_of(rq->outcome, &ask.outcome)) != EX_OK ||
+	if ((*code = outcome_of(rq->outcome, &ask.outcomes)) != EX_OK ||
 	    (*code = window_read(rq->window, &ask.window_ms)) != EX_OK ||
 	    (*code = model_since(rq, ask.now_ms, &ask.since_ms)) != EX_OK)
 		return NULL;

@@ -91,7 +91,7 @@ outcome_read(struct model_events *v, const struct model_request *rq)
 	size_t n = 0;
 	int type = event_type_find(str_of(rq->outcome));
 	if (type >= 0) {
-		v->rq.outcome = (enum event_type)type;
+		v->rq.outcomes = EVENT_BIT(type);
 		return EX_OK;
 	}
 	for (int i = 0; i < EVENT_TYPES; i++)

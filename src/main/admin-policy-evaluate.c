@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "engine/policies.h"
+#include "learn/arms.h"
 #include "main/admin-policy.h"
 #include "main/admin-trial.h"
 #include "main/files.h"
@@ -73,9 +74,6 @@ static int
 dataset_open(struct evaluating *v, const struct conf *conf, const struct conf_campaign *c,
 	     const struct features *features, struct store *s)
 {
-	static const enum event_type OUTCOME[] = { [CONF_REWARD_OPENED] = EVENT_OPENED,
-						   [CONF_REWARD_CLICKED] = EVENT_CLICKED,
-						   [CONF_REWARD_CONVERTED] = EVENT_CONVERTED };
 	struct err e = { 0 };
 	int code = EX_OK;
 	const char **arms = ARENA_ARRAY(v->arena, const char *, c->narms);
@@ -88,7 +86,8 @@ dataset_open(struct evaluating *v, const struct conf *conf, const struct conf_ca
 	const struct dataset_request rq = { .campaigns = &c->name,
 					    .ncampaigns = 1,
 					    .columns = features ? features->columns : NULL,
-					    .outcome = OUTCOME[c->policy.reward],
+					    .outcomes = learn_reward_types(c->policy.reward),
+					    .own_copy = true,
 					    .window_ms = c->policy.window_ms,
 					    .now_ms = clock_now_ms(),
 					    .keys = keys,

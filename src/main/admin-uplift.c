@@ -163,6 +163,26 @@ write_model(struct job *j, const struct uplift_fit *fit, struct err *e)
 	return rc;
 }
 
+/* Treated and control are compared as they are: nobody may have been likelier than another to be treated. */
+static int
+randomized(const struct trial *t, struct err *e)
+{
+	double first[2] = { NAN, NAN };
+	for (size_t i = 0; t->propensity && i < t->data.rows; i++) {
+		double *f = &first[t->arm[i]];
+		if (isnan(*f))
+			*f = t->propensity[i];
+		else if (fabs(t->propensity[i] - *f) > 1e-9)
+			return err_set(
+			    e, ERR_INPUT,
+			    "arm \"%s\" had propensity %g in one row and %g in another; uplift is "
+			    "measured where everybody is as likely to be treated: take the rows of a "
+			    "fixed split, or `mailtailor policy evaluate`",
+			    t->arms[t->arm[i]], *f, t->propensity[i]);
+	}
+	return 0;
+}
+
 static int
 work(struct job *j)
 {
@@ -179,6 +199,10 @@ work(struct job *j)
 	int code = trial_table(j->csv, &j->read, &j->trial);
 	if (code != EX_OK)
 		return code;
+	if (randomized(j->trial, &e) != 0) {
+		err_prefix(&e, "%s", j->csv);
+		return admin_fail(&e);
+	}
 	const struct learn_names names = { j->read.spec.score, j->trial->columns };
 	struct uplift_fit fit = fit_of(j, &names, ARENA_ARRAY(j->arena, uint8_t, j->trial->data.rows));
 	if (judge(j, &fit, &e) != 0 || (j->train && write_model(j, &fit, &e) != 0))

@@ -156,6 +156,15 @@ await test("a damaged, truncated or foreign file is refused, and the one in use 
 const subject = async (to) => Number((await world.copy({ from: "spring@shop.example", to, subject: "{{scores.buy}}", text: "x" })).subject);
 let promoted;
 
+await test("uplift: rows that were not as likely to be treated are refused", () => {
+  const table = (propensity) => `arm,p,x,bought\n${Array.from({ length: 400 }, (_, i) => `${i % 2 ? "mail" : "none"},${propensity(i)},${i % 7},${i % 3 ? 0 : 1}`).join("\n")}\n`;
+  writeFileSync(at("uplift.json"), JSON.stringify({ score: "gain", label: "bought == 1", columns: ["profile.x"], arm: { field: "arm", arms: ["none", "mail"] }, propensity: "p", model: { kind: "logistic", l2: 1 } }));
+  writeFileSync(at("even.csv"), table((i) => (i % 2 ? 0.7 : 0.3)));
+  writeFileSync(at("uneven.csv"), table((i) => (i === 301 ? 0.6 : 0.5)));
+  good("uplift", "evaluate", "--draws", "20", "--csv", "even.csv", "--spec", "uplift.json");
+  refused(/uneven\.csv: arm "mail" had propensity 0\.5 in one row and 0\.6 in another.*fixed split/, "uplift", "evaluate", "--draws", "20", "--csv", "uneven.csv", "--spec", "uplift.json");
+});
+
 await test("mailtailord: the promoted model gives the score; a damaged one is refused at reload and the old one stays", async () => {
   world.configure({ more: `${plugin}\n${campaign}` });
   assert.match(await world.daemon.reload(), /is in use/);

@@ -134,7 +134,7 @@ journal_fill(struct journal *l)
 static struct dataset *
 read_all(struct journal *l, enum event_type outcome, bool early)
 {
-	struct dataset_request rq = { .outcome = outcome,
+	struct dataset_request rq = { .outcomes = EVENT_BIT(outcome),
 				      .window_ms = 2 * DAY,
 				      .now_ms = NOW + 10 * DAY,
 				      .early = early,
@@ -159,7 +159,8 @@ outcomes(void **state)
 	assert_int_equal(d->damaged, 1);
 	for (size_t i = 0; i < d->n; i++) {
 		assert_int_equal(d->rows[i].outcome, clicked[i]);
-		assert_true(d->rows[i].propensity == (i == 5 ? 1 : 0.25));
+		/* An arm whose probability nobody wrote down. */
+		assert_true(i == 5 ? isnan(d->rows[i].propensity) : d->rows[i].propensity == 0.25);
 		assert_true(i == 5 ? isnan(d->rows[i].score) : d->rows[i].score == 0.5);
 		assert_string_equal(d->rows[i].arm, i < 6 && i % 2 == 1 ? "b" : "a");
 		assert_string_equal(d->rows[i].campaign, "c");
@@ -176,6 +177,20 @@ outcomes(void **state)
 	assert_int_equal(d->n, 8);
 	assert_int_equal(d->young, 1);
 	assert_true(d->rows[7].outcome);
+	dataset_free(&d);
+
+	/* Two types at once; and only what says of which copy it came. */
+	struct dataset_request both = { .outcomes = EVENT_BIT(EVENT_CLICKED) | EVENT_BIT(EVENT_PURCHASED),
+					.window_ms = 2 * DAY,
+					.now_ms = NOW + 10 * DAY,
+					.keys = l.f->epoch->keys };
+	assert_non_null(d = dataset_read(l.store, &both, &l.f->e));
+	for (size_t i = 0; i < d->n; i++)
+		assert_int_equal(d->rows[i].outcome, clicked[i] || bought[i] > 0);
+	dataset_free(&d);
+	both.own_copy = true;
+	assert_non_null(d = dataset_read(l.store, &both, &l.f->e));
+	assert_true(d->rows[0].outcome && !d->rows[5].outcome && !d->rows[6].outcome);
 	dataset_free(&d);
 
 	d = read_all(&l, EVENT_PURCHASED, false);
@@ -208,7 +223,7 @@ chosen(void **state)
 	struct dataset_request rq = { .campaigns = campaigns,
 				      .ncampaigns = 1,
 				      .columns = columns,
-				      .outcome = EVENT_OPENED,
+				      .outcomes = EVENT_BIT(EVENT_OPENED),
 				      .window_ms = DAY,
 				      .now_ms = NOW + 100 * DAY,
 				      .keys = l.f->epoch->keys };
@@ -251,7 +266,7 @@ csv(void **state)
 	struct event ev = decision(1, 1, "a", details, NOW);
 	put(&l, &ev, 1);
 	struct dataset_request rq = { .columns = columns,
-				      .outcome = EVENT_OPENED,
+				      .outcomes = EVENT_BIT(EVENT_OPENED),
 				      .window_ms = DAY,
 				      .now_ms = NOW + 100 * DAY,
 				      .keys = l.f->epoch->keys };
@@ -522,7 +537,7 @@ agree(void **state)
 
 	/* What training reads is what was scored … */
 	struct dataset_request rq = { .columns = g->features->columns,
-				      .outcome = EVENT_CLICKED,
+				      .outcomes = EVENT_BIT(EVENT_CLICKED),
 				      .window_ms = DAY,
 				      .now_ms = NOW + 1000 * DAY,
 				      .keys = f->epoch->keys };
