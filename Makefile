@@ -120,7 +120,7 @@ $(BUILD)/bin/mailtailor: $(ADMIN_OBJ) $(COMMON_OBJ) $(LIB)
 
 # A plugin is one file and the public header; it links what its own line says. Those that apply models take src/score and
 # src/base out of our library, hidden, since the program has them, too; a plugin from elsewhere needs the header alone.
-PLUGIN_MODEL = $(LIB) -Wl,--exclude-libs,ALL -ljansson -lcrypto -lutf8proc -lopenblas -lm
+PLUGIN_MODEL = $(LIB) -Wl,--exclude-libs,ALL -ljansson -lcrypto -lutf8proc -lm
 PLUGIN_LIBS_logistic = $(PLUGIN_MODEL)
 PLUGIN_LIBS_mlp = $(PLUGIN_MODEL)
 PLUGIN_LIBS_gbdt = $(PLUGIN_MODEL)

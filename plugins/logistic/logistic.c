@@ -1,9 +1,9 @@
 /*
  * logistic: a scorer that applies logistic regression from a weights file
  * (see logistic.md), or from a model file that `mailtailor model` trained.
- * Weights: one dgemv per score over the rows of a batch.
+ * No BLAS: OpenBLAS brings libquadmath along, which hooks itself into printf, and with that glibc prints all
+ * that the daemon prints the long way.
  */
-#include <cblas.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,22 +17,11 @@
 #define MAX_FEATURES 4096
 #define MAX_SCORES 64
 #define MAX_NAME 256
-/* Rows that go through BLAS at a time: bounds the scratch memory. A multiple of BLOCK. */
-#define BATCH 256
-/*
- * The last block is filled up with rows of zeros. BLAS kernels take rows four or eight at a time and those
- * that are left over with another kernel, whose sums come out differently in the last bits; a recipient's
- * score must not hang on who else is in the batch, or a preview could decide otherwise than the copy that is
- * sent.
- */
-#define BLOCK 8
-
-/* From openblas_config.h, which cblas.h of other BLAS libraries does not have. */
-extern void openblas_set_num_threads(int num_threads);
 
 /* One feature of one score. */
 struct term {
 	size_t column; /* in the rows */
+	double weight;
 	double mean, scale;
 	double missing; /* standardised value that stands in for NAN */
 };
@@ -40,7 +29,6 @@ struct term {
 struct weights {
 	double intercept;
 	struct term *terms;
-	double *weights; /* nterms, as BLAS wants them */
 	size_t nterms;
 };
 
@@ -50,7 +38,6 @@ struct logistic {
 	size_t nmodels;
 	char *features[MAX_FEATURES]; /* of all models, each once */
 	size_t nfeatures;
-	size_t max_terms;
 	struct model *model; /* or NULL: the above is empty then */
 };
 
@@ -153,7 +140,7 @@ column_find(struct reading *r, char *name, size_t *column)
 }
 
 static int
-read_feature(struct reading *r, const struct mt_value *v, struct term *t, double *weight)
+read_feature(struct reading *r, const struct mt_value *v, struct term *t)
 {
 	static const char *const known[] = { "name", "weight", "mean", "scale", "missing", NULL };
 	*t = (struct term){ .mean = 0, .scale = 1 };
@@ -162,7 +149,7 @@ read_feature(struct reading *r, const struct mt_value *v, struct term *t, double
 	char *name = read_name(r, v, "name");
 	if (!name || column_find(r, name, &t->column) != 0)
 		return -1;
-	if (read_number(r, v, "weight", 1, weight) != 0 || read_number(r, v, "mean", 0, &t->mean) != 0 ||
+	if (read_number(r, v, "weight", 1, &t->weight) != 0 || read_number(r, v, "mean", 0, &t->mean) != 0 ||
 	    read_number(r, v, "scale", 0, &t->scale) != 0)
 		return -1;
 	if (!(t->scale > 0))
@@ -196,15 +183,12 @@ read_model(struct reading *r, const struct mt_value *v)
 	if (h->value_type(features) != MT_LIST || m->nterms == 0 || m->nterms > MAX_FEATURES)
 		return fail(r, "\"features\" must be a list of 1 to 4096 objects");
 	m->terms = calloc(m->nterms, sizeof(*m->terms));
-	m->weights = calloc(m->nterms, sizeof(*m->weights));
-	if (!m->terms || !m->weights)
+	if (!m->terms)
 		return fail(r, "out of memory");
-	if (m->nterms > self->max_terms)
-		self->max_terms = m->nterms;
 	r->in_feature = 1;
 	for (r->feature = 0; r->feature < m->nterms; r->feature++) {
 		const struct mt_value *f = h->value_item(features, r->feature);
-		if (read_feature(r, f, &m->terms[r->feature], &m->weights[r->feature]) != 0)
+		if (read_feature(r, f, &m->terms[r->feature]) != 0)
 			return -1;
 	}
 	r->in_feature = 0;
@@ -235,7 +219,6 @@ logistic_destroy(void *instance)
 		return;
 	for (size_t i = 0; i < self->nmodels; i++) {
 		free(self->models[i].terms);
-		free(self->models[i].weights);
 		free(self->scores[i]);
 	}
 	for (size_t i = 0; i < self->nfeatures; i++)
@@ -252,8 +235,6 @@ weights_create(struct logistic *self, const struct mt_host *host, const char *pa
 	struct mt_value *root = host->json_file(host, path, MAX_FILE, error);
 	int rc = root ? read_weights(&r, root) : -1;
 	host->json_free(root);
-	/* The matrices are small and the callers are many: BLAS threads would get in each other's way. */
-	openblas_set_num_threads(1);
 	return rc;
 }
 
@@ -297,24 +278,13 @@ logistic_shape(void *instance, struct mt_shape *shape, struct mt_error *error)
 	return 0;
 }
 
-/* Per thread: the standardised matrix of one batch and its products. */
-struct scratch {
-	double z[BATCH];
-	double x[];
-};
-
 static int
 logistic_thread_init(void *instance, void **thread, struct mt_error *error)
 {
 	const struct logistic *self = instance;
 	if (self->model)
 		return model_scorer_thread_init(self->model, thread, error);
-	struct scratch *s = malloc(sizeof(*s) + BATCH * self->max_terms * sizeof(double));
-	if (!s) {
-		snprintf(error->text, sizeof(error->text), "out of memory");
-		return -1;
-	}
-	*thread = s;
+	*thread = NULL;
 	return 0;
 }
 
@@ -332,24 +302,18 @@ sigmoid(double z)
 	return z >= 0 ? 1 / (1 + exp(-z)) : exp(z) / (1 + exp(z));
 }
 
-/* scores[i * nscores] for n ≤ BATCH rows. */
-static void
-weights_apply(const struct weights *m, struct scratch *s, const double *rows, size_t n, size_t nfeatures,
-	      double *scores, size_t nscores)
+/* One chain of additions, whatever batch the row is in: a preview scores as the copy does, to the last bit.
+ */
+static double
+row_score(const struct weights *m, const double *row)
 {
-	size_t padded = (n + BLOCK - 1) / BLOCK * BLOCK;
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < m->nterms; k++) {
-			const struct term *t = &m->terms[k];
-			double x = (rows[i * nfeatures + t->column] - t->mean) / t->scale;
-			s->x[i * m->nterms + k] = isfinite(x) ? x : t->missing;
-		}
+	double z = 0;
+	for (size_t k = 0; k < m->nterms; k++) {
+		const struct term *t = &m->terms[k];
+		double x = (row[t->column] - t->mean) / t->scale;
+		z += t->weight * (isfinite(x) ? x : t->missing);
 	}
-	memset(s->x + n * m->nterms, 0, (padded - n) * m->nterms * sizeof(*s->x));
-	cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)padded, (int)m->nterms, 1.0, s->x, (int)m->nterms,
-		    m->weights, 1, 0.0, s->z, 1);
-	for (size_t i = 0; i < n; i++)
-		scores[i * nscores] = sigmoid(s->z[i] + m->intercept);
+	return sigmoid(z + m->intercept);
 }
 
 static int
@@ -359,12 +323,9 @@ logistic_score(void *instance, void *thread, const double *rows, size_t nrows, s
 	const struct logistic *self = instance;
 	if (self->model)
 		return model_scorer_score(self->model, thread, rows, nrows, nfeatures, scores, error);
-	for (size_t i = 0; i < nrows; i += BATCH) {
-		size_t n = nrows - i < BATCH ? nrows - i : BATCH;
+	for (size_t i = 0; i < nrows; i++)
 		for (size_t m = 0; m < self->nmodels; m++)
-			weights_apply(&self->models[m], thread, rows + i * nfeatures, n, nfeatures,
-				      scores + i * self->nmodels + m, self->nmodels);
-	}
+			scores[i * self->nmodels + m] = row_score(&self->models[m], rows + i * nfeatures);
 	return 0;
 }
 
