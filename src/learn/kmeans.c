@@ -156,7 +156,7 @@ order_compare(const void *a, const void *b)
 static void
 keep(const struct fitting *f, double inertia, struct kmeans *out)
 {
-	struct order order[KMEANS_MAX];
+	struct order order[KMEANS_MAX] = { 0 };
 	memset(f->sizes, 0, f->k * sizeof(*f->sizes));
 	for (size_t i = 0; i < f->rows; i++)
 		f->sizes[f->group[i]]++;

@@ -236,7 +236,9 @@ queue_take(struct lane *lane, int64_t *n)
 	struct request *first = lane->head, *last = NULL;
 	size_t room = GROUP_MAX;
 	*n = 0;
-	for (struct request *r = first; r && (!last || r->weight <= room); r = r->next) {
+	for (struct request *r = first; r; r = r->next) {
+		if (last && r->weight > room)
+			break;
 		room -= r->weight < room ? r->weight : room;
 		last = r;
 		++*n;
