@@ -4,17 +4,16 @@
  */
 #include "mail/mail_private.h"
 
-/* The delimiter line before p, without its line end: "--" and the boundary. */
-static struct str
-delimiter_of(const struct mail *m, const struct mail_part *p)
+struct str
+mail_delimiter_of(struct str message, const struct mail_part *p)
 {
 	size_t end = p->head_start, start;
 
-	while (end > 0 && ascii_isspace(m->bytes.p[end - 1]))
+	while (end > 0 && ascii_isspace(message.p[end - 1]))
 		end--;
-	for (start = end; start > 0 && m->bytes.p[start - 1] != '\n'; start--)
+	for (start = end; start > 0 && message.p[start - 1] != '\n'; start--)
 		;
-	return str_sub(m->bytes, start, end);
+	return str_sub(message, start, end);
 }
 
 static bool
@@ -37,7 +36,7 @@ mail_part_delimits(const struct mail *m, const struct mail_part *p, struct str b
 
 		if (n >= 2 && rest.p[0] == '-' && rest.p[1] == '-')
 			for (const struct mail_part *up = p; up->parent; up = up->parent)
-				if (is_delimiter(str_sub(rest, 0, n), delimiter_of(m, up)))
+				if (is_delimiter(str_sub(rest, 0, n), mail_delimiter_of(m->bytes, up)))
 					return true;
 		at += n + 1;
 	}

@@ -27,6 +27,22 @@ bool mail_field_next(struct str block, size_t *at, struct mail_field *f, struct 
 /* The first token of a structured value, comments skipped, up to ';' or space. */
 struct str mail_value_token(struct str value);
 
+/* ---- parse.c ---- */
+
+/* A header block from start: up to the empty line, wherever that is (as GMime reads it). */
+void mail_header_bounds(struct str s, size_t start, size_t *head_end, size_t *body_start);
+/*
+ * All that GMime reads of a message, into out, which has room for message.n + MAIL_VIEW_EXTRA: the header's
+ * Content- fields, an empty line, the body. Returns where the body begins.
+ */
+#define MAIL_VIEW_EXTRA 2
+size_t mail_view(struct str message, size_t head_end, size_t body_start, char *out);
+
+/* ---- boundary.c ---- */
+
+/* The delimiter line before p, which is not the root, without its line end: "--" and the boundary. */
+struct str mail_delimiter_of(struct str message, const struct mail_part *p);
+
 /* ---- transfer.c ---- */
 
 /* 0 to 15, or -1. */

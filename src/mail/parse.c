@@ -79,9 +79,8 @@ line_behind(struct str s, size_t at)
 	return end < s.n ? end + 1 : end;
 }
 
-/* A header block from start: up to the empty line, wherever that is (as GMime reads it). */
-static void
-header_bounds(struct str s, size_t start, size_t *head_end, size_t *body_start)
+void
+mail_header_bounds(struct str s, size_t start, size_t *head_end, size_t *body_start)
 {
 	size_t at = start;
 
@@ -288,7 +287,7 @@ walk_part(struct walk *w, GMimeObject *o, struct mail_part *p, size_t start, siz
 	enum walk_status st;
 
 	p->head_start = start;
-	header_bounds(w->bytes, start, &p->head_end, &p->body_start);
+	mail_header_bounds(w->bytes, start, &p->head_end, &p->body_start);
 	mail_fields_split(w->a, str_sub(w->bytes, start, p->head_end), &p->fields);
 	if (GMIME_IS_MULTIPART(o)) {
 		if (!p->parent)
@@ -314,7 +313,7 @@ part_opaque(struct arena *a, struct str bytes)
 {
 	struct mail_part *p = ARENA_NEW(a, struct mail_part);
 
-	header_bounds(bytes, 0, &p->head_end, &p->body_start);
+	mail_header_bounds(bytes, 0, &p->head_end, &p->body_start);
 	mail_fields_split(a, str_sub(bytes, 0, p->head_end), &p->fields);
 	p->body_end = bytes.n;
 	p->role = MAIL_ROLE_DATA;
@@ -327,30 +326,37 @@ part_opaque(struct arena *a, struct str bytes)
 }
 
 /*
- * What GMime reads: the root's Content- fields, an empty line, the body. An
- * object for each of the other fields would be two thirds of its time, and
- * the copy is a fiftieth.
+ * An object for each of the header's other fields would be two thirds of GMime's time, and the copy is a
+ * fiftieth.
  */
-static GByteArray
-view_make(struct walk *w, const struct mail_part *root)
+size_t
+mail_view(struct str message, size_t head_end, size_t body_start, char *out)
 {
-	struct str head = str_sub(w->bytes, 0, root->head_end), whole;
+	struct str head = str_sub(message, 0, head_end), whole;
 	struct mail_field f;
-	size_t at = 0, n = 0, body_n = w->bytes.n - root->body_start;
-	guint8 *view = g_malloc(w->bytes.n + 2);
+	size_t at = 0, n = 0;
 
 	while (mail_field_next(head, &at, &f, &whole))
 		if (str_casestarts(f.name, STR("Content-"))) {
-			memcpy(view + n, whole.p, whole.n);
+			memcpy(out + n, whole.p, whole.n);
 			n += whole.n;
 		}
-	if (n > 0 && view[n - 1] != '\n')
-		view[n++] = '\n';
-	view[n++] = '\n';
+	if (n > 0 && out[n - 1] != '\n')
+		out[n++] = '\n';
+	out[n++] = '\n';
+	if (message.n > body_start)
+		memcpy(out + n, message.p + body_start, message.n - body_start);
+	return n;
+}
+
+static GByteArray
+view_make(struct walk *w, const struct mail_part *root)
+{
+	guint8 *view = g_malloc(w->bytes.n + MAIL_VIEW_EXTRA);
+	size_t n = mail_view(w->bytes, root->head_end, root->body_start, (char *)view);
+
 	w->shift = (ptrdiff_t)root->body_start - (ptrdiff_t)n;
-	if (body_n > 0)
-		memcpy(view + n, w->bytes.p + root->body_start, body_n);
-	return (GByteArray){ view, (guint)(n + body_n) };
+	return (GByteArray){ view, (guint)(n + w->bytes.n - root->body_start) };
 }
 
 static GMimeObject *
@@ -378,7 +384,7 @@ walk_message(struct walk *w, struct mail_part **root)
 
 	if ((st = part_new(w, NULL, 1, root)) != WALK_OK)
 		return st;
-	header_bounds(w->bytes, 0, &(*root)->head_end, &(*root)->body_start);
+	mail_header_bounds(w->bytes, 0, &(*root)->head_end, &(*root)->body_start);
 	view = view_make(w, *root);
 	switch (mail_guard(str_make((const char *)view.data, view.len), w->lim.max_parts)) {
 	case GUARD_PARTS:

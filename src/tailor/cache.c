@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "mail/shape.h"
 
 #define uthash_fatal(msg) (log_error("out of memory in the template cache (%s)", msg), abort())
 #include <uthash.h>
@@ -48,6 +49,7 @@ struct tailor_cache {
 	const struct conf *conf;
 	struct arena *arena;
 	struct score_rule **send_if;
+	struct mail_shapes *shapes;
 	struct part ***subjects; /* of each campaign's arms; NULL where an arm has none */
 };
 
@@ -105,6 +107,12 @@ cache_subject(const struct tailor_cache *c, const struct conf_campaign *campaign
 	return c->subjects[campaign - c->conf->campaigns][arm - campaign->arms];
 }
 
+struct mail_shapes *
+cache_shapes(const struct tailor_cache *c)
+{
+	return c->shapes;
+}
+
 struct tailor_cache *
 tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx)
 {
@@ -115,6 +123,7 @@ tailor_cache_new(const struct conf *conf, conf_report_fn *report, void *ctx)
 	c->max_bytes = (size_t)conf->milter.template_cache;
 	c->conf = conf;
 	c->arena = arena_new(4096);
+	c->shapes = mail_shapes_new();
 	if (getrandom(&c->seed, sizeof(c->seed), 0) != (ssize_t)sizeof(c->seed))
 		c->seed = (uintptr_t)c;
 	bool ok = rules_compile(c, report, ctx);
@@ -155,6 +164,7 @@ tailor_cache_free(struct tailor_cache **cp)
 	for (size_t i = 0; i < c->conf->ncampaigns; i++)
 		for (size_t j = 0; j < c->conf->campaigns[i].narms; j++)
 			part_free(&c->subjects[i][j]);
+	mail_shapes_free(&c->shapes);
 	arena_free(&c->arena);
 	free(c);
 	*cp = NULL;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "mail/shape.h"
 
 /* Fields whose text is the sender's to template. Everything else in a header is machinery. */
 static const char *const machinery[] = {
@@ -271,7 +272,7 @@ tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct
 	m->conf = conf;
 	m->campaign = campaign;
 	*out = m;
-	if (mail_parse(a, bytes, NULL, &m->mail, e) != 0)
+	if (mail_shapes_parse(cache_shapes(cache), a, bytes, &m->mail, e) != 0)
 		goto fail;
 	ids_read(m);
 	if (data_prepare(m, e) != 0 || send_at_read(m, e) != 0 || headers_prepare(m, e) != 0 ||

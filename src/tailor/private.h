@@ -97,6 +97,8 @@ void cache_release(struct tailor_cache *c, struct cache_entry **e);
 /* An arm's subject, compiled; NULL: it has none, or the campaign no templates. */
 const struct part *
 cache_subject(const struct tailor_cache *c, const struct conf_campaign *campaign, const struct conf_arm *arm);
+/* Part trees of messages that came before. */
+struct mail_shapes *cache_shapes(const struct tailor_cache *c);
 const struct score_rule *cache_send_if(const struct tailor_cache *c, const struct conf_campaign *campaign);
 
 /* ---- a prepared message ---- */

@@ -65,7 +65,7 @@ message_build(struct bench *b)
 	    STR("From: \"{{brand}} news\" <news@shop.example>\nTo: list@shop.example\n"
 		"Subject: {{first_name}}, your week in {{city}}\nMessage-ID: <1@shop.example>\n"
 		"Date: Sun, 29 Mar 2026 09:00:00 +0000\nMIME-Version: 1.0\nX-Mailtailor-Campaign: c\n"
-		"Content-Type: multipart/alternative; boundary=\"=_b\"\n\n--=_b\n"
+		"Content-Type: multipart/alternative; boundary=\"=_0f3a77c1b2\"\n\n--=_0f3a77c1b2\n"
 		"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"));
 	for (int i = 0; i < 5; i++)
 		buf_printf(
@@ -73,11 +73,11 @@ message_build(struct bench *b)
 		    "Hello {{first_name}},\n\nyour box for {{city}} is packed and will be with you soon, "
 		    "gr=C3=BCn and fresh.\nhttps://shop.example/box/%d\n\n",
 		    i);
-	buf_adds(&m, STR("--=_b\nContent-Type: text/html; charset=utf-8\n"
+	buf_adds(&m, STR("--=_0f3a77c1b2\nContent-Type: text/html; charset=utf-8\n"
 			 "Content-Transfer-Encoding: quoted-printable\n\n<html><body><table>\n"));
 	html_part(&m);
-	buf_adds(&m,
-		 STR("</table><a href=3D\"{{unsubscribe_url}}\">Unsubscribe</a></body></html>\n--=_b--\n"));
+	buf_adds(&m, STR("</table><a "
+			 "href=3D\"{{unsubscribe_url}}\">Unsubscribe</a></body></html>\n--=_0f3a77c1b2--\n"));
 	b->message = arena_str(b->a, buf_str(&m));
 	buf_free(&m);
 }
