@@ -78,6 +78,9 @@ int reco_train(const struct reco_data *d, const struct reco_options *o, const st
 
 /* ---- evaluation ---- */
 
+/* Means of fewer customers say nothing, and their standard error, which may be 0, says nothing of them. */
+#define RECO_MIN_JUDGED 30
+
 struct reco_figures {
 	size_t users; /* with something in train and in test */
 	double ndcg, recall, ndcg_se;

@@ -5,6 +5,7 @@
 #include "learn/segments.h"
 
 #define BOUND 1e15 /* of every number */
+#define TINY (1 / BOUND)
 
 /* ---- writing ---- */
 
@@ -211,8 +212,10 @@ value_read(const struct value *v, struct segments *out)
 		return m && m->type == VALUE_NULL;
 	converged = value_map_get(m, STR("converged"));
 	out->value.converged = converged && converged->type == VALUE_BOOL && converged->b;
+	/* A fit is bounded in units of the mean age (bgnbd.c), and alpha has that unit: years of weeks, or
+	 * minutes. */
 	return get_number(m, "r", 1e-7, 1e7, &out->value.r) &&
-	       get_number(m, "alpha", 1e-7, 1e7, &out->value.alpha) &&
+	       get_number(m, "alpha", TINY, BOUND, &out->value.alpha) &&
 	       get_number(m, "a", 1e-7, 1e7, &out->value.a) && get_number(m, "b", 1e-7, 1e7, &out->value.b) &&
 	       get_number(m, "loglik", -BOUND, BOUND, &out->value.loglik);
 }

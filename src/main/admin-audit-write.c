@@ -80,6 +80,19 @@ admin_audit(const struct conf *conf, enum audit_action action, const uint8_t *su
 }
 
 int
+admin_audit_file(const char *conf_path, enum audit_action action, const char *file)
+{
+	if (!conf_path && access(admin_conf_path(NULL), F_OK) != 0)
+		return EX_OK;
+	struct conf *conf = admin_conf(conf_path);
+	if (!conf)
+		return EX_CONFIG;
+	int code = admin_audit(conf, action, NULL, NULL, "%.300s", file);
+	conf_free(&conf);
+	return code;
+}
+
+int
 admin_audit_end(const struct conf *conf, enum audit_action action, const uint8_t *subject, int rc)
 {
 	if (rc != EX_OK)

@@ -250,7 +250,8 @@ entries_write(struct importing *m, const char *path, int64_t from_us)
 	if (catalog_print(v, n, &b, &e) != 0)
 		code = admin_fail(&e);
 	else
-		code = m->dry_run ? EX_OK : catalog_write(path, buf_str(&b));
+		code =
+		    m->dry_run ? EX_OK : catalog_write(m->conf_path, AUDIT_CATALOG_IMPORT, path, buf_str(&b));
 	if (code == EX_OK)
 		summary(m, m->dry_run ? NULL : path, (double)(clock_mono_us() - from_us) / 1e6);
 	buf_free(&b);

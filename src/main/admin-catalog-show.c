@@ -64,7 +64,10 @@ files_open(struct showing *s, struct err *e)
 	const char *catalog = s->catalog_path ? s->catalog_path : s->paths[0];
 	const char *model = s->model_path ? s->model_path : s->paths[1];
 	if (mapped_open(catalog, &s->files[0], e) != 0)
-		return -1;
+		return e->kind != ERR_MISSING
+			   ? -1
+			   : err_set(e, ERR_MISSING, "%s is not there; `mailtailor catalog import` makes it",
+				     catalog);
 	if (catalog_parse(s->arena, str_make(s->files[0].p, s->files[0].n), &s->catalog, e) != 0)
 		return err_prefix(e, "%s", catalog);
 	if (mapped_open(model, &s->files[1], e) != 0) {

@@ -239,7 +239,12 @@ judge(struct training *t, struct arena *a, struct value *out, struct err *e)
 		value_map_set(a, j, STR("customers"), value_int(a, (int64_t)f.users));
 		value_map_set(a, j, STR("items"), value_int(a, (int64_t)data.items));
 		object(a, j, "ndcg@10", f.ndcg);
-		object(a, j, "ndcg_se", f.ndcg_se);
+		value_map_set(a, j, STR("conclusive"), value_bool(f.users >= RECO_MIN_JUDGED));
+		if (f.users >= RECO_MIN_JUDGED) { /* of few the error is no measure of what is not known */
+			object(a, j, "ndcg_se", f.ndcg_se);
+			object(a, j, "ndcg_low", fmax(f.ndcg - 1.96 * f.ndcg_se, 0));
+			object(a, j, "ndcg_high", fmin(f.ndcg + 1.96 * f.ndcg_se, 1));
+		}
 		object(a, j, "recall@10", f.recall);
 		object(a, j, "hit@10", f.hit);
 		object(a, j, "seconds", seconds);
@@ -304,8 +309,12 @@ show(const struct training *t, const struct value *what, const char *path, size_
 		struct str key;
 		const struct value *v;
 		value_map_entry(test, i, &key, &v);
-		printf("test %-11.*s %.4g\n", STR_ARG(key), value_number(v, &(bool){ false }));
+		if (v->type != VALUE_BOOL)
+			printf("test %-11.*s %.4g\n", STR_ARG(key), value_number(v, &(bool){ false }));
 	}
+	const struct value *conclusive = value_map_get(test, STR("conclusive"));
+	if (conclusive && !conclusive->b)
+		printf("no conclusion: the figures are of fewer than %d customers\n", RECO_MIN_JUDGED);
 	if (path)
 		printf("written: %s (%zu bytes)\n", path, bytes);
 	buf_free(&b);
@@ -333,7 +342,7 @@ train_all(struct training *t, const char *path, struct arena *a)
 	json_print(&text, out);
 	m.training = buf_str(&text);
 	recommend_print(&m, &b);
-	int code = catalog_write(path, buf_str(&b));
+	int code = catalog_write(t->conf_path, AUDIT_CATALOG_TRAIN, path, buf_str(&b));
 	if (code == EX_OK)
 		show(t, out, path, b.n);
 	buf_free(&b);

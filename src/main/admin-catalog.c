@@ -1,4 +1,5 @@
 /* admin-catalog: `mailtailor catalog`: items, and what is learnt of who takes them. */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,13 +18,23 @@ static const char usage[] =
     "Items that mail can recommend, and models of who takes what. Each sub-verb has --help.\n";
 
 int
-catalog_write(const char *path, struct str bytes)
+catalog_write(const char *conf_path, enum audit_action action, const char *path, struct str bytes)
 {
 	struct err e = { 0 };
 	char directory[PATH_MAX];
 	const char *slash = strrchr(path, '/');
 	snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) + 1 : 1,
 		 slash ? path : ".");
+	if (access(directory, F_OK) != 0 && errno == ENOENT) {
+		admin_say(
+		    "%s: there is no directory %s; mailtailord makes its state directory at its first start, "
+		    "and --output FILE writes elsewhere",
+		    path, directory);
+		return EX_CANTCREAT;
+	}
+	int code = admin_audit_file(conf_path, action, path);
+	if (code != EX_OK)
+		return code;
 	gid_t group = getegid();
 	bool entered = admin_owner_enter(directory);
 	int rc = file_replace(path, bytes, FILE_PUBLIC, &e);

@@ -20,8 +20,10 @@ int catalog_train(int argc, char **argv);
 	"      --model FILE       default: recommend.safetensors in the state directory\n" \
 	"  -c, --config CONF      the configuration\n"
 
-/* Writes a file anew (file_replace), as the state directory's owner where it lies there. An exit code.
+/*
+ * Writes a file anew (file_replace), as the owner of the directory that it lies in, and tells the audit log
+ * before. conf_path: from -c, or NULL. An exit code; the reason was printed.
  */
-int catalog_write(const char *path, struct str bytes);
+int catalog_write(const char *conf_path, enum audit_action action, const char *path, struct str bytes);
 
 #endif

@@ -4,6 +4,7 @@
 #include "main/admin.h"
 
 #include <getopt.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "main/paths.h"
 #include "store/store.h"
 #include "token/token.h"
+
+#define DAEMON_USER "mailtailor"
 
 int
 admin_usage(FILE *out, const char *text)
@@ -110,6 +113,27 @@ admin_owner_leave(gid_t group)
 		abort(); /* the saved user is root */
 }
 
+/*
+ * Before the daemon's first start root makes the state directory for the user whom the units name
+ * (contrib/systemd), so that the daemon can open what is in it. Where there is no such user, or where he
+ * cannot get at the directory and so is not the daemon's, it is root's.
+ */
+static void
+directory_make(const char *directory)
+{
+	const struct passwd *pw;
+	if (geteuid() != 0 || access(directory, F_OK) == 0 || !(pw = getpwnam(DAEMON_USER)))
+		return;
+	gid_t group = getegid();
+	if (mkdir(directory, 0700) != 0 || lchown(directory, pw->pw_uid, pw->pw_gid) != 0 ||
+	    !admin_owner_enter(directory))
+		return;
+	bool reached = eaccess(directory, W_OK | X_OK) == 0;
+	admin_owner_leave(group);
+	if (!reached && lchown(directory, 0, 0) != 0)
+		abort(); /* root may */
+}
+
 struct store *
 admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code)
 {
@@ -122,6 +146,8 @@ admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code
 		.create = create,
 	};
 	gid_t group = getegid();
+	if (create)
+		directory_make(o.directory);
 	bool entered = admin_owner_enter(o.directory);
 	struct store *s = store_open(&o, &e);
 	if (entered)

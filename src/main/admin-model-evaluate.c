@@ -223,33 +223,17 @@ verdict_say(const struct judgement *j, enum metric_kind kind, const struct model
 			  metric, than, gain, d->se, j->rows);
 }
 
-/* Where there is a configuration there is an audit log. */
-static int
-audit(const struct model_request *rq, enum audit_action action, const char *text)
-{
-	if (access(admin_conf_path(rq->conf_path), F_OK) != 0 && !rq->conf_path)
-		return EX_OK;
-	struct conf *conf = admin_conf(rq->conf_path);
-	if (!conf)
-		return EX_CONFIG;
-	int code = admin_audit(conf, action, NULL, NULL, "%s", text);
-	conf_free(&conf);
-	return code;
-}
-
 static int
 replace(const struct model *m, const struct model_request *rq)
 {
-	struct buf bytes = { 0 }, text = { 0 };
+	struct buf bytes = { 0 };
 	struct err e = { 0 };
-	buf_printf(&text, "%.300s", rq->to);
-	int code = audit(rq, AUDIT_MODEL_PROMOTE, text.p);
+	int code = admin_audit_file(rq->conf_path, AUDIT_MODEL_PROMOTE, rq->to);
 	model_print(m, &bytes);
 	if (code == EX_OK && (model_history_keep(rq->to, &e) != 0 ||
 			      file_replace(rq->to, buf_str(&bytes), FILE_PUBLIC, &e) != 0))
 		code = admin_fail(&e);
 	buf_free(&bytes);
-	buf_free(&text);
 	return code;
 }
 
@@ -292,7 +276,7 @@ model_rollback(const struct model_request *rq)
 	int code = EX_OK;
 	/* Nothing is written down that cannot be done. */
 	if (model_history_list(rq->args[0], a, &names) > 0)
-		code = audit(rq, AUDIT_MODEL_ROLLBACK, rq->args[0]);
+		code = admin_audit_file(rq->conf_path, AUDIT_MODEL_ROLLBACK, rq->args[0]);
 	if (code == EX_OK && model_history_back(rq->args[0], a, &name, &e) != 0)
 		code = admin_fail(&e);
 	if (code == EX_OK)

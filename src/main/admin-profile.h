@@ -17,7 +17,11 @@ struct desk {
 	struct recipient_source src; /* without campaign */
 };
 
-enum desk_access { DESK_READ, DESK_WRITE };
+enum desk_access {
+	DESK_READ,
+	DESK_CHANGE, /* writes to what is there */
+	DESK_WRITE,  /* and makes it where it is missing */
+};
 /* EX_OK, or the exit code of what was printed. desk_close in either case. */
 int desk_open(struct desk *d, const char *conf_path, enum desk_access access);
 void desk_close(struct desk *d);

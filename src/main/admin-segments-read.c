@@ -122,6 +122,8 @@ row_take(const struct segments_request *rq, const struct row *row, struct arena 
 		return err_set(e, ERR_INPUT, "column \"%s\" holds no number", rq->value_column);
 	if (admin_moment(cell_of(row, rq->time_column), &at, e) != 0)
 		return err_prefix(e, "column \"%s\"", rq->time_column);
+	if (rq->until && at >= rq->train.now_ms)
+		return 0;
 	*until_ms = at > *until_ms ? at : *until_ms;
 	return persons_purchase(p, cell_of(row, rq->customer_column), at, value, e);
 }

@@ -84,6 +84,8 @@ print_segments(const struct segments *s)
 		snprintf(cell[7], sizeof(cell[7]), "%.2f", one->opened);
 		snprintf(cell[8], sizeof(cell[8]), "%.2f", one->clicked);
 		snprintf(cell[9], sizeof(cell[9]), "%d", busiest(one->hours));
+		if (s->answers <= 0)
+			cells[9] = NULL;
 		admin_table_row(t, cells);
 	}
 	admin_table_print(t, stdout, false);
@@ -110,9 +112,12 @@ print_text(const struct segments *s)
 	printf("%zu recipients, %zu of them bought; learned at %s\n\n", s->persons, s->buyers,
 	       clock_format_rfc3339(s->trained_ms, when));
 	print_segments(s);
-	printf("\nMeans of each segment; hour: when its recipients answer most, of %.0f answers in all by "
-	       "hour %d.\n",
-	       s->answers, busiest(s->hours));
+	if (s->answers > 0)
+		printf("\nMeans of each segment; hour: when its recipients answer most, of %.0f answers in "
+		       "all by hour %d.\n",
+		       s->answers, busiest(s->hours));
+	else
+		printf("\nMeans of each segment; at what hour anybody answered is not known.\n");
 	print_axes(s);
 	if (s->has_value)
 		printf("purchases (BG/NBD, weeks): r %.4f, alpha %.4f, a %.4f, b %.4f, log-likelihood "
@@ -148,13 +153,22 @@ segments_do_show(struct desk *d, const struct segments_request *rq)
 
 /* ---- train ---- */
 
+/* What could not be read again must not take the place of what can. */
 static int
 keep(struct desk *d, const struct segments_request *rq, const struct segments *s)
 {
 	struct buf b = { 0 };
+	struct segments again;
 	struct err e = { 0 };
 	gid_t group = getegid();
 	segments_print(s, &b);
+	if (segments_parse(buf_str(&b), d->arena, &again, &e) != 0) {
+		buf_free(&b);
+		admin_say("%s stays as it is: what was learned could not be read again (%s); are there "
+			  "values or times beyond all measure in what was read?",
+			  segments_path(d, rq), e.text);
+		return EX_DATAERR;
+	}
 	bool entered = !rq->file && admin_owner_enter(d->conf->state.directory);
 	int rc = file_replace(segments_path(d, rq), buf_str(&b), FILE_PRIVATE, &e);
 	if (entered)
@@ -178,7 +192,8 @@ segments_do_train(struct desk *d, const struct segments_request *rq)
 		code = segments_events(d, rq, &keys, p);
 	if (code == EX_OK) {
 		const struct person *v = persons_finish(p, &n);
-		if (rq->csv && last_ms > 0) /* what was known ends with the day of the last line */
+		if (rq->csv && !rq->until &&
+		    last_ms > 0) /* what was known ends with the day of the last line */
 			o.now_ms = (last_ms / 86400000 + 1) * 86400000;
 		if (segments_train(v, n, &o, d->arena, &s, &e) != 0)
 			code = admin_fail(&e);
@@ -261,6 +276,7 @@ option_take(struct segments_request *rq, int c)
 	case 'u':
 		if (admin_moment(str_of(optarg), &rq->train.now_ms, &e) != 0)
 			return admin_misuse("--until %s: no time", optarg);
+		rq->until = true;
 		return -1;
 	case 'h':
 		return admin_usage(stdout, usage);
@@ -307,7 +323,7 @@ run(int argc, char **argv)
 		int (*run)(struct desk *d, const struct segments_request *rq);
 		enum desk_access access;
 	} SUBS[] = { { "train", segments_do_train, DESK_READ },
-		     { "assign", segments_do_assign, DESK_WRITE },
+		     { "assign", segments_do_assign, DESK_CHANGE },
 		     { "show", segments_do_show, DESK_READ } };
 	struct segments_request rq = {
 		.customer_column = "customer",

@@ -13,6 +13,7 @@ struct segments_request {
 	const char *customer_column, *time_column, *value_column;
 	struct segments_options train;
 	double min_gain;
+	bool until; /* train.now_ms was asked for */
 	bool json;
 };
 int segments_do_train(struct desk *d, const struct segments_request *rq);
@@ -26,7 +27,7 @@ int segments_keys(struct desk *d, struct buf *keys);
 /* Of the event log, each in the time zone of his profile. */
 int
 segments_events(struct desk *d, const struct segments_request *rq, const struct buf *keys, struct persons *p);
-/* Of a table of purchases. *until_ms: the last of them. */
+/* Of a table of purchases, those before train.now_ms where it was asked for. *until_ms: the last of them. */
 int segments_table(const struct segments_request *rq, struct persons *p, int64_t *until_ms);
 
 /* The file as it was asked for, or where it is if nobody says. */

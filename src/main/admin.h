@@ -117,6 +117,11 @@ int admin_ring_options(struct ring_options *o, int argc, char **argv);
  */
 int admin_audit(const struct conf *conf, enum audit_action action, const uint8_t *subject,
 		const char *campaign, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/*
+ * The same of a file that is about to be replaced, for verbs that can do without a configuration: where there
+ * is none (conf_path: from -c, or NULL) there is no audit log either.
+ */
+int admin_audit_file(const char *conf_path, enum audit_action action, const char *file);
 /* And afterwards, when rc, what it came to, says that it failed. Returns rc. */
 int admin_audit_end(const struct conf *conf, enum audit_action action, const uint8_t *subject, int rc);
 

@@ -115,6 +115,10 @@ await test("a model learnt from the events; a catalog and a model that are damag
   assert.doesNotMatch(readFileSync(at("model"), "latin1"), /customers\.example/);
 
   copyFileSync(at("model"), at("model.good"));
+  // In place, as cp does it, under the daemon's eyes: what is in use is a copy.
+  writeFileSync(at("model"), "");
+  assert.equal(shown(await copyFor("late@customers.example"))[0], "rake");
+  copyFileSync(at("model.good"), at("model"));
   const bytes = readFileSync(at("model"));
   bytes[bytes.length - 9] ^= 1;
   writeFileSync(at("model.bad"), bytes);
@@ -148,6 +152,37 @@ await test("import: every mistake with its line, and the catalog stays; JSON and
   assert.deepEqual(shownItems.map((i) => [i.id, i.title, i.price, i.stock]), [["7", "Ü", null, null], ["a", "A", 1.5, 3]]);
   assert.equal(tool("check", "--catalog", at("c.csv.out"), "--model", at("model")).status, 65);
   assert.equal(JSON.parse(good("check", "--catalog", at("catalog"), "--model", at("model"), "--json")).good, true);
+});
+
+await test("what replaces a file is in the audit log before it is done; what is not there is named with what makes it", () => {
+  world.mt("catalog", "import", at("catalog.csv"), "-o", at("catalog"));
+  const said = world.mt("audit", "show", "--action", "catalog", "--json").trim().split("\n").map((l) => JSON.parse(l));
+  assert.deepEqual(said.map((r) => r.action), ["catalog.train", ...Array(4).fill("catalog.import")]);
+  assert.equal(said.at(-1).details, at("catalog"));
+  for (const [args, code, says] of [
+    [["import", at("catalog.csv"), "-o", at("nowhere/catalog")], 73, /there is no directory .*nowhere.* first start/],
+    [["check", "--catalog", at("nothing"), "--model", at("model")], 66, /nothing is not there; `mailtailor catalog import` makes it/],
+    [["train", "--csv", at("log.csv"), "--dry-run"], 64, /needs --test-from/],
+  ]) {
+    const { status, stderr } = tool(...args);
+    assert.match(stderr, says);
+    assert.equal(status, code);
+  }
+});
+
+await test("of a few customers nothing is concluded; of enough there is an interval", () => {
+  const judge = (customers, ...more) => {
+    const lines = log.filter((l, i) => i === 0 || l.includes("2026-01-01") || Number(l.slice(1).split(",")[0]) < customers);
+    writeFileSync(at("few.csv"), `${lines.join("\n")}\n`);
+    return good("train", "--csv", at("few.csv"), "--lambda", "5", "--min-customers", "1", "--test-from", "2026-01-03", "--dry-run", ...more);
+  };
+  const few = JSON.parse(judge(1, "--json")).test;
+  assert.deepEqual([few.customers, few.conclusive, "ndcg_low" in few], [1, false, false]);
+  assert.match(judge(1), /no conclusion: the figures are of fewer than 30 customers/);
+  const many = JSON.parse(judge(40, "--json")).test;
+  assert.deepEqual([many.customers, many.conclusive], [40, true]);
+  assert.ok(many.ndcg_low <= many["ndcg@10"] && many["ndcg@10"] <= many.ndcg_high);
+  assert.doesNotMatch(judge(40), /no conclusion/);
 });
 
 await world.stop();

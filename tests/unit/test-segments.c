@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -218,6 +219,40 @@ test_segments(void **state)
 	persons_free(&p);
 }
 
+/* Shoppers who all come alike and seldom: the fit ends at its bounds, and alpha, in weeks, far beyond them.
+ */
+static void
+test_alike(void **state)
+{
+	(void)state;
+	struct persons *p = persons_new();
+	struct arena *a = arena_new(4096);
+	struct segments s, back;
+	struct segments_one one;
+	struct err e = { 0 };
+	struct buf text = { 0 };
+	size_t n;
+	for (int i = 0; i < 60; i++)
+		for (int k = 0; k < 5; k++) {
+			char who[8];
+			snprintf(who, sizeof(who), "u%d", i);
+			int64_t at = NOW - (100 + i + 700 * (4 - k)) * DAY;
+			assert_int_equal(persons_purchase(p, str_of(who), at, 10, &e), 0);
+		}
+	const struct person *v = persons_finish(p, &n);
+	assert_int_equal(segments_train(v, n, &options, a, &s, &e), 0);
+	assert_true(s.has_value && s.value.alpha > 1e7);
+	segments_print(&s, &text);
+	if (segments_parse(buf_str(&text), a, &back, &e) != 0)
+		fail_msg("%s", e.text);
+	near(back.value.alpha, s.value.alpha, 0);
+	segments_apply(&back, &v[0], NOW, &one);
+	assert_true(one.expected > 0 && one.expected < 1 && one.alive >= 0 && one.alive <= 1);
+	buf_free(&text);
+	arena_free(&a);
+	persons_free(&p);
+}
+
 /* Nobody came back; too few; and from a table. */
 static void
 test_few(void **state)
@@ -320,7 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hours), cmocka_unit_test(test_persons), cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_few),   cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_alike), cmocka_unit_test(test_few),     cmocka_unit_test(test_damaged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
