@@ -90,7 +90,10 @@ page_write(const char *path, struct str page)
 	struct err e = { 0 };
 	if (strcmp(path, "-") == 0)
 		return fwrite(page.p, 1, page.n, stdout) == page.n ? EX_OK : EX_IOERR;
-	return file_replace(path, page, FILE_PUBLIC, &e) == 0 ? EX_OK : admin_fail(&e);
+	if (file_replace(path, page, FILE_PUBLIC, &e) == 0)
+		return EX_OK;
+	int code = admin_fail(&e);
+	return e.kind == ERR_MISSING || e.kind == ERR_PERM ? EX_CANTCREAT : code;
 }
 
 static uint32_t
