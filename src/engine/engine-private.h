@@ -13,5 +13,11 @@ const struct value *engine_message_data(const struct engine_request *rq, const s
  * there is none.
  */
 void engine_rows_print(const struct engine_request *rq, const struct engine_copy *copy, struct buf *b);
+/*
+ * Appends ,"items":{"NAME":["ID",…],…} to a decision's details: of each variable NAME that a personalizer set
+ * to a list of maps with a text "id", those ids in their order. At most 2 KiB in all; what does not fit is
+ * left out. Nothing when there is none. *b is not empty.
+ */
+void engine_items_print(const struct engine_copy *copy, struct buf *b);
 
 #endif

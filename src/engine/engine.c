@@ -242,8 +242,8 @@ engine_decide(const struct engine_request *rq, struct engine_copy *out, struct e
 
 /* ---- events ---- */
 
-/* {"propensity":1,"scores":{…},"features":{…}}: what training needs of the decision beside what the event
- * says. */
+/* {"propensity":1,"scores":{…},"items":{…},"features":{…}}: what training needs of the decision beside what
+ * the event says. */
 static struct str
 event_details(const struct engine_request *rq, const struct engine_copy *c, struct arena *a)
 {
@@ -259,6 +259,7 @@ event_details(const struct engine_request *rq, const struct engine_copy *c, stru
 	}
 	if (p->nscores > 0)
 		buf_addc(&b, '}');
+	engine_items_print(c, &b);
 	engine_rows_print(rq, c, &b);
 	buf_addc(&b, '}');
 	struct str out = arena_str(a, buf_str(&b));

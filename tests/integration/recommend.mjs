@@ -4,7 +4,7 @@ import { createHmac } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { World, build } from "./harness.mjs";
+import { World, build, until } from "./harness.mjs";
 import { links } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -73,6 +73,16 @@ await test("two customers get what goes with their own purchases, a stranger wha
   assert.equal(shown(stranger).length, 2);
   assert.match(gardener.text, /2 personal/);
   assert.match(stranger.text, /0 personal/);
+});
+
+await test("what was recommended is kept with the decision: the ids that the copy shows, in their order", async () => {
+  const copy = await copyFor("gardener@customers.example");
+  const items = await until("the event", () => {
+    const lines = world.mt("events", "export").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    const sent = lines.filter((e) => e.type === "injected" && e.campaign === "cross");
+    return sent.length === 4 && sent.map(({ details }) => (typeof details === "string" ? JSON.parse(details) : details).items);
+  });
+  assert.deepEqual(items.at(-1), { recommendations: shown(copy) });
 });
 
 await test("in HTML titles are escaped, prices are money, and links are tracked", async () => {

@@ -301,6 +301,54 @@ test_early(void **state)
 	arms_free(t);
 }
 
+/* ---- what is kept of a decision ---- */
+
+static void
+expect_details(struct arms *t, const struct engine_request *rq, const struct engine_copy *c, const char *part)
+{
+	struct event ev;
+	engine_event(rq, c, EVENT_INJECTED, "test", t->f.worker->arena, &ev);
+	if (str_find(ev.details, str_of(part)) >= ev.details.n)
+		fail_msg("%.*s: no %s", STR_ARG(ev.details), part);
+}
+
+/* Which items were shown is kept, of lists of items only, and not without bound. */
+static void
+test_items(void **state)
+{
+	struct arms *t = arms_new(*state);
+	struct arena *a = t->f.worker->arena;
+	struct engine_copy copy;
+	struct event ev;
+	const struct value *vars;
+	assert_int_equal(json_parse(a,
+				    STR("{\"n\":1,\"words\":[\"x\"],\"none\":[],\"r\":[{\"id\":\"a\"},"
+					"{\"title\":\"t\"},{\"id\":7},{\"id\":\"b\\\"\"}],\"id\":\"z\","
+					"\"s\":[{\"id\":\"c\"}]}"),
+				    NULL, &vars, &t->f.e),
+			 0);
+	assert_int_equal(engine_make(&t->rq[0], &copy, &t->f.e), 0);
+	copy.plugins.vars = vars;
+	expect_details(t, &t->rq[0], &copy, ",\"items\":{\"r\":[\"a\",\"b\\\"\"],\"s\":[\"c\"]}");
+	struct value *list = value_list(a, 2000), *many = value_map_new(a);
+	for (size_t i = 0; i < 2000; i++) {
+		struct value *item = value_map_new(a);
+		value_map_set(a, item, STR("id"), value_string(a, arena_printf(a, "item-%zu", i)));
+		list->list.items[i] = item;
+	}
+	for (size_t i = 0; i < 3; i++)
+		value_map_set(a, many, arena_printf(a, "v%zu", i), list);
+	copy.plugins.vars = many;
+	engine_event(&t->rq[0], &copy, EVENT_INJECTED, "test", a, &ev);
+	assert_in_range(ev.details.n, 2000, 2300);
+	assert_int_equal(json_parse(a, ev.details, NULL, &vars, &t->f.e), 0);
+	assert_in_range(value_length(value_path(vars, STR("items.v0"))), 150, 250);
+	copy.plugins.vars = NULL;
+	engine_event(&t->rq[0], &copy, EVENT_INJECTED, "test", a, &ev);
+	assert_true(str_find(ev.details, STR("items")) >= ev.details.n);
+	arms_free(t);
+}
+
 /* ---- the whole circle, by features ---- */
 
 /* Sends, waits, clicks: those with orders like arm a, those without like b. */
@@ -375,6 +423,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_control, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_learned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_items, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_linear, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
 	};
