@@ -73,12 +73,22 @@ note_clean(struct item *it, struct str note)
 	return s;
 }
 
-/* Until it is tried the note alone says which arm was drawn for the copy: whatever else it waits for now. */
+/*
+ * Until it is tried the note alone says which arm was drawn for the copy: whatever else it waits for now.
+ * What says so is ours, no reply, and is not cleaned: a recipient's address may be an arm's name.
+ */
 static struct str
-note_armed(const struct item *it, enum spool_state state, bool attempted, struct str note)
+note_armed(struct item *it, enum spool_state state, bool attempted, struct str note)
 {
-	bool waits = (state == SPOOL_QUEUED || state == SPOOL_HELD) && !attempted && it->job.attempts == 0;
-	return waits ? tailor_arm_renote(it->job.note, note, it->arena) : note;
+	bool waits = spool_live(state) && !attempted && it->job.attempts == 0;
+	struct str name, armed = waits ? tailor_arm_renote(it->job.note, note, it->arena) : note;
+	double propensity;
+	if (!waits || !tailor_arm_noted(armed, &name, &propensity))
+		return note_clean(it, note);
+	size_t head = str_find_char(armed, ':') + 1;
+	struct str rest = note_clean(it, str_sub(armed, head, armed.n));
+	armed = arena_printf(it->arena, "%.*s%.*s", STR_ARG(str_sub(armed, 0, head)), STR_ARG(rest));
+	return str_cut(armed, SPOOL_MAX_NOTE);
 }
 
 static void
@@ -91,7 +101,7 @@ item_set(struct item *it, enum spool_state state, int64_t due_ms, bool attempted
 		.due_ms = due_ms,
 		.attempted = attempted,
 		.reason = reason,
-		.note = note_clean(it, note_armed(it, state, attempted, note)),
+		.note = note_armed(it, state, attempted, note),
 	};
 }
 

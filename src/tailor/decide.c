@@ -40,6 +40,8 @@ cap_full(const struct recipient_snapshot *r)
 
 /* ---- time ---- */
 
+#define DAY_MS INT64_C(86400000)
+
 /* The arm's; else the campaign's, which may be the recipient's own: then control and who has none go at once.
  * Whose arm is drawn when the copy is made goes there first: his may be an hour before the campaign's. */
 static unsigned
@@ -78,7 +80,11 @@ when_ask(const struct tailor_message *m, const struct tailor_input *in, struct w
 static bool
 too_late(const struct tailor_message *m, const struct tailor_input *in, const struct when *w, int64_t due_ms)
 {
-	return !in->attempted && due_ms > w->wanted_ms + m->campaign->max_delay_ms;
+	/* An arm's hour comes within a day, or two when the clock skips it; one that is not drawn yet may
+	 * want it. */
+	bool open = in->arm.arm == NULL && conf_arms_have_hours(m->campaign);
+	int64_t latest = w->wanted_ms + (open ? 2 * DAY_MS : 0) + m->campaign->max_delay_ms;
+	return !in->attempted && due_ms > latest;
 }
 
 /* "2026-03-29T07:00:00Z, more than max_delay (3d) after it was wanted (2026-03-20T09:00:00Z)" */
@@ -154,9 +160,9 @@ decide_defer(const struct tailor_message *m, const struct tailor_input *in, int6
 	out->due_ms = due;
 }
 
-void
-tailor_decide_cap(const struct tailor_message *m, const struct tailor_input *in, const struct conf_cap *cap,
-		  int64_t used, int64_t room_ms, struct arena *a, struct tailor_decision *out)
+static void
+decide_cap(const struct tailor_message *m, const struct tailor_input *in, const struct conf_cap *cap,
+	   int64_t used, int64_t room_ms, struct arena *a, struct tailor_decision *out)
 {
 	char window[40];
 	struct str full =
@@ -166,6 +172,26 @@ tailor_decide_cap(const struct tailor_message *m, const struct tailor_input *in,
 		decide_defer(m, in, room_ms, full, a, out);
 	else
 		decision_set(out, cap->action == CONF_CAP_REJECT ? TAILOR_REFUSE : TAILOR_DROP, "cap", full);
+}
+
+/* Where arms have hours, what waits keeps its arm: were only those kept that wait for theirs, the others,
+ * drawn anew, would make them more than their propensity says. */
+static void
+arm_keep(const struct tailor_message *m, const struct tailor_input *in, struct arena *a,
+	 struct tailor_decision *out)
+{
+	const struct tailor_arm *arm = &in->arm;
+	if (out->verdict == TAILOR_LATER && arm->arm != NULL &&
+	    (arm->kept || conf_arms_have_hours(m->campaign)))
+		out->text = tailor_arm_note(arm, out->text, a);
+}
+
+void
+tailor_decide_cap(const struct tailor_message *m, const struct tailor_input *in, const struct conf_cap *cap,
+		  int64_t used, int64_t room_ms, struct arena *a, struct tailor_decision *out)
+{
+	decide_cap(m, in, cap, used, room_ms, a, out);
+	arm_keep(m, in, a, out);
 }
 
 /* ---- scores ---- */
@@ -240,7 +266,7 @@ decide(const struct tailor_message *m, const struct tailor_input *in, struct are
 	} else if (decide_when(m, in, a, out)) {
 		return;
 	} else if ((full = cap_full(r)) != NULL) {
-		tailor_decide_cap(m, in, full->cap, full->used, full->room_ms, a, out);
+		decide_cap(m, in, full->cap, full->used, full->room_ms, a, out);
 	} else if ((in->arm.arm == NULL || !in->arm.arm->control) && !decide_fatigue(m, in, a, out)) {
 		decide_scores(m, in, a, out);
 	}
@@ -258,9 +284,5 @@ tailor_decide(const struct tailor_message *m, const struct tailor_input *in, str
 		.text = STR(""),
 	};
 	decide(m, in, a, out);
-	/* Where arms have hours, what waits keeps its arm: were only those kept that wait for theirs, the
-	 * others, drawn anew, would make them more than their propensity says. */
-	if (out->verdict == TAILOR_LATER && arm->arm != NULL &&
-	    (arm->kept || conf_arms_have_hours(m->campaign)))
-		out->text = tailor_arm_note(arm, out->text, a);
+	arm_keep(m, in, a, out);
 }

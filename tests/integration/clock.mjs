@@ -20,8 +20,17 @@ campaign launch { category = promo start = "2026-11-10T09:00:00+01:00" }
 cap daily { category = { capped } limit = 1 window = 1d action = defer }
 campaign capped { category = capped max_delay = 36h }
 campaign brief { category = promo quiet_hours = "22:00-08:00" max_delay = 12h }
+campaign own { category = promo time_zone = "Europe/London" send_hour = learned }
 `;
-const world = await World.start({ clock: "2026-10-30T20:00:00Z", injectTo: port.port, inject: "connections = 2", conf: CONF });
+/** Arms of which one has an hour, in a campaign that waits for each recipient's own, too. */
+const rivals = (soon, dawn) => `
+campaign rivals { category = promo time_zone = "Europe/London" send_hour = learned
+	policy { kind = thompson explore = 0 }
+	arm soon { subject = "{{first_name}} soon" weight = ${soon} }
+	arm dawn { subject = "{{first_name}} dawn" weight = ${dawn} send_hour = 5 }
+}
+`;
+const world = await World.start({ clock: "2026-10-30T20:00:00Z", injectTo: port.port, inject: "connections = 2", conf: CONF + rivals(1, 1) });
 const { clock } = world;
 
 /** ["tokyo-1", …] → addresses; the first word of a name is the recipient's zone, if it is one of ZONES. */
@@ -268,6 +277,75 @@ await test("kill -9 of the injector and a clock that is set back: another is sta
   await until("the end", () => /ended by signal 9/.test(world.daemon.log()));
   clock.set("2026-11-20T10:00:00Z");
   await looked();
+});
+
+await test("send_hour = learned: each at his own hour in his own zone, who has none at once; what is said and changed meanwhile holds", async () => {
+  clock.set("2026-11-24T12:00:00Z");
+  const to = people("tokyo-t", "berlin-t", "newyork-t", "berlin-u", "berlin-v", "berlin-w", "berlin-x");
+  const [tokyo, berlin, newyork, withdrawn, suppressed, renamed, moved] = to;
+  const hour = (zone, h) => ({ time_zone: ZONES[zone], first_name: "Ann Smith", learned: { send_hour: h } });
+  world.profiles({ [tokyo]: hour("tokyo", 7), [berlin]: hour("berlin", 20), [newyork]: hour("newyork", 20), [moved]: hour("berlin", 20),
+    ...Object.fromEntries([withdrawn, suppressed, renamed].map((one) => [one, hour("berlin", 20)])) });
+  const [plain] = people("plain-t");
+  assert.equal(await submit("own", [...to, plain]), "now=1 later=7 dropped=0");
+  await left([plain]);
+  const [morning, evening, west] = ["2026-11-24T22:00:00Z", "2026-11-24T19:00:00Z", "2026-11-25T01:00:00Z"].map((time) => `send-hour ${time}`);
+  assertWaiting({ [tokyo]: morning, [berlin]: evening, [newyork]: west, [withdrawn]: evening, [suppressed]: evening, [renamed]: evening, [moved]: evening });
+  world.mt("profile", "consent", withdrawn, "mail", "denied");
+  world.mt("suppress", "add", suppressed, "--reason", "complaint");
+  world.profiles({ [renamed]: { first_name: "Ann Jones" }, [moved]: { learned: { send_hour: 22 } } });
+  await leave(["2026-11-24T19:00:00Z", berlin, renamed]);
+  assert.equal((await read((await port.take(renamed, 1, 30 * slow))[0])).subject, "Hello Ann Jones");
+  assert.deepEqual([(await ended(withdrawn)).reason, (await ended(suppressed)).reason], ["consent", "suppressed"]);
+  assertWaiting({ [moved]: "send-hour 2026-11-24T21:00:00Z", [tokyo]: morning, [newyork]: west });
+  await leave(["2026-11-24T21:00:00Z", moved], ["2026-11-24T22:00:00Z", tokyo], ["2026-11-25T01:00:00Z", newyork]);
+});
+
+await test("arms with hours: the arm's comes before the learned one; what was drawn first stays, with its hour, whatever comes between", async () => {
+  clock.set("2026-11-26T12:00:00Z");
+  const to = people(...Array.from({ length: 24 }, (_, i) => `berlin-y${i}`));
+  world.profiles(Object.fromEntries(to.map((one, i) => [one, { time_zone: ZONES.berlin, first_name: `n${i}`, learned: { send_hour: 20 } }])));
+  await submit("rivals", to);
+  const jobs = () => waiting().filter((job) => to.includes(job.address));
+  await until("all drawn", () => jobs().every((job) => / 0\.5: due /.test(job.note)), 30);
+  const drawn = new Map(jobs().map((job) => [job.address, /^arm (soon|dawn) /.exec(job.note)[1]]));
+  ids.clear();
+  for (const job of jobs()) ids.set(job.address, job.id);
+  const of = (arm) => to.filter((one) => drawn.get(one) === arm);
+  assert.ok(of("soon").length > 2 && of("dawn").length > 2, `${of("soon").length} of ${to.length}`);
+  assertWaiting({ [of("soon")[0]]: "send-hour 2026-11-26T19:00:00Z", [of("dawn")[0]]: "send-hour 2026-11-27T04:00:00Z" });
+  // Its campaign is gone when they are due, and there again with weights by which nearly all would be drawn otherwise.
+  world.configure({ more: CONF });
+  await world.daemon.reload();
+  clock.set("2026-11-26T19:00:00Z");
+  await until("no campaign", () => jobs().filter((job) => job.reason === "no-campaign").length === of("soon").length, 30);
+  for (const job of jobs().filter((job) => job.reason === "no-campaign")) assert.match(job.note, /^arm soon 0\.5: campaign "rivals" is not configured/);
+  world.configure({ more: CONF + rivals(0.001, 1000) });
+  await world.daemon.reload();
+  const [denied, renamed, ...rest] = of("soon");
+  world.mt("profile", "consent", denied, "mail", "denied");
+  world.profiles({ [renamed]: { first_name: "renamed" } });
+  clock.set("2026-11-26T19:01:00Z");
+  await left([renamed, ...rest]);
+  assert.equal((await read((await port.take(renamed, 1, 30 * slow))[0])).subject, "renamed soon");
+  assert.equal((await ended(denied)).reason, "consent");
+  world.configure({ more: CONF + rivals(1000, 0.001) });
+  await world.daemon.reload();
+  await leave(["2026-11-27T04:00:00Z", ...of("dawn")]);
+  const events = await until("the events", () => {
+    const all = world.mt("events", "export").split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    const sent = all.filter((e) => e.type === "injected" && e.campaign === "rivals");
+    return sent.length >= to.length - 1 && sent;
+  });
+  for (const one of to.filter((one) => one !== denied && one !== renamed)) {
+    const arm = drawn.get(one);
+    assert.match((await read((await port.take(one, 1, 30 * slow))[0])).subject, new RegExp(` ${arm}$`));
+  }
+  assert.equal(events.filter((e) => e.arm === "dawn").length, of("dawn").length);
+  for (const e of events) {
+    const { propensity } = typeof e.details === "string" ? JSON.parse(e.details) : e.details;
+    assert.equal(propensity, 0.5, "as it was drawn");
+  }
 });
 
 await test("New York, 14 March, 02:00 is 03:00: 02:30 is 03:00, 09:00 is 09:00, quiet hours end at 08:00", async () => {

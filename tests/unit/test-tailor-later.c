@@ -253,6 +253,42 @@ test_patience(void **state)
 	fixture_free(f);
 }
 
+/* An arm that is not drawn yet may have an hour: neither the campaign's nor max_delay comes before it. */
+static void
+test_arm_hours(void **state)
+{
+	struct fixture *f = fixture_target("send_hour = 20\nmax_delay = 1h\nquiet_hours = \"08:00-11:00\"\n"
+					   "policy { kind = epsilon-greedy }\n"
+					   "arm soon { }\narm dawn { send_hour = 5 }\n");
+	struct conf_cap cap = { .name = "day", .limit = 1, .window_ms = DAY, .action = CONF_CAP_DEFER };
+	const struct conf_arm *arms = f->conf->campaigns[0].arms;
+	struct tailor_decision d;
+	(void)state;
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "\nx")), 0);
+	/* 09:00, quiet until 11:00: that is too late for no arm that wants 05:00 */
+	expect_later(f, "quiet-hours", TEST_NOW + 2 * HOUR, "due 2026-03-29T11:00:00Z, 11:00 in UTC");
+	f->in.accepted_ms = TEST_NOW;
+	f->in.now_ms = TEST_NOW + 2 * HOUR;
+	expect(f, TAILOR_SEND, "send", "");
+	f->in.arm = (struct tailor_arm){ .arm = &arms[1], .propensity = 0.5 };
+	expect_later(f, "send-hour", TEST_NOW + 20 * HOUR,
+		     "arm dawn 0.5: due 2026-03-30T05:00:00Z, 05:00 in UTC");
+	f->in.arm.arm = &arms[0];
+	expect_later(f, "send-hour", TEST_NOW + 11 * HOUR,
+		     "arm soon 0.5: due 2026-03-29T20:00:00Z, 20:00 in UTC");
+	/* At its hour another copy takes the last place before this one is reserved. */
+	f->in.now_ms = TEST_NOW + 11 * HOUR;
+	tailor_decide_cap(f->m, &f->in, &cap, 1, f->in.now_ms + HOUR / 2, f->a, &d);
+	assert_int_equal(d.verdict, TAILOR_LATER);
+	assert_true(str_starts(d.text, STR("arm soon 0.5: cap \"day\" is full")));
+	/* Nor does one that is not drawn wait for ever: max_delay counts from the last hour that it could
+	 * want. */
+	f->in.arm.arm = NULL;
+	tailor_decide_cap(f->m, &f->in, &cap, 1, TEST_NOW + 3 * DAY, f->a, &d);
+	assert_int_equal(d.verdict, TAILOR_DROP);
+	fixture_free(f);
+}
+
 int
 main(void)
 {
@@ -261,7 +297,7 @@ main(void)
 		cmocka_unit_test(test_schedule),      cmocka_unit_test(test_send_at),
 		cmocka_unit_test(test_send_at_field), cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_wanted),	      cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_patience),      cmocka_unit_test(test_arm_hours),
 	};
 	return cmocka_run_group_tests_name("tailor-later", tests, NULL, NULL);
 }
