@@ -173,7 +173,7 @@ static int
 stands(const struct acting *x, enum suppression_reason reason, int64_t until_ms, struct err *e)
 {
 	const struct store_view_request rq = { .rk = x->rk.b, .now_ms = x->now_ms };
-	struct store_view v;
+	struct store_view v = { 0 };
 	if (store_view(x->src->id.store, &rq, x->arena, &v, e) != 0)
 		return -1;
 	for (size_t i = 0; i < v.nsuppressions_own; i++) {

@@ -74,14 +74,14 @@ judge_make(const struct model *m, const char *name, const struct learn_data *d, 
 		constant[i] = j->base;
 	j->own = side_make(j, name, score_all(a, m, d));
 	j->constant = side_make(j, "constant", constant);
-	if (other)
+	if (other != NULL && other_d != NULL)
 		j->other = side_make(j, other_name, score_all(a, other, other_d));
 	const struct metric_data own = { j->own.p, j->y, j->w, j->rows };
 	if (!j->value) {
 		j->nbins = metric_calibration(&own, JUDGE_BINS, j->bins);
 		j->nlifts = metric_lift(&own, JUDGE_LIFTS, j->lifts);
 	}
-	const double *against = other ? j->other.p : constant;
+	const double *against = j->other.p != NULL ? j->other.p : constant;
 	for (int k = 0; k < METRIC_KINDS; k++)
 		if (judge_has(j, (enum metric_kind)k))
 			j->against[k] = metric_compare(j->own.p, against, j->y, j->w, j->rows,

@@ -125,7 +125,7 @@ add_varint(struct buf *out, uint64_t v)
 static inline void
 add_signed(struct buf *out, int64_t v)
 {
-	add_varint(out, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+	add_varint(out, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 
 #endif

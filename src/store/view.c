@@ -235,5 +235,6 @@ store_view(struct store *s, const struct store_view_request *rq, struct arena *a
 	   struct err *e)
 {
 	struct err own;
+	*out = (struct store_view){ 0 };
 	return store_view_many(s, rq, 1, a, out, e ? e : &own);
 }

@@ -65,7 +65,8 @@ bool tailor_arm_rates(const struct conf_campaign *c, const struct policy *p, dou
 /* A copy that waits because of its arm must not be decided anew: its job's note says which it has. "arm b
  * 0.45: …" */
 struct str tailor_arm_note(const struct tailor_arm *arm, struct str text, struct arena *a);
-/* The note of a job that goes on waiting, for another reason: with the arm that `before` names, if it does. */
+/* The note of a job that goes on waiting, for another reason: with the arm that `before` names, if it does.
+ */
 struct str tailor_arm_renote(struct str before, struct str text, struct arena *a);
 /* False: the note names none. */
 bool tailor_arm_noted(struct str note, struct str *name, double *propensity);
