@@ -102,7 +102,7 @@ propensity_of(const struct event *ev, const struct value *v)
 {
 	bool ok;
 	double p = value_number(v, &ok);
-	if (ok && p > 0 && p <= 1)
+	if (ok && v->type != VALUE_BOOL && p > 0 && p <= 1)
 		return p;
 	return !v && ev->arm.n == 0 ? 1 : NAN;
 }

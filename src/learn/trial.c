@@ -283,10 +283,10 @@ trial_of_dataset(const struct dataset *d, const char *const *arms, size_t narms,
 		size_t arm = 0, to = t->data.rows;
 		while (arm < narms && (!r->arm || strcmp(r->arm, arms[arm]) != 0))
 			arm++;
-		if (arm == narms || !(r->propensity > 0 && r->propensity <= 1)) {
-			t->other++;
+		t->other += arm == narms;
+		t->no_propensity += arm < narms && isnan(r->propensity);
+		if (arm == narms || isnan(r->propensity))
 			continue;
-		}
 		t->arm[to] = (uint32_t)arm;
 		t->propensity[to] = r->propensity;
 		t->fold[to] = r->group[0] % TRIAL_FOLDS;

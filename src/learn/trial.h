@@ -57,13 +57,15 @@ struct trial {
 	double *more;		 /* rows × nmore of the specification; NAN is missing */
 	bool labels;		 /* rewards are 0 and 1 */
 	uint64_t skipped, other; /* rows without a reward; with an arm that was not asked for */
+	uint64_t no_propensity;	 /* decisions of the event log whose propensity is not known */
 };
 
 /* NULL with e, as csv_read; ERR_INPUT also: a propensity that is missing, or not in (0, 1]. */
 struct trial *trial_read(const struct csv_source *source, const struct trial_spec *s, struct err *e);
 /*
  * From decisions of the event log (labels: their outcomes, else values), with the arms named; rows of one
- * recipient are in one fold. ERR_INPUT: none is left.
+ * recipient are in one fold. Decisions without a propensity are counted and left out: any weight would be
+ * invented. ERR_INPUT: none is left.
  */
 struct trial *
 trial_of_dataset(const struct dataset *d, const char *const *arms, size_t narms, bool values, struct err *e);

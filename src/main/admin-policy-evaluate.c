@@ -227,6 +227,7 @@ json_show(const struct evaluating *v)
 	put(a, map, "rows", value_int(a, (int64_t)v->trial->data.rows));
 	put(a, map, "left_out", value_int(a, (int64_t)(v->left_out + v->trial->skipped)));
 	put(a, map, "other_arms", value_int(a, (int64_t)v->trial->other));
+	put(a, map, "no_propensity", value_int(a, (int64_t)v->trial->no_propensity));
 	put(a, map, "logged", estimate(a, &c->all[0].result.logged));
 	put(a, map, "policies", policies);
 	put(a, map, "replays", replays);
@@ -283,10 +284,11 @@ text_show(const struct evaluating *v)
 	const struct contest *c = &v->contest;
 	const struct ope_estimate *logged = &c->all[0].result.logged;
 	printf("%zu rows, mean reward %.6f (SE %.6f)", v->trial->data.rows, logged->value, logged->se);
-	if (v->left_out + v->trial->skipped + v->trial->other > 0)
-		printf("; left out: %llu without a reward or a row, %llu with another arm",
+	if (v->left_out + v->trial->skipped + v->trial->other + v->trial->no_propensity > 0)
+		printf("; left out: %llu without a reward or a row, %llu with another arm, %llu without a "
+		       "propensity",
 		       (unsigned long long)(v->left_out + v->trial->skipped),
-		       (unsigned long long)v->trial->other);
+		       (unsigned long long)v->trial->other, (unsigned long long)v->trial->no_propensity);
 	printf("\n\n");
 	table_show(v);
 	for (size_t i = 0; i < c->n; i++)

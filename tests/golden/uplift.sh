@@ -28,4 +28,18 @@ check "women's mail, two models" uplift womens t T-LR true
 check "women's mail, class transformation" uplift womens class ClassTransf-LR true
 check "men's mail, two models" uplift mens t T-LR false
 check "men's mail, class transformation" uplift mens class ClassTransf-LR false
+
+# Twice the chance for those who bought men's things: rows of an arm are not like all rows. A holdout of another size is no such thing.
+# shellcheck disable=SC2016,SC2317
+uneven() {
+	awk -F, -v OFS=, 'NR == 1 { print $0, "p", "q"; next } { print $0, (/,1,[01],[A-Z]/ ? .6 : .3), (/,No E-Mail,/ ? .25 : .5) }' \
+		"$data/hillstrom.csv" >"$work/chances.csv" || return
+	for field in p q; do
+		jq --arg field "$field" '.propensity = $field' "$golden/uplift/womens.json" >"$work/$field.json" || return
+	done
+	"$build/bin/mailtailor" uplift evaluate --json --draws 20 --csv "$work/chances.csv" --spec "$work/q.json" >"$work/q" || return
+	"$build/bin/mailtailor" uplift evaluate --json --draws 20 --csv "$work/chances.csv" --spec "$work/p.json" 2>"$work/said"
+	[ $? = 65 ] && grep 'had propensity 0\.[36] in one row and 0\.[36] in another' "$work/said"
+}
+check "a chance that hangs on the recipient is refused, one for each arm is not" uneven
 finish

@@ -8,7 +8,9 @@
 #include "test-engine.h"
 
 #include "base/json.h"
+#include "learn/arms.h"
 #include "learn/dataset.h"
+#include "learn/trial.h"
 #include "mail/mail.h"
 
 #define DAY INT64_C(86400000)
@@ -196,6 +198,93 @@ outcomes(void **state)
 	d = read_all(&l, EVENT_PURCHASED, false);
 	for (size_t i = 0; i < d->n; i++)
 		assert_true(d->rows[i].value == bought[i] && d->rows[i].outcome == (bought[i] > 0));
+	dataset_free(&d);
+	journal_close(&l);
+}
+
+/* A propensity that cannot be read is missing, not certain; who weighs by it leaves the row out and says so.
+ */
+static void
+propensities(void **state)
+{
+	static const char *const details[] = { "{\"propensity\":0.5}",	"{\"propensity\":\"none\"}",
+					       "{\"propensity\":0}",	"{\"propensity\":-0.5}",
+					       "{\"propensity\":2}",	"{\"propensity\":true}",
+					       "{\"propensity\":null}", "{}" };
+	static const char *const arms[] = { "a" };
+	enum { N = sizeof(details) / sizeof(details[0]) };
+	struct journal l;
+	struct buf b = { 0 };
+	journal_open(&l, *state, SMALL);
+	for (uint8_t i = 0; i < N; i++) {
+		struct event ev = decision((uint8_t)(i + 1), 1, "a", details[i], NOW + i);
+		put(&l, &ev, 1);
+	}
+	struct event none = decision(N + 1, 1, "", "{}", NOW + N);
+	put(&l, &none, 1);
+	struct dataset *d = read_all(&l, EVENT_CLICKED, false);
+	assert_int_equal(d->n, N + 1);
+	for (size_t i = 1; i < N; i++)
+		assert_true(isnan(d->rows[i].propensity));
+	assert_true(d->rows[0].propensity == 0.5 && d->rows[N].propensity == 1);
+	dataset_csv_row(d, 1, &b);
+	assert_non_null(strstr(b.p, ",c,a,,"));
+	struct trial *t = trial_of_dataset(d, arms, 1, false, &l.f->e);
+	assert_non_null(t);
+	assert_int_equal(t->data.rows, 1);
+	assert_int_equal(t->no_propensity, N - 1);
+	assert_int_equal(t->other, 1);
+	trial_free(&t);
+	buf_free(&b);
+	dataset_free(&d);
+	journal_close(&l);
+}
+
+/* Evaluation takes for a reward what learning does: conversions and purchases, of that copy. */
+static void
+rewards(void **state)
+{
+	const char *plain = "{\"propensity\":0.5}";
+	struct journal l;
+	journal_open(
+	    &l, *state,
+	    "track {\n host = \"https://t.test\"\n}\ninject {\n target = \"localhost:25\"\n}\n"
+	    "campaign c {\n policy {\n reward = converted\n window = 2d\n}\n arm a {\n}\n arm b {\n}\n}\n");
+	const struct conf_campaign *c = &l.f->epoch->conf->campaigns[0];
+	struct event v[] = {
+		decision(1, 1, "a", plain, NOW),
+		event_of(1, 1, EVENT_CONVERTED, NOW + 1000),
+		decision(2, 1, "a", plain, NOW + 1),
+		worth(event_of(2, 1, EVENT_PURCHASED, NOW + 1000), 1000000),
+		decision(3, 1, "b", plain,
+			 NOW + 2), /* a click is none, a machine's is none, one too late is none */
+		event_of(3, 1, EVENT_CLICKED, NOW + 1000),
+		machine(event_of(3, 1, EVENT_CONVERTED, NOW + 1000)),
+		event_of(3, 1, EVENT_CONVERTED, NOW + 3 * DAY),
+		decision(4, 1, "b", plain, NOW + 3), /* of which mail the order came nobody can tell */
+		worth(event_of(4, 0, EVENT_PURCHASED, NOW + 1000), 1000000),
+	};
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		v[i].campaign = STR("c");
+		put(&l, &v[i], 1);
+	}
+	struct dataset_request rq = { .outcomes = learn_reward_types(c->policy.reward),
+				      .own_copy = true,
+				      .window_ms = c->policy.window_ms,
+				      .now_ms = NOW + 10 * DAY,
+				      .keys = l.f->epoch->keys };
+	struct dataset *d = dataset_read(l.store, &rq, &l.f->e);
+	assert_non_null(d);
+	struct learn_arms_found found;
+	const struct learn_arms_request ask = { .campaign = c, .now_ms = rq.now_ms };
+	struct policy *p = learn_arms(l.store, &ask, &found, &l.f->e);
+	assert_non_null(p);
+	assert_int_equal(d->n, 4);
+	for (size_t i = 0; i < d->n; i++)
+		assert_int_equal(d->rows[i].outcome, i < 2);
+	assert_int_equal(policy_arm_find(p, STR("a"))->rewards, 2);
+	assert_int_equal(policy_arm_find(p, STR("b"))->rewards, 0);
+	policy_free(&p);
 	dataset_free(&d);
 	journal_close(&l);
 }
@@ -605,6 +694,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(outcomes, setup, teardown),
+		cmocka_unit_test_setup_teardown(propensities, setup, teardown),
+		cmocka_unit_test_setup_teardown(rewards, setup, teardown),
 		cmocka_unit_test_setup_teardown(chosen, setup, teardown),
 		cmocka_unit_test_setup_teardown(csv, setup, teardown),
 		cmocka_unit_test_setup_teardown(agree, setup, teardown),
