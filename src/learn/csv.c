@@ -120,6 +120,40 @@ moment_add(struct reading *r, const struct value *profile, struct err *e)
 	return 0;
 }
 
+/* ---- what the header must have ---- */
+
+struct needing {
+	struct rows *rows;
+	struct err *e;
+};
+
+static int
+need(void *ctx, struct str name)
+{
+	struct needing *n = ctx;
+	return rows_need(n->rows, name, n->e);
+}
+
+/* A name that no row can have is a slip of the pen: all of it would be missing, and nobody would know. */
+static int
+header_check(struct reading *r, struct err *e)
+{
+	const struct spec *s = r->spec;
+	const struct score_rule *rules[] = { s->label, s->where, s->split == SPEC_RULE ? s->test_rule : NULL,
+					     s->split == SPEC_RULE ? s->valid_rule : NULL };
+	const struct str fields[] = { s->value, s->weight, s->split == SPEC_TIME ? s->time : STR_NULL };
+	struct needing n = { r->rows, e };
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i] && score_rule_names(rules[i], need, &n) != 0)
+			return -1;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (fields[i].p && need(&n, fields[i]) != 0)
+			return -1;
+	return score_columns_profile_fields(r->columns, need, &n);
+}
+
+/* ---- rows ---- */
+
 /* Takes a row, or leaves it out. */
 static int
 row_take(struct reading *r, uint64_t index, const struct value *profile, struct err *e)
@@ -238,6 +272,8 @@ csv_read(const struct csv_source *source, const struct spec *spec, struct err *e
 	};
 	int rc = score_columns_compile(r.set->arena, spec->columns, spec->ncolumns, &r.columns, e);
 	r.rows = rows_new(&options);
+	if (rc == 0)
+		rc = header_check(&r, e);
 	if (rc == 0)
 		rc = rows_read(&r, source, e);
 	if (rc == 0 && spec->split == SPEC_TIME)

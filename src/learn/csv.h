@@ -23,8 +23,9 @@ struct csv_source {
 };
 
 /*
- * NULL with e: ERR_INPUT names the line. A malformed row is an error here: what was left out would be missing
- * from the figures unseen. Columns that training completes (quantiles) are completed from the training rows.
+ * NULL with e: ERR_INPUT names the line, or a column that the specification reads and the header has not. A
+ * malformed row is an error here: what was left out would be missing from the figures unseen. Columns that
+ * training completes (quantiles) are completed from the training rows.
  */
 struct learn_set *csv_read(const struct csv_source *source, const struct spec *spec, struct err *e);
 

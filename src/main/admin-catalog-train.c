@@ -52,7 +52,7 @@ struct training {
 	struct reco_options o;
 	size_t min_customers, max_items;
 	int64_t since_ms, test_from_ms;
-	bool views, repeats, dry_run, json;
+	bool views, repeats, dry_run, json, time_given;
 
 	int64_t now_ms;
 	struct reco_log *log;
@@ -91,6 +91,22 @@ row_take(struct training *t, const struct row *row, struct err *e)
 	return reco_log_add(t->log, cell_of(row, t->customer_column), cell_of(row, t->item_column), at, e);
 }
 
+/* A table needs no times, unless something is asked of them. */
+static int
+columns_need(struct training *t, struct rows *rows, struct err *e)
+{
+	bool timed = t->time_given || t->test_from_ms != INT64_MAX || t->since_ms != INT64_MIN;
+	const struct {
+		const char *option, *name;
+	} columns[] = { { "--customer-column", t->customer_column },
+			{ "--item-column", t->item_column },
+			{ "--time-column", t->time_column } };
+	for (size_t i = 0; i < (timed ? 3 : 2); i++)
+		if (rows_need(rows, str_of(columns[i].name), e) != 0)
+			return err_prefix(e, "%s: %s", t->csv, columns[i].option);
+	return 0;
+}
+
 static int
 csv_read(struct training *t)
 {
@@ -105,6 +121,10 @@ csv_read(struct training *t)
 	struct rows *rows = rows_new(&o);
 	t->progress = progress_start("reading (bytes)",
 				     fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
+	if (columns_need(t, rows, &e) != 0) {
+		progress_end(&t->progress);
+		code = admin_fail(&e);
+	}
 	while (code < 0) {
 		struct row row;
 		enum rows_result res = rows_next(rows, t->scratch, &row, &e);
@@ -451,6 +471,7 @@ option_read(struct training *t, int c, const char *arg)
 		return -1;
 	case 'A':
 		t->time_column = arg;
+		t->time_given = true;
 		return -1;
 	case 'v':
 		t->views = true;

@@ -335,6 +335,18 @@ summary(const struct import *m, double seconds)
 }
 
 static int
+consent_columns_need(struct import *m)
+{
+	struct err e = { 0 };
+	for (size_t i = 0; i < m->nconsent_columns; i++)
+		if (rows_need(m->rows, m->consent_columns[i].column, &e) != 0) {
+			err_prefix(&e, "%s: --consent-column", m->file);
+			return admin_fail(&e);
+		}
+	return EX_OK;
+}
+
+static int
 import_run(struct import *m)
 {
 	struct stat st;
@@ -350,8 +362,10 @@ import_run(struct import *m)
 	m->now_ms = clock_now_ms();
 	m->arena = arena_new((size_t)1 << 20);
 	m->rows = rows_new(&o);
+	int rc = consent_columns_need(m);
 	m->progress = progress_start("importing (bytes)", size);
-	int rc = import_rows(m);
+	if (rc == EX_OK)
+		rc = import_rows(m);
 	progress_end(&m->progress);
 	summary(m, (double)(clock_mono_us() - from) / 1e6);
 	rows_free(&m->rows);

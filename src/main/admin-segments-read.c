@@ -128,6 +128,20 @@ row_take(const struct segments_request *rq, const struct row *row, struct arena 
 	return persons_purchase(p, cell_of(row, rq->customer_column), at, value, e);
 }
 
+static int
+columns_need(const struct segments_request *rq, struct rows *rows, struct err *e)
+{
+	const struct {
+		const char *option, *name;
+	} columns[] = { { "--customer-column", rq->customer_column },
+			{ "--time-column", rq->time_column },
+			{ "--value-column", rq->value_column } };
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (rows_need(rows, str_of(columns[i].name), e) != 0)
+			return err_prefix(e, "%s: %s", rq->csv, columns[i].option);
+	return 0;
+}
+
 int
 segments_table(const struct segments_request *rq, struct persons *p, int64_t *until_ms)
 {
@@ -145,6 +159,10 @@ segments_table(const struct segments_request *rq, struct persons *p, int64_t *un
 	struct progress *bar = progress_start(
 	    "reading (bytes)", fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
 	*until_ms = 0;
+	if (columns_need(rq, rows, &e) != 0) {
+		progress_end(&bar);
+		code = admin_fail(&e);
+	}
 	while (code < 0) {
 		struct row row = { 0 };
 		enum rows_result res = rows_next(rows, a, &row, &e);

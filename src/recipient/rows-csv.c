@@ -2,6 +2,7 @@
  * rows-csv: RFC 4180, byte by byte. A record is passed over by the same state
  * machine that reads it, so that no text inside quotes can pose as a row.
  */
+#include "conf/conf.h"
 #include "recipient/rows-private.h"
 
 enum csv_state {
@@ -175,16 +176,16 @@ column_parse(struct rows *r, struct str cell, struct column *c, struct err *e)
 static int
 columns_check(struct rows *r, struct err *e)
 {
-	struct value *probe = value_map_new(r->arena);
+	r->fields = value_map_new(r->arena);
 	for (size_t i = 0; i < r->ncolumns; i++) {
 		if (i == r->address)
 			continue;
-		if (value_path(probe, r->columns[i].name))
+		if (value_path(r->fields, r->columns[i].name))
 			return err_set(e, ERR_INPUT,
 				       "header: column \"%.*s\" is there twice, or is also the parent of "
 				       "another",
 				       STR_ARG(r->columns[i].name));
-		if (rows_set_path(r->arena, probe, r->columns[i].name, &VALUE_TRUE_V, e) != 0)
+		if (rows_set_path(r->arena, r->fields, r->columns[i].name, &VALUE_TRUE_V, e) != 0)
 			return err_prefix(e, "header");
 	}
 	return 0;
@@ -220,6 +221,34 @@ csv_header(struct rows *r, struct err *e)
 			       "--address-column",
 			       STR_ARG(r->o.address_column));
 	return columns_check(r, e);
+}
+
+/* More names would push what comes before them out of the message. */
+#define NAMED_MAX 700
+
+int
+csv_need(const struct rows *r, struct str name, struct err *e)
+{
+	if (value_path(r->fields, name))
+		return 0;
+	struct arena *a = arena_new(1024);
+	const char **names = ARENA_ARRAY(a, const char *, r->ncolumns);
+	struct buf list = { 0 };
+	size_t n = 0, shown = 0;
+	for (size_t i = 0; i < r->ncolumns; i++)
+		if (i != r->address)
+			names[n++] = arena_cstr(a, r->columns[i].name);
+	for (; shown < n && list.n + strlen(names[shown]) < NAMED_MAX; shown++)
+		buf_printf(&list, "%s%s", shown > 0 ? ", " : "", names[shown]);
+	if (shown < n)
+		buf_printf(&list, " and %zu more", n - shown);
+	const char *near = conf_nearest(name, names, n);
+	err_set(e, ERR_INPUT, "no column \"%.*s\"%s%s%s; it has: %.*s", STR_ARG(str_cut(name, 64)),
+		near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
+		STR_ARG(buf_str(&list)));
+	buf_free(&list);
+	arena_free(&a);
+	return -1;
 }
 
 /* ---- rows ---- */

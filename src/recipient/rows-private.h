@@ -17,6 +17,7 @@ struct rows {
 	struct arena *arena; /* the header */
 	struct column *columns;
 	size_t ncolumns, address; /* number of the address column */
+	struct value *fields;	  /* what a row with no empty cell has, without the address */
 	bool started, ended;
 
 	char chunk[ROWS_CHUNK];
@@ -36,6 +37,8 @@ enum rows_result csv_record(struct rows *r, uint64_t *line, struct err *e);
 /* The i-th cell of the record. */
 struct str csv_cell(const struct rows *r, size_t i);
 int csv_header(struct rows *r, struct err *e);
+/* -1: no such field; the error lists those there are. */
+int csv_need(const struct rows *r, struct str name, struct err *e);
 enum rows_result csv_row(struct rows *r, struct arena *a, struct row *out, struct err *e);
 
 /* rows.c: UTF-8 and no NUL. */

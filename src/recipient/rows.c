@@ -283,6 +283,14 @@ start(struct rows *r, struct err *e)
 	return r->o.format == ROWS_CSV ? csv_header(r, e) : 0;
 }
 
+int
+rows_need(struct rows *r, struct str name, struct err *e)
+{
+	if (!r->started && start(r, e) != 0)
+		return -1;
+	return r->o.format == ROWS_CSV ? csv_need(r, name, e) : 0;
+}
+
 enum rows_result
 rows_next(struct rows *r, struct arena *a, struct row *out, struct err *e)
 {

@@ -62,6 +62,12 @@ struct rows;
 struct rows *rows_new(const struct rows_options *o);
 void rows_free(struct rows **r);
 enum rows_result rows_next(struct rows *r, struct arena *a, struct row *out, struct err *e);
+/*
+ * Reads the header if it was not, and says whether rows can have a field: a column of that name, or columns
+ * below it ("order" where there is "order.total"). ERR_INPUT names what there is, and what comes close; as
+ * rows_next otherwise. Rows of NDJSON may have any.
+ */
+int rows_need(struct rows *r, struct str name, struct err *e);
 /* Bytes of the file read so far, for progress. */
 uint64_t rows_bytes(const struct rows *r);
 

@@ -439,6 +439,28 @@ score_columns_find_field(const struct score_columns *c, const char *const *field
 	return -1;
 }
 
+static int
+profile_fields(const struct column *c, score_name_fn *each, void *ctx)
+{
+	int rc = 0;
+	if (!c)
+		return 0;
+	if (c->source == FROM_PROFILE || c->source == FROM_EITHER)
+		rc = each(ctx, c->path);
+	if (rc == 0)
+		rc = profile_fields(c->left, each, ctx);
+	return rc != 0 ? rc : profile_fields(c->right, each, ctx);
+}
+
+int
+score_columns_profile_fields(const struct score_columns *c, score_name_fn *each, void *ctx)
+{
+	int rc = 0;
+	for (size_t k = 0; k < c->n && rc == 0; k++)
+		rc = profile_fields(c->columns[k], each, ctx);
+	return rc;
+}
+
 /* ---- texts that stand for several ---- */
 
 static int

@@ -59,6 +59,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/value.h"
+#include "score/score.h"
 
 #define SCORE_COLUMN_MAX 1024 /* bytes of a column text */
 #define SCORE_COLUMNS_MAX 4096
@@ -138,6 +139,9 @@ void score_columns_hash(const struct score_columns *c, char out[SCORE_COLUMNS_HA
  */
 ptrdiff_t score_columns_find_field(const struct score_columns *c, const char *const *fields, size_t n,
 				   const char **field);
+
+/* The path of each field of the profile that a column reads, as score_rule_names. */
+int score_columns_profile_fields(const struct score_columns *c, score_name_fn *each, void *ctx);
 
 /*
  * One text that may stand for several columns, written out: they are appended to *out (ndone of them there

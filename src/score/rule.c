@@ -410,3 +410,17 @@ score_rule_compile(struct arena *a, struct str text, struct err *e)
 	r->nsteps = c.nsteps;
 	return r;
 }
+
+int
+score_rule_names(const struct score_rule *r, score_name_fn *each, void *ctx)
+{
+	int rc = 0;
+	for (size_t i = 0; i < r->nsteps && rc == 0; i++) {
+		const struct rule_step *s = &r->steps[i];
+		if (s->left.is_name)
+			rc = each(ctx, s->left.name);
+		if (rc == 0 && s->right.is_name)
+			rc = each(ctx, s->right.name);
+	}
+	return rc;
+}

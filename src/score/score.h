@@ -65,4 +65,9 @@ typedef bool score_look_fn(void *ctx, struct str name, const struct value **v);
 /* 1 true, 0 false, -1 unknown: the outcome hangs on a name that is missing: *missing (may be NULL). */
 int score_rule_eval(const struct score_rule *r, score_look_fn *look, void *ctx, struct str *missing);
 
+/* One name of those that a rule or a column reads; not 0 ends the walk. */
+typedef int score_name_fn(void *ctx, struct str name);
+/* Each name of the rule, perhaps more than once; 0, or what ended the walk. */
+int score_rule_names(const struct score_rule *r, score_name_fn *each, void *ctx);
+
 #endif
