@@ -291,6 +291,34 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 			       c->name);
 }
 
+/* On the page of preferences each category is a wish of its own; more do not fit into one record of them. */
+#define MAX_CATEGORIES 32
+
+static void
+check_categories(struct conf_work *w, cfg_t *root)
+{
+	const struct conf *c = w->conf;
+	const char *seen[MAX_CATEGORIES];
+	size_t n = 0;
+	for (size_t i = 0; i < c->ncampaigns; i++) {
+		const char *name = c->campaigns[i].category;
+		bool known = !name || strcmp(name, "transactional") == 0;
+		for (size_t k = 0; k < n && !known; k++)
+			known = strcmp(seen[k], name) == 0;
+		if (known)
+			continue;
+		if (n == MAX_CATEGORIES) {
+			conf_wrong_tok(
+			    w, conf_setting_tok(w, cfg_getnsec(root, "campaign", (unsigned)i), "category"),
+			    "\"%s\" is one category too many: recipients choose among at most %d; use "
+			    "one that another campaign has",
+			    name, MAX_CATEGORIES);
+			return;
+		}
+		seen[n++] = name;
+	}
+}
+
 /* Features of campaigns; a section with mistakes of its own counts as there. */
 static void
 check_features(struct conf_work *w, cfg_t *root)
@@ -437,4 +465,5 @@ conf_fill(struct conf_work *w, cfg_t *root)
 		check_domains(w, track);
 	check_refs(w);
 	check_features(w, root);
+	check_categories(w, root);
 }

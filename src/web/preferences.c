@@ -12,15 +12,14 @@ set_text(struct request *rq, struct value *m, const char *key, struct str s)
 	value_map_set(rq->arena, m, str_of(key), value_string(rq->arena, s));
 }
 
-#define MAX_CATEGORIES 32
-
-/* The categories of all campaigns but transactional ones, each once. */
+/* The categories of all campaigns but transactional ones, each once; the configuration bounds them. */
 static size_t
-categories(struct request *rq, struct str out[MAX_CATEGORIES])
+categories(struct request *rq, struct str **names)
 {
 	const struct conf *c = rq->site->epoch->conf;
+	struct str *out = ARENA_ARRAY(rq->arena, struct str, c->ncampaigns + 1);
 	size_t n = 0;
-	for (size_t i = 0; i < c->ncampaigns && n < MAX_CATEGORIES; i++) {
+	for (size_t i = 0; i < c->ncampaigns; i++) {
 		struct str name = str_of(c->campaigns[i].category);
 		bool known = str_eq(name, STR("transactional"));
 		for (size_t k = 0; k < n && !known; k++)
@@ -28,6 +27,7 @@ categories(struct request *rq, struct str out[MAX_CATEGORIES])
 		if (!known)
 			out[n++] = name;
 	}
+	*names = out;
 	return n;
 }
 
@@ -94,9 +94,9 @@ static void
 preferences_show(struct request *rq, const struct store_view *v)
 {
 	struct arena *a = rq->arena;
-	struct str names[MAX_CATEGORIES];
+	struct str *names;
 	struct value *m = value_map_new(a);
-	size_t n = categories(rq, names);
+	size_t n = categories(rq, &names);
 	struct value *list = value_list(a, n);
 	for (size_t i = 0; i < n; i++) {
 		struct value *c = value_map_new(a);
@@ -128,8 +128,8 @@ static void
 preferences_save(struct request *rq, const struct store_view *v)
 {
 	struct arena *a = rq->arena;
-	struct str names[MAX_CATEGORIES], tracking = form_get(rq->form, STR("tracking"));
-	size_t n = categories(rq, names), nc = 0, nl = 0;
+	struct str *names, tracking = form_get(rq->form, STR("tracking"));
+	size_t n = categories(rq, &names), nc = 0, nl = 0;
 	struct consent_record *c = ARENA_ARRAY(a, struct consent_record, n + 1 + RECIPIENT_WISHES);
 	struct str *lifted = ARENA_ARRAY(a, struct str, v->nsuppressions_own + 1);
 	bool any = false;

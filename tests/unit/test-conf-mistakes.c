@@ -25,6 +25,30 @@ check_mistakes(const struct mistake *v, size_t n)
 }
 #define CHECK(v) check_mistakes((v), sizeof(v) / sizeof((v)[0]))
 
+/* 32 categories fit on the page of preferences, beside transactional; one more is a mistake, with its line.
+ */
+static void
+test_categories(void **state)
+{
+	struct buf text = { 0 }, report = { 0 };
+	(void)state;
+	buf_adds(&text,
+		 STR("campaign t {\n\tcategory = transactional\n}\ncampaign u {\n\tcategory = c0\n}\n"));
+	for (int i = 0; i < 32; i++)
+		buf_printf(&text, "campaign n%d {\n\tcategory = c%d\n}\n", i, i);
+	struct conf *c = load(text.p, &report);
+	if (!c)
+		fail_msg("%s", report.p);
+	conf_free(&c);
+	buf_adds(&text, STR("campaign more {\n\tcategory = surplus\n}\n"));
+	const struct mistake V[] = { { text.p,
+				       "t.conf:104: \"surplus\" is one category too many: recipients choose "
+				       "among at most 32; use" } };
+	CHECK(V);
+	buf_free(&text);
+	buf_free(&report);
+}
+
 /* ---- mistakes of form ---- */
 
 static void
@@ -391,10 +415,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_syntax),	     cmocka_unit_test(test_nul),
-		cmocka_unit_test(test_schema),	     cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_values),	     cmocka_unit_test(test_campaign_values),
-		cmocka_unit_test(test_inject),	     cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_categories),
+		cmocka_unit_test(test_syntax),
+		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_schema),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_campaign_values),
+		cmocka_unit_test(test_inject),
+		cmocka_unit_test(test_schedule),
 		cmocka_unit_test(test_all_mistakes),
 	};
 	return cmocka_run_group_tests_name("conf-mistakes", tests, NULL, NULL);
