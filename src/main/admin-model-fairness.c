@@ -192,6 +192,10 @@ judge(struct judging *j)
 	if (!f)
 		return admin_fail(&e);
 	fairness_show(j, f);
+	if (f->ngroups == 0 && f->unknown + f->erased == 0)
+		admin_say("the event log has no copies%s%s%s to compare; see `mailtailor events tail`",
+			  j->rq->campaign ? " of campaign \"" : "", j->rq->campaign ? j->rq->campaign : "",
+			  j->rq->campaign ? "\"" : "");
 	fairness_free(&f);
 	return EX_OK;
 }

@@ -24,13 +24,15 @@ struct looking {
 	bool stop;
 };
 
+/* Word 0 is none: a name that the log does not know fits no event, not those without a campaign. */
 static bool
 row_fits(const struct looking *l, const struct event_row *r)
 {
 	const struct event_filter *f = l->f;
 	return r->at_ms >= f->since_ms && (f->until_ms == 0 || r->at_ms < f->until_ms) &&
 	       (f->types == 0 || (f->types & EVENT_BIT(r->type)) != 0) &&
-	       (!f->campaign.p || r->word[WORD_CAMPAIGN] == l->campaign);
+	       (!f->campaign.p ||
+		(r->word[WORD_CAMPAIGN] == l->campaign && (l->campaign != 0 || f->campaign.n == 0)));
 }
 
 static void
