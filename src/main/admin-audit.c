@@ -95,15 +95,23 @@ verify(const struct request *r)
 struct showing {
 	const struct request *r;
 	int64_t since_ms;
-	char subject[33]; /* empty: anybody */
-	struct admin_table *table;
-	struct arena *arena;
+	char subject[33];    /* empty: anybody */
+	struct arena *arena; /* of one record */
+	struct arena *kept;
+	struct buf rows; /* struct shown */
 };
 
+enum { SEQ, AT, ACTOR, ACTION, SUBJECT, RESULT, CAMPAIGN, DETAILS, CELLS };
+struct shown {
+	const char *cells[CELLS];
+};
+/* Other programs may have written between what was begun and that it failed, but not much. */
+#define FAILURE_REACH 256
+
 static const struct admin_column columns[] = {
-	{ "SEQ", ADMIN_COL_NUMBER },   { "AT", ADMIN_COL_TEXT },      { "ACTOR", ADMIN_COL_TEXT },
-	{ "ACTION", ADMIN_COL_TEXT },  { "SUBJECT", ADMIN_COL_TEXT }, { "CAMPAIGN", ADMIN_COL_TEXT },
-	{ "DETAILS", ADMIN_COL_TEXT },
+	{ "SEQ", ADMIN_COL_NUMBER },	{ "AT", ADMIN_COL_TEXT },      { "ACTOR", ADMIN_COL_TEXT },
+	{ "ACTION", ADMIN_COL_TEXT },	{ "SUBJECT", ADMIN_COL_TEXT }, { "RESULT", ADMIN_COL_TEXT },
+	{ "CAMPAIGN", ADMIN_COL_TEXT }, { "DETAILS", ADMIN_COL_TEXT },
 };
 
 static struct str
@@ -134,6 +142,44 @@ wanted(const struct showing *s, const struct value *v)
 }
 
 static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What is done is written down before it is; one that failed has a second record, which says so. */
+static void
+failure_mark(struct showing *s, struct shown *failed)
+{
+	struct shown *rows = (struct shown *)(void *)s->rows.p;
+	size_t n = s->rows.n / sizeof *rows;
+	if (!failed->cells[DETAILS] || strncmp(failed->cells[DETAILS], "failed: ", 8) != 0)
+		return;
+	failed->cells[RESULT] = "failed";
+	for (size_t back = 1; back <= n && back <= FAILURE_REACH; back++) {
+		struct shown *r = &rows[n - back];
+		if (!r->cells[RESULT] && same(r->cells[ACTION], failed->cells[ACTION]) &&
+		    same(r->cells[ACTOR], failed->cells[ACTOR]) &&
+		    same(r->cells[SUBJECT], failed->cells[SUBJECT])) {
+			r->cells[RESULT] = "failed";
+			return;
+		}
+	}
+}
+
+static void
+rows_print(const struct showing *s)
+{
+	const struct shown *rows = (const struct shown *)(const void *)s->rows.p;
+	struct admin_table *t = admin_table_new(columns, CELLS);
+	for (size_t i = 0; i < s->rows.n / sizeof *rows; i++)
+		admin_table_row(t, rows[i].cells);
+	if (s->rows.n > 0)
+		admin_table_print(t, stdout, false);
+	admin_table_free(&t);
+}
+
+static bool
 show_one(void *ctx, struct str line)
 {
 	struct showing *s = ctx;
@@ -146,17 +192,21 @@ show_one(void *ctx, struct str line)
 		printf("%.*s\n", STR_ARG(line));
 		return true;
 	}
-	char seq[24];
+	static const char *const names[CELLS] = {
+		[AT] = "at",	       [ACTOR] = "actor",	[ACTION] = "action",
+		[SUBJECT] = "subject", [CAMPAIGN] = "campaign", [DETAILS] = "details"
+	};
+	struct shown row = { 0 };
 	const struct value *number = value_map_get(v, STR("seq"));
 	bool ok = true;
-	snprintf(seq, sizeof seq, "%.0f", number ? value_number(number, &ok) : 0);
-	const char *cells[] = { seq, NULL, NULL, NULL, NULL, NULL, NULL };
-	static const char *const names[] = { "", "at", "actor", "action", "subject", "campaign", "details" };
-	for (size_t i = 1; i < sizeof cells / sizeof cells[0]; i++) {
-		struct str t = text_of(v, names[i]);
-		cells[i] = t.n ? arena_cstr(s->arena, t) : NULL;
+	row.cells[SEQ] = arena_printf(s->kept, "%.0f", number ? value_number(number, &ok) : 0).p;
+	for (size_t i = 0; i < CELLS; i++) {
+		struct str t = names[i] ? text_of(v, names[i]) : STR_NULL;
+		if (t.n > 0)
+			row.cells[i] = arena_cstr(s->kept, t);
 	}
-	admin_table_row(s->table, cells);
+	failure_mark(s, &row);
+	buf_add(&s->rows, &row, sizeof row);
 	return true;
 }
 
@@ -202,17 +252,18 @@ show(const struct request *r)
 	if (rc != EX_OK)
 		return rc;
 	s.arena = arena_new(4096);
-	s.table = admin_table_new(columns, sizeof columns / sizeof columns[0]);
+	s.kept = arena_new(65536);
 	if (audit_verify(r->conf->state.directory, NULL, show_one, &s, &p, &e) != 0)
 		rc = admin_fail(&e);
-	else if (!r->json && admin_table_rows(s.table) > 0)
-		admin_table_print(s.table, stdout, false);
+	else if (!r->json)
+		rows_print(&s);
 	if (rc == EX_OK && p.bad_line) {
 		admin_say("%s/" AUDIT_FILE ": line %" PRIu64 " %s; nothing is shown from there on",
 			  r->conf->state.directory, p.bad_line, p.what);
 		rc = EX_DATAERR;
 	}
-	admin_table_free(&s.table);
+	buf_free(&s.rows);
+	arena_free(&s.kept);
 	arena_free(&s.arena);
 	return rc;
 }
