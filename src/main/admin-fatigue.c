@@ -263,6 +263,7 @@ run(int argc, char **argv)
 		return admin_usage(stdout, usage);
 	if (argc < 2 || strcmp(argv[1], "train") != 0)
 		return admin_usage(stderr, usage);
+	argv[1] = argv[0]; /* getopt's complaints begin with it */
 	int rc = options_read(&t, argc - 1, argv + 1);
 	if (rc >= 0)
 		return rc;

@@ -1,4 +1,5 @@
 /* admin-model-evaluate: how good a model is, and whether it takes another one's place. */
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -200,6 +201,28 @@ split_check(const struct model *m, const struct model_request *rq)
 	return code;
 }
 
+/* gain: by how much it is better (below zero: worse), in the metric's own units. */
+static void
+refusal_say(const struct judgement *j, const char *metric, const struct model_request *rq, double gain,
+	    double se, bool worse)
+{
+	const char *file = rq->args[0];
+	if (j->other.p && worse)
+		admin_say("not promoted: %s stays in use: %s has a %s that is worse by %.6f (SE %.6f) on %zu "
+			  "held-out rows. Train it otherwise, or on more rows",
+			  rq->to, file, metric, -gain, se, j->rows);
+	else if (j->other.p)
+		admin_say("not promoted: %s stays in use: %s has a %s that is %s by %.6f, no more than two "
+			  "standard errors (%.6f each) on %zu held-out rows, so chance explains it. Judge on "
+			  "more rows, or by another --metric; to put it in use all the same, copy it there",
+			  rq->to, file, metric, gain < 0 ? "worse" : "better", fabs(gain), se, j->rows);
+	else
+		admin_say("not promoted: nothing is in use as %s, and %s has a %s that is %s by %.6f (SE "
+			  "%.6f) than that of the mean label on %zu held-out rows; it must be better by more "
+			  "than two standard errors. Train it otherwise, or on more rows",
+			  rq->to, file, metric, gain < 0 ? "worse" : "better", fabs(gain), se, j->rows);
+}
+
 static void
 verdict_say(const struct judgement *j, enum metric_kind kind, const struct model_request *rq)
 {
@@ -213,14 +236,8 @@ verdict_say(const struct judgement *j, enum metric_kind kind, const struct model
 		    "Next: send SIGUSR1 to mailtailord (kill -USR1 PID); `mailtailor model rollback %s` "
 		    "takes it back.",
 		    metric, than, gain, d->se, j->rows, rq->to);
-	else if (d->verdict < 0)
-		admin_say(
-		    "not promoted: its %s is worse than that of %s by %.6f (SE %.6f) on %zu held-out rows",
-		    metric, than, -gain, d->se, j->rows);
 	else
-		admin_say("not promoted: its %s differs from that of %s by %+.6f in its favour, which is no "
-			  "more than two standard errors (%.6f each) on %zu held-out rows",
-			  metric, than, gain, d->se, j->rows);
+		refusal_say(j, metric, rq, gain, d->se, d->verdict < 0);
 }
 
 static int

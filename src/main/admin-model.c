@@ -169,6 +169,28 @@ long_name(char c)
 	return o->name;
 }
 
+/* "--to FILE (what that is)" */
+static int
+need_say(const struct sub *sub, char c, const char * or)
+{
+	static const struct {
+		char c;
+		const char *what;
+	} whats[] = { { 'o', "FILE, where to write" },
+		      { 'u', "FILE, the model in use: the file that the plugin's configuration names" },
+		      { 'f', "json or safetensors" },
+		      { 'R', "ADDRESS, whose columns" },
+		      { 'C', "NAME, of a campaign" },
+		      { 'B', "FIELD, of profiles, that says who is in which group" },
+		      { 't', "TABLE, a CSV file with a header" },
+		      { 's', "SPEC, what to learn from the table" },
+		      { 'O', "TYPE, the events that are the label" } };
+	size_t i = 0;
+	while (whats[i].c != c)
+		i++;
+	return admin_misuse("model %s needs --%s %s%s", sub->name, long_name(c), whats[i].what, or);
+}
+
 static int
 sub_check(const struct sub *sub, const struct model_request *r, const char *given)
 {
@@ -180,13 +202,12 @@ sub_check(const struct sub *sub, const struct model_request *r, const char *give
 		if (strchr(other, *g))
 			return admin_misuse("model %s: --%s goes %s --events", sub->name, long_name(*g),
 					    r->events ? "without" : "with");
-	for (const char *n = sub->rows ? r->events ? "O" : TABLE : ""; *n; n++)
-		if (!strchr(given, *n))
-			return admin_misuse("model %s needs --%s%s", sub->name, long_name(*n),
-					    r->events ? "" : ", or --events");
 	for (const char *n = sub->needs; *n; n++)
 		if (!strchr(given, *n))
-			return admin_misuse("model %s needs --%s", sub->name, long_name(*n));
+			return need_say(sub, *n, "");
+	for (const char *n = sub->rows ? r->events ? "O" : TABLE : ""; *n; n++)
+		if (!strchr(given, *n))
+			return need_say(sub, *n, r->events ? "" : "; or --events");
 	if (r->nargs < sub->args)
 		return admin_misuse("model %s: which %s?", sub->name, sub->arg);
 	if (r->nargs > sub->args)

@@ -178,8 +178,8 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 	if (explain_write(r, copy, &e) != 0)
 		return admin_fail(&e);
 	if (copy->plan.decision.verdict == TAILOR_LATER) {
-		admin_say("copy for %s later: %s: %.*s", r->recipient, copy->plan.decision.reason,
-			  STR_ARG(copy->plan.decision.text));
+		admin_say("copy for %s later: %s: %.*s; --now TIME shows the copy of another time",
+			  r->recipient, copy->plan.decision.reason, STR_ARG(copy->plan.decision.text));
 		return 1;
 	}
 	if (copy->plan.decision.verdict != TAILOR_SEND) {
