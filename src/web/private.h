@@ -79,6 +79,15 @@ void site_put(struct site **s);
 /* NULL while the database cannot be opened. */
 struct store *web_store(struct web *w);
 
+/* ---- consent.c ---- */
+/*
+ * Is nothing of what he does to be recorded: opens, clicks, what he looks at in a shop? By his own word, else
+ * by the campaign's tracking_unknown (campaign: may be empty). True also when that cannot be read; false
+ * while there is no database (s is NULL): what is queued is asked for again when it is moved.
+ */
+bool consent_denied(struct store *s, const struct conf *conf, const uint8_t rk[16], struct str campaign,
+		    struct arena *a);
+
 /* ---- track.c: pixel and redirect; optout.c: unsubscribe; preferences.c; status.c: the private listener;
  * shop.c ---- Each fills rq->response, rq->status and, when there is something to record, events and change.
  */

@@ -192,21 +192,18 @@ queue_requests(struct recorder *r, const struct request *list, struct err *e)
 
 /* Consent is looked at again: when these events were queued nobody could. */
 static bool
-may_keep(struct store *s, const struct event *ev)
+may_keep(struct store *s, const struct conf *conf, const struct event *ev)
 {
 	struct arena *a = arena_new(512);
-	struct consent_record c;
-	struct err e = { 0 };
-	bool ask = ev->type == EVENT_OPENED || ev->type == EVENT_CLICKED;
-	int found = ask ? store_consent_get(s, ev->rk, STR("tracking"), a, &c, &e) : 0;
+	bool ask = ev->type == EVENT_OPENED || ev->type == EVENT_CLICKED || ev->type == EVENT_VIEWED;
+	bool keep = !ask || !consent_denied(s, conf, ev->rk, ev->campaign, a);
 	arena_free(&a);
-	return found == 0 || (found == 1 && c.state != CONSENT_DENIED);
+	return keep;
 }
 
 static int
-drain_some(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
+drain_each(struct recorder *r, const struct conf *conf, const struct queue_entry *v, size_t n, struct err *e)
 {
-	struct recorder *r = ctx;
 	struct store *s = web_store(r->web);
 	size_t events = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -218,10 +215,20 @@ drain_some(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
 		}
 		if (!v[i].has_event && change_apply(r, s, v[i].rk, &v[i], v[i].at_ms, e) != 0)
 			return -1;
-		if (v[i].has_event && may_keep(s, &v[i].event))
+		if (v[i].has_event && may_keep(s, conf, &v[i].event))
 			r->events[events++] = v[i].event;
 	}
 	return events > 0 ? event_add(s, r->events, events, NULL, e) : 0;
+}
+
+static int
+drain_some(void *ctx, const struct queue_entry *v, size_t n, struct err *e)
+{
+	struct recorder *r = ctx;
+	struct site *site = site_get(r->web);
+	int rc = drain_each(r, site->epoch->conf, v, n, e);
+	site_put(&site);
+	return rc;
 }
 
 /* Moves the queue into the database when both are there. False: not yet. */

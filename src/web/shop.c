@@ -231,15 +231,23 @@ read_event(struct request *rq, const struct conf_shop *shop, const struct value 
 static void
 take(struct request *rq, const struct conf_shop *shop, const struct value *list)
 {
-	rq->events = ARENA_ARRAY(rq->arena, struct event, list->list.n);
+	const struct conf *conf = rq->site->epoch->conf;
+	struct store *s = web_store(rq->web);
+	struct event *v = ARENA_ARRAY(rq->arena, struct event, list->list.n);
+	size_t n = 0;
 	for (size_t i = 0; i < list->list.n; i++) {
-		const char *why = read_event(rq, shop, list->list.items[i], &rq->events[i]);
+		const char *why = read_event(rq, shop, list->list.items[i], &v[n]);
 		if (why != NULL) {
 			refuse(rq, MHD_HTTP_BAD_REQUEST, (long)i, why);
 			return;
 		}
+		/* An order is the shop's own record; what somebody looks at is tracking. The shop need not
+		 * know. */
+		if (v[n].type != EVENT_VIEWED || !consent_denied(s, conf, v[n].rk, v[n].campaign, rq->arena))
+			n++;
 	}
-	rq->nevents = list->list.n;
+	rq->events = v;
+	rq->nevents = n;
 	rq->must_record = true;
 	respond_json(rq, MHD_HTTP_OK, arena_printf(rq->arena, "{\"accepted\":%zu}\n", list->list.n));
 }

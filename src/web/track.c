@@ -3,28 +3,14 @@
  */
 #include <string.h>
 
-#include "base/log.h"
 #include "web/private.h"
 
 /* What the recipient said of tracking holds for mail already sent, too. */
 static bool
 tracking_denied(struct request *rq)
 {
-	struct store *s = web_store(rq->web);
-	struct consent_record c;
-	struct err e = { 0 };
-	if (s == NULL)
-		return false;
-	int found = store_consent_get(s, rq->token.recipient.b, STR("tracking"), rq->arena, &c, &e);
-	if (found < 0) {
-		log_error("consent cannot be read, so nothing is recorded: %s", e.text);
-		return true;
-	}
-	if (found == 1 && c.state != CONSENT_UNKNOWN)
-		return c.state == CONSENT_DENIED;
-	/* Its copies have no tracked link as long as the campaign says so; it may have changed its mind. */
-	const struct conf_campaign *k = conf_campaign_find(rq->site->epoch->conf, rq->token.campaign);
-	return k != NULL && k->tracking_unknown == CONF_CONSENT_DENY;
+	return consent_denied(web_store(rq->web), rq->site->epoch->conf, rq->token.recipient.b,
+			      rq->token.campaign, rq->arena);
 }
 
 static void

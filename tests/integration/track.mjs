@@ -324,6 +324,13 @@ await test("a shop reports what came of a click, signed; sent again it counts on
   assert.equal(bought.currency, "EUR");
   assert.doesNotMatch(JSON.stringify(events("viewed")), /paula/i);
   assert.match(JSON.stringify(events("viewed")), /sku-2.*sku-3/);
+  // Who has refused tracking is not followed around the shop; what he buys is the shop's own record.
+  world.mt("profile", "consent", "quiet@buy.example", "tracking", "denied");
+  const quietly = [{ ...view, id: "view-2", email: "quiet@buy.example" }, { ...view, id: "order-2", type: "purchased", email: "quiet@buy.example" }];
+  assert.deepEqual(JSON.parse((await post(JSON.stringify(quietly))).body), { accepted: 2 });
+  assert.deepEqual(JSON.parse((await post(JSON.stringify(quietly.slice(0, 1)))).body), { accepted: 1 });
+  assert.equal(events("viewed").length, 1);
+  assert.equal(events("purchased").length, 2);
 });
 
 await test("methods, paths and sizes that are not for us", async () => {
