@@ -1,7 +1,8 @@
 /*
  * events: a thread of mailtailord that moves the events which reservations and ended jobs have queued into
- * the event log, many in one commit, and drops what has had its time. Neither is in anybody's way: the log is
- * a database of its own. When it is full, or broken, the queues wait.
+ * the event log, many in one commit, and drops what has had its time. The log is a database of its own, so
+ * that nobody waits for it; and as this takes a processor, the more the larger the log is, it gives way as
+ * long as messages with many recipients come in. When the log is full, or broken, the queues wait.
  */
 #include "milter/private.h"
 
@@ -14,6 +15,9 @@
 
 #define MOVE_MAX 4096
 #define MOVE_EVERY_MS 250
+/* Giving way: after each full step so many times what it took, and for so long in one go. */
+#define REST_TIMES 3
+#define GIVE_WAY_US INT64_C(60000000)
 #define SWEEP_EVERY_MS 1000
 #define SWEEP_MAX 1000
 /* After a failure; said again so often only. */
@@ -36,20 +40,6 @@ trouble(const struct err *e)
 		return;
 	mover.said_ms = now;
 	log_error("events wait in their queues: %s", e->text);
-}
-
-/* Everything that is queued. False: trouble. */
-static bool
-move_all(void)
-{
-	struct err e = { 0 };
-	int n;
-	do
-		n = event_move(milter_service.store, MOVE_MAX, &e);
-	while (n >= MOVE_MAX);
-	if (n < 0)
-		trouble(&e);
-	return n >= 0;
 }
 
 static void
@@ -77,6 +67,28 @@ sleep_ms(int64_t ms)
 	bool goes_on = !mover.stopping;
 	pthread_mutex_unlock(&mover.lock);
 	return goes_on;
+}
+
+/* Everything that is queued. False: trouble. */
+static bool
+move_all(void)
+{
+	struct err e = { 0 };
+	const int64_t begun = clock_mono_us();
+	int n;
+	for (;;) {
+		const int64_t step = clock_mono_us();
+		const long long jobs = stats_jobs();
+		n = event_move(milter_service.store, MOVE_MAX, &e);
+		if (n < MOVE_MAX)
+			break;
+		const int64_t now = clock_mono_us();
+		if (jobs != stats_jobs() && now - begun < GIVE_WAY_US)
+			sleep_ms((now - step) * REST_TIMES / 1000);
+	}
+	if (n < 0)
+		trouble(&e);
+	return n >= 0;
 }
 
 static void *

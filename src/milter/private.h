@@ -135,5 +135,6 @@ void stats_message(sfsistat answer, int64_t took_us); /* the end of a campaign m
 void stats_reply(const char *code);
 void stats_decision(const struct tailor_decision *d);
 void stats_spooled(size_t recipients);
+long long stats_jobs(void); /* recipients that went into the spool so far */
 
 #endif

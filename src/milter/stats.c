@@ -63,6 +63,12 @@ stats_spooled(size_t recipients)
 	atomic_fetch_add(&counts.spooled, (long long)recipients);
 }
 
+long long
+stats_jobs(void)
+{
+	return atomic_load(&counts.spooled);
+}
+
 /* ---- printing ---- */
 
 static void
