@@ -91,17 +91,27 @@ $(BUILD)/obj/%.o: %.c
 # Products are added in one instruction where the machine has it; strict C11 leaves that off.
 $(BUILD)/obj/src/learn/rows.o: CFLAGS += -ffp-contract=fast
 
-# q, not r: two directories may have a file of the same name
-$(LIB): $(LIB_OBJ) | $(filter $(BUILD)/%,$(LIBMILTER))
+# q, not r: two directories may have a file of the same name; a function of the same name would be taken at random.
+$(LIB): $(LIB_OBJ) $(filter $(BUILD)/%,$(LIBMILTER))
 	@rm -f $@
 	$(call say,AR,$@)
-	$(Q)ar qcs $@ $^
+	$(Q)ar qcs $@ $(LIB_OBJ)
+	$(Q)twice=$$(nm -g --defined-only $@ 2>/dev/null | awk '$$2 ~ /^[TDRB]$$/ {print $$3}' | sort | uniq -d); \
+	[ -z "$$twice" ] || { echo "$@: defined twice: "$$twice >&2; exit 1; }
 
+# What libmilter is to call instead of the system, by the names that compilers use (__read_chk: _FORTIFY_SOURCE). It must
+# call these and no others for a connection, since half of a conversation through wire.c is none.
 WIRE_CALLS := accept poll read writev close
-$(BUILD)/libmilter.a: $(LIBMILTER_A)
+WIRE_SYMS  := $(foreach c,$(WIRE_CALLS),$(c)=wire_$(c)) __poll_chk=wire_poll_chk __read_chk=wire_read_chk
+WIRE_NOT   := accept4 ppoll __ppoll select readv pread recv recvfrom recvmsg __recv send sendto sendmsg
+$(BUILD)/libmilter.a: $(LIBMILTER_A) Makefile
 	@mkdir -p $(@D)
 	$(call say,WIRE,$@)
-	$(Q)objcopy $(foreach c,$(WIRE_CALLS),--redefine-sym $(c)=wire_$(c)) $(LIBMILTER_A) $@
+	$(Q)objcopy $(WIRE_SYMS:%=--redefine-sym %) $(LIBMILTER_A) $@
+	$(Q)calls=" $$(nm -u $@ 2>/dev/null | awk '{sub(/_chk$$/, "", $$2); print $$2}' | sort -u | tr '\n' ' ')"; \
+	for c in $(WIRE_CALLS:%=wire_%); do [[ $$calls == *" $$c "* ]] || wrong+=" no $${c#wire_}"; done; \
+	for c in $(WIRE_NOT); do [[ $$calls == *" $$c "* ]] && wrong+=" $$c"; done; \
+	[ -z "$$wrong" ] || { echo "$(LIBMILTER_A) talks to an MTA by other calls than src/milter/wire.c knows:$$wrong. Build with LIBMILTER=-lmilter" >&2; exit 1; }
 
 $(BUILD)/bin/mailtailord: $(DAEMON_OBJ) $(COMMON_OBJ) $(LIB)
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
  *
  * feedback_read is pure: bytes in, findings out. It believes nothing: whose copy it was is found out by
  * identify.h with the key ring, and what follows from it by policy.h. The bytes come from anyone, so programs
- * call it through sandbox.h, and take what comes back from there as hostile again (wire.h).
+ * call it through sandbox.h, and take what comes back from there as hostile again (finding.h).
  *
  * Threads: feedback_read is safe, an arena per thread. Messages are read up to FEEDBACK_MAX_MESSAGE bytes:
  * a report stands at the beginning, what is behind belongs to the returned message.

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "feedback/wire.h"
+#include "feedback/finding.h"
 #include "mail/mail.h"
 
 /* First byte of the answer. */
@@ -217,7 +217,7 @@ answer_read(int fd, struct buf *out, int64_t until_us)
 		if (p.revents == 0)
 			continue;
 		ssize_t n = read(fd, chunk, sizeof chunk);
-		if (n == 0 || out->n > WIRE_MAX)
+		if (n == 0 || out->n > FINDING_MAX)
 			return 0;
 		if (n > 0)
 			buf_add(out, chunk, (size_t)n);
@@ -243,7 +243,8 @@ judge(bool late, int status, const struct buf *answer, struct err *e)
 		return err_set(e, ERR_TEMP,
 			       "the reader of the message cannot be confined: this needs a Linux kernel with "
 			       "seccomp and a readable /proc");
-	if (WEXITSTATUS(status) != 0 || answer->n == 0 || answer->p[0] != ANSWER_OK || answer->n > WIRE_MAX)
+	if (WEXITSTATUS(status) != 0 || answer->n == 0 || answer->p[0] != ANSWER_OK ||
+	    answer->n > FINDING_MAX)
 		return err_set(e, ERR_TEMP, "the reader of the message gave no answer; try again");
 	return 0;
 }
@@ -265,7 +266,7 @@ sandbox_run(int fd, sandbox_fn *fn, struct arena *a, struct str *answer, struct 
 	}
 	bool late = answer_read(p[0], &b, clock_mono_us() + (int64_t)SANDBOX_WALL_MS * 1000) != 0;
 	close(p[0]);
-	if (late || b.n > WIRE_MAX)
+	if (late || b.n > FINDING_MAX)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
@@ -281,7 +282,7 @@ read_and_write(struct arena *a, struct str message, struct buf *answer)
 {
 	struct feedback f;
 	feedback_read(a, message, &f);
-	wire_write(&f, answer);
+	finding_write(&f, answer);
 }
 
 int
@@ -290,7 +291,7 @@ sandbox_read(int fd, struct arena *a, struct feedback *out, struct err *e)
 	struct str answer;
 	if (sandbox_run(fd, read_and_write, a, &answer, e) != 0)
 		return -1;
-	if (wire_read(a, answer, out, e) == 0)
+	if (finding_read(a, answer, out, e) == 0)
 		return 0;
 	if (e)
 		e->kind = ERR_TEMP;

@@ -21,7 +21,7 @@
  */
 int sandbox_read(int fd, struct arena *a, struct feedback *out, struct err *e);
 
-/* For tests: the same with another reader in place of feedback_read and wire_write. */
+/* For tests: the same with another reader in place of feedback_read and finding_write. */
 typedef void sandbox_fn(struct arena *a, struct str message, struct buf *answer);
 int sandbox_run(int fd, sandbox_fn *fn, struct arena *a, struct str *answer, struct err *e);
 

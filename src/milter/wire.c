@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* libmilter's own patience with an MTA that does not read. */
-#define WRITE_TIMEOUT_MS 7210000
+int wire_write_timeout_ms = 7210000;
 
 struct wire {
 	size_t at, end; /* read ahead and not yet asked for: in[at, end) */
@@ -121,6 +120,24 @@ wire_read(int fd, void *to, size_t n)
 	return (ssize_t)had + (got > 0 ? got : 0);
 }
 
+/* ---- as compilers call them that check the room (_FORTIFY_SOURCE) ---- */
+
+int
+wire_poll_chk(struct pollfd *p, nfds_t n, int timeout_ms, size_t room)
+{
+	if (n > room / sizeof(*p))
+		abort();
+	return wire_poll(p, n, timeout_ms);
+}
+
+ssize_t
+wire_read_chk(int fd, void *to, size_t n, size_t room)
+{
+	if (n > room)
+		abort();
+	return wire_read(fd, to, n);
+}
+
 /* ---- writing ---- */
 
 static int
@@ -128,8 +145,11 @@ writable_wait(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	int rc;
-	while ((rc = poll(&p, 1, WRITE_TIMEOUT_MS)) < 0 && errno == EINTR)
+	while ((rc = poll(&p, 1, wire_write_timeout_ms)) < 0 && errno == EINTR)
 		;
+	/* poll leaves errno as it was, and EAGAIN would have us try again. */
+	if (rc == 0)
+		errno = ETIMEDOUT;
 	return rc > 0 ? 0 : -1;
 }
 

@@ -2,7 +2,7 @@
  * wire: the system calls that libmilter makes on a connection, fewer of them. libmilter 8.17 polls three
  * times and reads twice for each packet, and Postfix sends two packets for each header field: some 150 calls
  * for a message whose packets all wait in the socket at once. The build links libmilter's own objects with
- * these five names in place of the system's (see LIBMILTER in the Makefile); where there is no libmilter.a it
+ * these names in place of the system's (see LIBMILTER in the Makefile); where there is no libmilter.a it
  * links the shared library as it is, and nothing here is ever called but wire_cork and wire_uncork, which
  * then do nothing.
  *
@@ -28,6 +28,12 @@ int wire_poll(struct pollfd *p, nfds_t n, int timeout_ms);
 ssize_t wire_read(int fd, void *to, size_t n);
 ssize_t wire_writev(int fd, const struct iovec *v, int n);
 int wire_close(int fd);
+/* As __poll_chk and __read_chk; room: bytes behind the pointer. */
+int wire_poll_chk(struct pollfd *p, nfds_t n, int timeout_ms, size_t room);
+ssize_t wire_read_chk(int fd, void *to, size_t n, size_t room);
+
+/* libmilter's own patience with an MTA that does not read; for tests to shorten. */
+extern int wire_write_timeout_ms;
 
 /*
  * Between the two, what is written to the connection that the calling thread last read from is kept back and

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "feedback/feedback.h"
-#include "feedback/wire.h"
+#include "feedback/finding.h"
 #include "mail/mail.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -44,9 +44,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(it->kind == FEEDBACK_BOUNCE || !it->hard);
 	}
 	check(f.origin.to.n <= FEEDBACK_MAX_ADDRESSES && f.origin.unsubscribe.n <= FEEDBACK_MAX_URL);
-	wire_write(&f, &wire);
-	check(wire_read(a, buf_str(&wire), &again, &e) == 0 && again.n == f.n);
-	wire_read(a, s, &again, &e);
+	finding_write(&f, &wire);
+	check(finding_read(a, buf_str(&wire), &again, &e) == 0 && again.n == f.n);
+	finding_read(a, s, &again, &e);
 	buf_free(&wire);
 	arena_free(&a);
 	return 0;

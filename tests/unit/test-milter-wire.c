@@ -254,6 +254,44 @@ test_mta_gone(void **state)
 	assert_int_equal(wire_uncork(), -1);
 }
 
+/* An MTA that reads nothing and stays: it is given up, whatever errno was before. */
+static void
+test_mta_stuck(void **state)
+{
+	struct fixture *x = *state;
+	const int patience = wire_write_timeout_ms;
+	size_t n = WIRE_BUFFER / 2;
+	char *body = calloc(1, n);
+	ssize_t put_last = 0;
+	mta_sends(x, "E", 1);
+	read_is(x->fd, "E");
+	wire_write_timeout_ms = 20;
+	wire_cork();
+	for (int i = 0; i < 10000 && put_last >= 0; i++) {
+		errno = EAGAIN;
+		put_last = wire_writev(x->fd, &(struct iovec){ body, n }, 1);
+	}
+	assert_int_equal(put_last, -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	wire_write_timeout_ms = patience;
+	free(body);
+}
+
+/* The names that a distribution's build of libmilter may call instead. */
+static void
+test_checked(void **state)
+{
+	struct fixture *x = *state;
+	char got[8];
+	struct pollfd p = { .fd = x->fd, .events = POLLIN };
+	mta_sends(x, "abcd", 4);
+	assert_int_equal(wire_poll_chk(&p, 1, 1000, sizeof(p)), 1);
+	assert_true(drained(x->fd));
+	assert_int_equal(wire_read_chk(x->fd, got, 3, sizeof(got)), 3);
+	assert_memory_equal(got, "abc", 3);
+	read_is(x->fd, "d");
+}
+
 /* Descriptors that are no connection: libmilter's pipe, and many at once. */
 static void
 test_others(void **state)
@@ -283,8 +321,8 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(test_ahead), T(test_long),	  T(test_end),	    T(test_number_again),
-		T(test_cork),  T(test_cork_long), T(test_mta_gone), T(test_others),
+		T(test_ahead),	   T(test_long),     T(test_end),	T(test_number_again), T(test_cork),
+		T(test_cork_long), T(test_mta_gone), T(test_mta_stuck), T(test_checked),      T(test_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

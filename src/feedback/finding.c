@@ -1,5 +1,5 @@
-/* wire: struct feedback → JSON → struct feedback, checked as if a stranger had written it. */
-#include "feedback/wire.h"
+/* finding: struct feedback → JSON → struct feedback, checked as if a stranger had written it. */
+#include "feedback/finding.h"
 
 #include "base/json.h"
 #include "feedback/private.h"
@@ -52,7 +52,7 @@ put_list(struct buf *out, const char *key, const struct feedback_addresses *l)
 }
 
 void
-wire_write(const struct feedback *f, struct buf *out)
+finding_write(const struct feedback *f, struct buf *out)
 {
 	const struct feedback_origin *o = &f->origin;
 	buf_adds(out, STR("{\"items\":["));
@@ -167,9 +167,9 @@ get_items(struct arena *a, const struct value *v, struct feedback *out)
 }
 
 int
-wire_read(struct arena *a, struct str text, struct feedback *out, struct err *e)
+finding_read(struct arena *a, struct str text, struct feedback *out, struct err *e)
 {
-	const struct json_limits limits = { .max_bytes = WIRE_MAX, .max_depth = 4 };
+	const struct json_limits limits = { .max_bytes = FINDING_MAX, .max_depth = 4 };
 	const struct value *v;
 	struct feedback_origin *o = &out->origin;
 	*out = (struct feedback){ .n = 0 };
