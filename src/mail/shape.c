@@ -165,6 +165,56 @@ places_find(struct shape *s)
 	return true;
 }
 
+static size_t
+words_in(struct str s, struct str word)
+{
+	size_t n = 0;
+	for (size_t at = 0; at + word.n <= s.n; at++)
+		n += str_caseeq(str_sub(s, at, at + word.n), word);
+	return n;
+}
+
+/* Parameters whose value, or whose name, is not what is written: RFC 2231, quoted pairs, comments, RFC 2047.
+ */
+static bool
+is_plain_value(struct str v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (strchr("*\\(?", v.p[i]) != NULL || (uint8_t)v.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/*
+ * Whether the one Content-Type says b once and as it is, as all of a parameter. Else the field could be the
+ * same bytes in a message whose lines have another boundary, and mean neither or both: we need not know.
+ */
+static bool
+is_plainly_said(const struct mail_fields *fields, struct str b)
+{
+	const struct mail_field *f = NULL;
+	for (size_t i = 0; i < fields->n; i++) {
+		bool is_type = str_caseeq(fields->v[i].name, STR("Content-Type"));
+		if (is_type && f != NULL)
+			return false;
+		f = is_type ? &fields->v[i] : f;
+	}
+	if (f == NULL || !is_plain_value(f->value))
+		return false;
+	const struct str v = f->value, word = STR("boundary");
+	const size_t at = str_find(v, b);
+	if (at >= v.n || words_in(str_sub(v, 0, at), word) != 1 ||
+	    words_in(str_sub(v, at + b.n, v.n), word) != 0)
+		return false;
+	const bool quoted = comes_behind(v, at, STR("boundary=\""));
+	if (!quoted && !comes_behind(v, at, STR("boundary=")))
+		return false;
+	const size_t name = at - word.n - 1 - quoted, end = at + b.n;
+	if (name == 0 || strchr("; \t\n", v.p[name - 1]) == NULL)
+		return false;
+	return quoted ? end < v.n && v.p[end] == '"' : end == v.n || strchr("; \t\r\n", v.p[end]) != NULL;
+}
+
 /* p and all below it into the shape; false when it cannot be one. */
 static bool
 tree_keep(struct shape *s, struct str message, const struct mail_part *p, struct mail_part *parent,
@@ -184,7 +234,8 @@ tree_keep(struct shape *s, struct str message, const struct mail_part *p, struct
 	if (p->child != NULL) {
 		struct str b = mail_delimiter_of(message, p->child);
 		b = str_sub(b, 2, b.n);
-		if (s->nboundaries == SHAPE_BOUNDARIES || !is_plain_boundary(b))
+		if (s->nboundaries == SHAPE_BOUNDARIES || !is_plain_boundary(b) ||
+		    !is_plainly_said(&p->fields, b))
 			return false;
 		s->boundary[s->nboundaries++] = arena_str(s->arena, b);
 	}

@@ -6,11 +6,11 @@
  * When a tree is taken over. What GMime makes of a message is a function of its Content- fields and its body
  * (parse.c gives it nothing else). They must be the same bytes, but for the boundaries. Every place where a
  * boundary of the known message stands is at the beginning of a line behind "--" or is the value of a
- * boundary parameter; the new one must have another boundary of the same length at just these places and
- * nowhere else, and it may differ in letters and digits only. So every line that ended a part ends the same
- * one, no other line does, and no field reads differently. What does not fit is parsed: foreign bytes can
- * make a miss, never a wrong hit. Messages with message/... inside, whose boundaries the tree does not tell,
- * are never kept.
+ * boundary parameter, and the part's only Content-Type says it so, once; the new one must have another
+ * boundary of the same length at just these places and nowhere else, and it may differ in letters and digits
+ * only. So every line that ended a part ends the same one, no other line does, and no field reads
+ * differently. What does not fit is parsed: foreign bytes can make a miss, never a wrong hit. Messages with
+ * message/... inside, whose boundaries the tree does not tell, are never kept.
  *
  * Bounds: SHAPES trees, each of at most SHAPE_BYTES and SHAPE_PARTS; a message is kept when one of its length
  * came not long before. Threads: all may use one at once.

@@ -183,12 +183,34 @@ test_not_kept(void **state)
 		"boundary=@_in\n\n--@_in\n\na\n--@_in--\n--@--\n",
 		"Content-Type: multipart/mixed; boundary*0=@\n\n--@\n\na\n--@--\n",
 	};
+	/* The field says abcdefghij in a way of its own; with others in the lines it would be another tree.
+	 */
+	static const char *const said[] = {
+		"Content-Type: multipart/mixed; boundary*0=abcd; boundary*1=efghij\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; boundary*=us-ascii''%61bcdefghij\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; boundary=\"abcd\\efghij\"\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; x-boundary=\"@\"; "
+		"boundary=\"abcd\\efghij\"\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; (boundary=@) boundary=\"abcd\\efghij\"\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; boundary==?us-ascii?q?abcdefghij?=\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; xboundary=@; boundary*0=abcd; "
+		"boundary*1=efghij\n\n--@\n\na\n--@--\n",
+		"Content-Type: multipart/mixed; boundary=@\nContent-Type: multipart/mixed; "
+		"boundary=\"abcd\\efghij\"\n\n--@\n\na\n--@--\n",
+	};
 	struct arena *a = arena_new(4096);
 	(void)state;
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		struct mail_shapes *s = mail_shapes_new();
 		for (int k = 0; k < 4; k++)
 			assert_false(both(s, fill(a, "", odd[i], "alternative", INNER)));
+		mail_shapes_free(&s);
+	}
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		struct mail_shapes *s = mail_shapes_new();
+		for (int k = 0; k < 4; k++)
+			both(s, fill(a, "", said[i], "abcdefghij", INNER));
+		assert_false(both(s, fill(a, "", said[i], "abcdefghix", INNER)));
 		mail_shapes_free(&s);
 	}
 	arena_free(&a);
