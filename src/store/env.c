@@ -149,6 +149,24 @@ env_open(struct store *s, struct lane *lane, const struct store_options *o, stru
 	return 0;
 }
 
+static int
+schema_put(const struct lane *lane, MDB_txn *txn)
+{
+	uint8_t rec[COUNT_RECORD_LEN];
+	MDB_val k = val_of(STR("schema")), v = { sizeof rec, rec };
+	count_encode(lane->schema, rec);
+	return mdb_put(txn, lane->main, &k, &v, 0);
+}
+
+enum op_result
+txn_raise_schema(struct store_txn *t)
+{
+	if (t->lane->schema_found == t->lane->schema)
+		return OP_OK;
+	t->dirty = true;
+	return op_end(t, schema_put(t->lane, t->txn));
+}
+
 static enum op_result
 schema_check(struct store *s, struct lane *lane, MDB_txn *txn, bool create, bool *fresh, struct err *e,
 	     int *rc)
@@ -173,7 +191,8 @@ schema_check(struct store *s, struct lane *lane, MDB_txn *txn, bool create, bool
 		store_corrupt(s, e, "schema");
 		return OP_FAIL;
 	}
-	if (version != lane->schema) {
+	lane->schema_found = (int)version;
+	if (version < lane->schema_read || version > lane->schema) {
 		err_set(e, ERR_CONFIG,
 			"state %s: the schema of %s has version %lld, this program speaks version %d; run "
 			"the mailtailor version that wrote it, or begin with an empty directory",
@@ -247,7 +266,6 @@ static int
 schema_open(struct store *s, struct lane *lane, const struct store_options *o, struct err *e)
 {
 	bool write = o->create && !o->read_only, fresh;
-	uint8_t rec[COUNT_RECORD_LEN];
 	MDB_txn *txn = NULL;
 	int rc = mdb_txn_begin(lane->env, NULL, write ? 0 : MDB_RDONLY, &txn);
 	if (rc == 0)
@@ -264,11 +282,8 @@ schema_open(struct store *s, struct lane *lane, const struct store_options *o, s
 		goto failed;
 	}
 	rc = tables_open(s, lane, txn, write ? MDB_CREATE : 0);
-	if (rc == 0 && fresh) {
-		count_encode(lane->schema, rec);
-		MDB_val k = val_of(STR("schema")), v = { sizeof rec, rec };
-		rc = mdb_put(txn, lane->main, &k, &v, 0);
-	}
+	if (rc == 0 && fresh)
+		rc = schema_put(lane, txn);
 	if (rc != 0)
 		goto failed;
 	rc = mdb_txn_commit(txn);
@@ -349,9 +364,13 @@ store_open(const struct store_options *o, struct err *e)
 	s->books.file = "ledger.mdb";
 	s->spool.file = "spool.mdb";
 	s->events.file = "events.mdb";
-	s->records.schema = s->books.schema = STORE_SCHEMA_VERSION;
+	s->records.schema = RECORD_SCHEMA_VERSION;
+	s->books.schema = STORE_SCHEMA_VERSION;
 	s->spool.schema = SPOOL_SCHEMA_VERSION;
 	s->events.schema = EVENT_SCHEMA_VERSION;
+	for (int i = 0; i < STORE_LANES; i++)
+		s->lanes[i].schema_read = s->lanes[i].schema_found = s->lanes[i].schema;
+	s->records.schema_read = 1;
 	pthread_mutex_init(&s->turn_lock, NULL);
 	/* Anywhere, so that restarts do not always sweep the same stretch first. */
 	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)

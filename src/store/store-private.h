@@ -57,7 +57,9 @@ struct store_txn {
 /* One environment with its queue of writers. */
 struct lane {
 	const char *file; /* within the directory */
-	int schema;	  /* the version this program speaks */
+	int schema;	  /* the version this program writes */
+	int schema_read;  /* the oldest that it reads */
+	int schema_found; /* at opening; less than schema: raised by what writes what the older cannot read */
 	MDB_env *env;	  /* NULL: a spool or event log that is not there */
 	MDB_dbi main;
 	MDB_dbi outbox;	      /* of books and spool: events to be moved; 0: an earlier version's */
@@ -127,6 +129,8 @@ int store_submit(struct store *s, struct lane *lane, store_op *op, void *arg, st
 int
 store_submit_heavy(struct store *s, struct lane *lane, store_op *op, void *arg, size_t weight, struct err *e);
 
+/* What older programs would not understand goes into the lane. */
+enum op_result txn_raise_schema(struct store_txn *t);
 enum op_result txn_put(struct store_txn *t, MDB_dbi dbi, struct str key, struct str val);
 /* A missing key is no error; *found may be NULL. */
 enum op_result txn_del(struct store_txn *t, MDB_dbi dbi, struct str key, bool *found);

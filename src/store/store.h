@@ -30,7 +30,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define STORE_SCHEMA_VERSION 1 /* of records and decisions */
+#define STORE_SCHEMA_VERSION 1 /* of the ledger: caps, decisions */
+/* 2: suppressions by reason. Records of 1 are read; the first suppression written makes them 2. */
+#define RECORD_SCHEMA_VERSION 2
 #define SPOOL_SCHEMA_VERSION 2
 #define STORE_KEY_LEN 16 /* recipient key, domain key, idempotency key */
 /* Bounds of what is stored; beyond them ERR_LIMIT. */

@@ -87,6 +87,8 @@ op_put(struct store_txn *t, void *arg, struct err *e)
 	enum op_result res = old_remove(t, c, buf_str(&k), e);
 	reason_put(&k, c->reason);
 	if (res == OP_OK)
+		res = txn_raise_schema(t);
+	if (res == OP_OK)
 		res = txn_put(t, t->s->suppression, buf_str(&k), c->record);
 	buf_free(&k);
 	return res;

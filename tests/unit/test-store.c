@@ -175,9 +175,9 @@ static enum op_result
 op_other_schema(struct store_txn *t, void *arg, struct err *e)
 {
 	uint8_t rec[COUNT_RECORD_LEN];
-	(void)arg;
+	const int *version = arg;
 	(void)e;
-	count_encode(STORE_SCHEMA_VERSION + 1, rec);
+	count_encode(*version, rec);
 	return txn_put(t, t->lane->main, STR("schema"), str_of_key(rec, sizeof rec));
 }
 
@@ -186,12 +186,45 @@ test_schema_version(void **state)
 {
 	struct fixture *f = *state;
 	struct store_options o = { .directory = f->dir, .create = true };
-	assert_int_equal(store_submit(f->s, &f->s->books, op_other_schema, NULL, &f->e), 0);
+	int version = STORE_SCHEMA_VERSION + 1;
+	assert_int_equal(store_submit(f->s, &f->s->books, op_other_schema, &version, &f->e), 0);
 	store_close(&f->s);
 	assert_null(store_open(&o, &f->e));
 	assert_int_equal(f->e.kind, ERR_CONFIG);
 	assert_non_null(strstr(f->e.text, "version 2"));
 	assert_non_null(strstr(f->e.text, "version 1"));
+}
+
+static int64_t
+records_schema(struct store *s)
+{
+	MDB_val k = val_of(STR("schema")), v;
+	MDB_txn *txn;
+	int64_t version = -1;
+	assert_int_equal(mdb_txn_begin(s->records.env, NULL, MDB_RDONLY, &txn), 0);
+	assert_int_equal(mdb_get(txn, s->records.main, &k, &v), 0);
+	assert_int_equal(count_decode(str_of_val(v), &version), 0);
+	mdb_txn_abort(txn);
+	return version;
+}
+
+/* An older program reads on what it knows, and refuses what it does not. */
+static void
+test_schema_raised(void **state)
+{
+	struct fixture *f = *state;
+	struct store_options o = { .directory = f->dir, .create = true };
+	const struct suppression_record r = { .reason = SUPPRESS_MANUAL, .at_ms = NOW };
+	const uint8_t rk[16] = { 1 };
+	int version = 1;
+	assert_int_equal(store_submit(f->s, &f->s->records, op_other_schema, &version, &f->e), 0);
+	store_close(&f->s);
+	f->s = store_open(&o, &f->e);
+	assert_non_null(f->s);
+	assert_int_equal(store_profile_put(f->s, rk, STR("x"), &f->e), 0);
+	assert_int_equal(records_schema(f->s), 1);
+	assert_int_equal(store_suppression_put(f->s, rk, &r, &f->e), 0);
+	assert_int_equal(records_schema(f->s), RECORD_SCHEMA_VERSION);
 }
 
 static void
@@ -778,6 +811,7 @@ main(void)
 		T(test_profile_and_modes),
 		T(test_open_errors),
 		T(test_schema_version),
+		T(test_schema_raised),
 		T(test_cap_window),
 		T(test_again),
 		T(test_decision_outlives_its_places),
