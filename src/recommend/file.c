@@ -17,11 +17,20 @@
 
 #include "recommend/model.h"
 
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3, glibc 2.39 */
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 /* A descriptor of n bytes of fd that nobody can change any more; -1 with *e. */
 static int
 copy_sealed(const char *path, int fd, size_t n, struct err *e)
 {
-	int copy = memfd_create("mailtailor-recommend", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Kernels that are told to want it refuse a memory file that could be run; older ones do not know the
+	 * flag. */
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int copy = memfd_create("mailtailor-recommend", flags | MFD_NOEXEC_SEAL);
+	if (copy < 0 && errno == EINVAL)
+		copy = memfd_create("mailtailor-recommend", flags);
 	if (copy < 0)
 		return err_set(e, ERR_IO, "%s: no memory file for it: %s", path, strerror(errno));
 	for (size_t done = 0; done < n;) {
