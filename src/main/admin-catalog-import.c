@@ -35,8 +35,8 @@ static const char usage[] =
     "  -h, --help                    print this text\n"
     "\n"
     "Columns or keys: id, title, url; optional are image, price, currency, category, stock (a number; 0 is\n"
-    "sold out). Others are passed over. JSON is a list of objects. All mistakes are named with their line\n"
-    "(JSON: number of the object).\n";
+    "sold out). Others are passed over, and named. JSON is a list of objects. All mistakes are named with\n"
+    "their line (JSON: number of the object).\n";
 
 struct importing {
 	const char *conf_path, *file, *format, *output;
@@ -47,8 +47,22 @@ struct importing {
 	struct arena *arena; /* of all items */
 	struct buf entries;  /* struct catalog_entry */
 	uint64_t bad;
+	struct admin_columns *columns;
 	struct progress *progress;
 };
+
+/* clang-format off */
+static const struct admin_column_name COLUMNS[] = {
+	{ "id", { "sku", "item", "item_id", "product_id" } },
+	{ "title", { "name", "product" } },
+	{ "url", { "link", "href" } },
+	{ "image", { "picture", "photo", "image_url", "image_link" } },
+	{ "price", { "amount" } },
+	{ "currency", { NULL } },
+	{ "category", { "type" } },
+	{ "stock", { "quantity", "availability" } },
+};
+/* clang-format on */
 
 static void
 entry_bad(struct importing *m, uint64_t line, const struct err *e)
@@ -117,6 +131,7 @@ entry_take(struct importing *m, const struct value *map, uint64_t line)
 {
 	struct catalog_entry x = { .line = line };
 	struct err e = { 0 };
+	admin_columns_see(m->columns, map);
 	if (m->entries.n / sizeof(x) >= CATALOG_MAX_ITEMS)
 		err_set(&e, ERR_LIMIT, "more than %d items", CATALOG_MAX_ITEMS);
 	else if (entry_read(m, map, &x, &e) == 0)
@@ -146,6 +161,7 @@ read_rows(struct importing *m)
 	const struct rows_options o = {
 		.format = strcmp(m->format, "ndjson") == 0 ? ROWS_NDJSON : ROWS_CSV,
 		.separator = m->separator,
+		.separates = true,
 		.read = read_fd,
 		.ctx = &m->fd,
 	};
@@ -216,9 +232,12 @@ summary(const struct importing *m, const char *path, double seconds)
 	if (m->json) {
 		struct buf b = { 0 };
 		json_print_string(&b, path ? str_of(path) : STR(""));
-		printf("{\"items\": %zu, \"sold_out\": %zu, \"with_price\": %zu, \"file\": %s, \"seconds\": "
-		       "%.3f}\n",
-		       n, sold_out, priced, path ? b.p : "null", seconds);
+		struct buf passed = { 0 };
+		admin_columns_json(m->columns, &passed);
+		printf("{\"items\": %zu, \"sold_out\": %zu, \"with_price\": %zu, \"file\": %s, "
+		       "\"passed_over\": %s, \"seconds\": %.3f}\n",
+		       n, sold_out, priced, path ? b.p : "null", passed.p, seconds);
+		buf_free(&passed);
 		buf_free(&b);
 		return;
 	}
@@ -238,6 +257,8 @@ entries_write(struct importing *m, const char *path, int64_t from_us)
 	int code;
 	if (catalog_sort(v, n, &line, &e) != 0)
 		entry_bad(m, line, &e);
+	admin_columns_end(m->columns, false);
+	admin_columns_say(m->columns, m->file, "is passed over");
 	if (m->bad > 0) {
 		admin_say("%s: %llu mistake%s; the catalog stays as it is", m->file,
 			  (unsigned long long)m->bad, m->bad == 1 ? "" : "s");
@@ -275,12 +296,14 @@ import_run(struct importing *m)
 		goto out;
 	}
 	m->arena = arena_new((size_t)1 << 20);
+	m->columns = admin_columns_new(COLUMNS, sizeof(COLUMNS) / sizeof(COLUMNS[0]));
 	code = strcmp(m->format, "json") == 0 ? read_json(m) : read_rows(m);
 	if (code == EX_OK)
 		code = entries_write(m, m->output ? m->output : path, from);
 	if (m->fd != STDIN_FILENO)
 		close(m->fd);
 	buf_free(&m->entries);
+	admin_columns_free(&m->columns);
 	arena_free(&m->arena);
 out:
 	conf_free(&conf);

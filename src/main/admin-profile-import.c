@@ -71,9 +71,17 @@ struct import {
 	struct row *batch[BATCH];
 	size_t nbatch;
 
+	struct admin_columns *columns; /* those that are more than a field of somebody's */
 	uint64_t imported, bad, consents;
 	int64_t now_ms;
 	bool stopped; /* a bad row under --on-error fail */
+};
+
+/* What mailtailor itself reads. */
+static const struct admin_column_name COLUMNS[] = {
+	{ "language", { "lang", "locale" } },
+	{ "time_zone", { "zone", "tz" } },
+	{ "_consent", { NULL } },
 };
 
 /* ---- bad rows ---- */
@@ -292,6 +300,8 @@ import_rows(struct import *m)
 			rc = admin_fail(&e);
 			return flushed != EX_OK ? flushed : rc;
 		}
+		if (res == ROWS_ROW)
+			admin_columns_see(m->columns, row->profile);
 		if (res == ROWS_BAD || row_check(m, row, &e) != 0)
 			row_bad(m, row->line, &e);
 		else
@@ -316,13 +326,17 @@ static void
 summary(const struct import *m, double seconds)
 {
 	double rate = seconds > 0 ? (double)m->imported / seconds : 0;
+	admin_columns_end(m->columns, true);
+	admin_columns_say(m->columns, m->file, "is an ordinary field");
 	if (m->json) {
+		struct buf b = { 0 };
+		admin_columns_json(m->columns, &b);
 		printf("{\"imported\": %llu, \"bad\": %llu, \"consents\": %llu, \"dry_run\": %s, "
-		       "\"complete\": %s, "
-		       "\"seconds\": %.3f}\n",
+		       "\"complete\": %s, \"doubtful\": %s, \"seconds\": %.3f}\n",
 		       (unsigned long long)m->imported, (unsigned long long)m->bad,
 		       (unsigned long long)m->consents, m->dry_run ? "true" : "false",
-		       m->stopped ? "false" : "true", seconds);
+		       m->stopped ? "false" : "true", b.p, seconds);
+		buf_free(&b);
 		return;
 	}
 	printf("%llu row%s %s in %.1f s (%.0f/s)", (unsigned long long)m->imported,
@@ -354,6 +368,7 @@ import_run(struct import *m)
 		.format = strcmp(m->format, "ndjson") == 0 ? ROWS_NDJSON : ROWS_CSV,
 		.address_column = str_of(m->address_column),
 		.separator = m->separator,
+		.separates = true,
 		.read = read_fd,
 		.ctx = &m->fd,
 	};
@@ -362,6 +377,7 @@ import_run(struct import *m)
 	m->now_ms = clock_now_ms();
 	m->arena = arena_new((size_t)1 << 20);
 	m->rows = rows_new(&o);
+	m->columns = admin_columns_new(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0]);
 	int rc = consent_columns_need(m);
 	m->progress = progress_start("importing (bytes)", size);
 	if (rc == EX_OK)
@@ -369,6 +385,7 @@ import_run(struct import *m)
 	progress_end(&m->progress);
 	summary(m, (double)(clock_mono_us() - from) / 1e6);
 	rows_free(&m->rows);
+	admin_columns_free(&m->columns);
 	arena_free(&m->arena);
 	return rc != EX_OK ? rc : m->stopped ? EX_DATAERR : EX_OK;
 }

@@ -125,6 +125,30 @@ int admin_audit_file(const char *conf_path, enum audit_action action, const char
 /* And afterwards, when rc, what it came to, says that it failed. Returns rc. */
 int admin_audit_end(const struct conf *conf, enum audit_action action, const uint8_t *subject, int rc);
 
+/* ---- columns of files that are imported ---- */
+
+#define ADMIN_COLUMN_ALSO 4
+struct admin_column_name {
+	const char *name, *also[ADMIN_COLUMN_ALSO]; /* also: what others call it */
+};
+struct admin_columns;
+struct value;
+/* known are kept by reference. Never NULL. */
+struct admin_columns *admin_columns_new(const struct admin_column_name *known, size_t n);
+/* Takes NULL; leaves NULL. */
+void admin_columns_free(struct admin_columns **c);
+/* Looks at the names of a row, a map: which of them are not known. The first 1000 names of a file count. */
+void admin_columns_see(struct admin_columns *c, const struct value *row);
+/*
+ * All rows were seen: nothing can be meant to be a column that is in the file as well. near_only: what comes
+ * close to none that is known is forgotten.
+ */
+void admin_columns_end(struct admin_columns *c, bool near_only);
+/* Names those that are not known on stderr, "column "NAME" WHAT", with the known one that comes close. */
+void admin_columns_say(const struct admin_columns *c, const char *file, const char *what);
+/* [{"column": NAME, "did_you_mean": NAME or null}, …] */
+void admin_columns_json(const struct admin_columns *c, struct buf *out);
+
 /* ---- cells of tables that are read ---- */
 
 /* A time as shops write it: "2026-03-29", "2026-03-29 12:00:00" (UTC), RFC 3339. 0, or -1 with ERR_INPUT. */

@@ -191,6 +191,27 @@ columns_check(struct rows *r, struct err *e)
 	return 0;
 }
 
+/* A header that is one cell, which holds what spreadsheets separate cells by in its place. */
+static int
+separator_check(const struct rows *r, struct err *e)
+{
+	char used = r->o.separator ? r->o.separator : ',';
+	struct str cell = csv_cell(r, 0);
+	for (const char *other = ",;\t|"; r->ncells == 1 && *other; other++) {
+		if (*other == used || str_find_char(cell, *other) >= cell.n)
+			continue;
+		const char *shown = *other == '\t' ? "\\t" : (const char[]){ *other, '\0' };
+		return err_set(
+		    e, ERR_INPUT,
+		    "header: it is one column, \"%.*s\": cells seem to be separated by \"%s\", not "
+		    "by \"%s\"; %s",
+		    STR_ARG(str_cut(cell, 40)), shown, used == '\t' ? "\\t" : (const char[]){ used, '\0' },
+		    r->o.separates ? arena_printf(r->arena, "say --separator '%s'", shown).p
+				   : "write commas between them");
+	}
+	return 0;
+}
+
 int
 csv_header(struct rows *r, struct err *e)
 {
@@ -204,6 +225,8 @@ csv_header(struct rows *r, struct err *e)
 	default:
 		return err_prefix(e, "header");
 	}
+	if (separator_check(r, e) != 0)
+		return -1;
 	r->columns = ARENA_ARRAY(r->arena, struct column, r->ncells);
 	r->address = r->ncells;
 	for (size_t i = 0; i < r->ncells; i++) {

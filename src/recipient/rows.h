@@ -20,6 +20,7 @@
 #ifndef MT_RECIPIENT_ROWS_H
 #define MT_RECIPIENT_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,6 +40,7 @@ struct rows_options {
 	enum rows_format format;
 	struct str address_column; /* compared without regard to ASCII case; absent: rows have no address */
 	char separator;		   /* 0: comma */
+	bool separates;		   /* whoever runs this can name another one, with --separator */
 	/* Like read(2): bytes, 0 at the end, -1 with errno. */
 	ssize_t (*read)(void *ctx, char *p, size_t n);
 	void *ctx;

@@ -156,6 +156,14 @@ await test("import: every mistake with its line, and the catalog stays; JSON and
     assert.equal(JSON.parse(good("import", at(`c.${f}`), "-o", at(`c.${f}.out`), "--json")).items, 2);
     return readFileSync(at(`c.${f}.out`));
   });
+  writeFileSync(at("c.typo.csv"), "id,title,url,Prize,colour,name\na,A,https://x,1,red,\n7,Ü,https://y,2,blue,n\n");
+  const { stdout: out, stderr: said } = tool("import", at("c.typo.csv"), "--dry-run", "--json");
+  assert.deepEqual(JSON.parse(out).passed_over, [
+    { column: "Prize", did_you_mean: "price" }, { column: "colour", did_you_mean: null }, { column: "name", did_you_mean: null },
+  ]);
+  assert.match(said, /c\.typo\.csv: column "Prize" is passed over; did you mean "price"\?\n.*column "colour" is passed over\n/);
+  writeFileSync(at("c.name.json"), JSON.stringify([{ id: "a", name: "A", url: "https://x" }]));
+  assert.match(tool("import", at("c.name.json"), "--dry-run").stderr, /title is missing\n.*column "name" is passed over; did you mean "title"/);
   assert.deepEqual(files[0], files[1]);
   assert.deepEqual(files[0], files[2]);
   const shownItems = JSON.parse(good("show", "7", "a", "--catalog", at("c.csv.out"), "--model", at("model"), "--json"));

@@ -40,6 +40,7 @@ all_rows(enum rows_format format, char separator, struct str file, size_t piece)
 	struct rows_options o = { .format = format,
 				  .address_column = STR("email"),
 				  .separator = separator,
+				  .separates = separator != 0,
 				  .read = read_source,
 				  .ctx = &s };
 	struct rows *r = rows_new(&o);
@@ -102,6 +103,23 @@ test_csv(void **state)
 	CSV("email\na@b.c\n\nb@b.c\n", "2 a@b.c {}\n4 b@b.c {}\n");
 	check(ROWS_CSV, ';', STR("email;n\na@b.c;1,5\n"), "\n2 a@b.c {\"n\":\"1,5\"}\n");
 	check(ROWS_CSV, '\t', STR("email\tn\na@b.c\t1\n"), "\n2 a@b.c {\"n\":\"1\"}\n");
+}
+
+/* What spreadsheets write in place of commas. */
+static void
+test_separators(void **state)
+{
+	(void)state;
+	CSV("email;n:number;x\na@b.c;1;2\n", "fatal header: it is one column, \"email;n:number;x\": cells "
+					     "seem to be separated by \";\", not by "
+					     "\",\"; write commas between them\n");
+	check(ROWS_CSV, '|', STR("email\tn\n"),
+	      "\nfatal header: it is one column, \"email?n\": cells seem to be separated by \"\\t\", not by "
+	      "\"|\"; say --separator '\\t'\n");
+	check(ROWS_CSV, '\t', STR("email,n\n"),
+	      "\nfatal header: it is one column, \"email,n\": cells seem to be separated by \",\", not by "
+	      "\"\\t\"; say --separator ','\n");
+	CSV("email,a;b\na@b.c,x\n", "2 a@b.c {\"a;b\":\"x\"}\n");
 }
 
 static void
@@ -242,10 +260,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_csv),	   cmocka_unit_test(test_csv_types),
-		cmocka_unit_test(test_csv_header), cmocka_unit_test(test_csv_bad_rows),
-		cmocka_unit_test(test_long_rows),  cmocka_unit_test(test_ndjson),
-		cmocka_unit_test(test_read_error),
+		cmocka_unit_test(test_csv),	     cmocka_unit_test(test_separators),
+		cmocka_unit_test(test_csv_types),    cmocka_unit_test(test_csv_header),
+		cmocka_unit_test(test_csv_bad_rows), cmocka_unit_test(test_long_rows),
+		cmocka_unit_test(test_ndjson),	     cmocka_unit_test(test_read_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
