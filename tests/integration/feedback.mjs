@@ -16,7 +16,7 @@ function service(world) {
   const text = lines.slice(at, lines.findIndex((line, i) => i > at && !line.startsWith(" "))).join("\n");
   // Who must not reach the build directory reaches the scratch directory.
   copyFileSync(join(build, "bin/mailtailor"), join(world.dir, "mailtailor"));
-  return [text.replace("user=mailtailor", "user=nobody:nogroup").replace("/usr/local/bin/mailtailor feedback", `${world.dir}/mailtailor feedback -c ${world.conf}`)];
+  return [text.replace("user=mailtailor", "user=nobody:nogroup").replace("/usr/bin/mailtailor feedback", `${world.dir}/mailtailor feedback -c ${world.conf}`)];
 }
 const world = await World.start({
   conf: `campaign spring { category = promo match_sender = { "spring@shop.example" } return_path = "bounces@shop.example" }`,
