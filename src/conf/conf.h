@@ -350,6 +350,7 @@ struct conf {
 	size_t nfeatures;
 	struct conf_campaign *campaigns;
 	size_t ncampaigns;
+	struct conf_list categories; /* of all campaigns but transactional ones, each once */
 };
 
 /* One mistake; text is "FILE:LINE: …" without newline. */
@@ -400,6 +401,13 @@ bool conf_campaign_open(const struct conf_campaign *c, int weekday, int minute);
 bool conf_cap_covers(const struct conf_cap *cap, const char *category);
 /* The nearest of names[0..n) by edit distance, or NULL when none is near: for "did you mean". */
 const char *conf_nearest(struct str typed, const char *const *names, size_t n);
+/* The same among the campaigns; it lives as long as the configuration. */
+const char *conf_campaign_nearest(const struct conf *c, struct str name);
+/*
+ * True for transactional, and for a category that a campaign or a cap names; for any where none names one.
+ * Else *near is one that was probably meant, or NULL.
+ */
+bool conf_category_known(const struct conf *c, struct str name, const char **near);
 /* Prints every setting that differs from its default, in the file's own grammar; or as JSON. */
 void conf_print_diff(const struct conf *c, FILE *out);
 void conf_print_diff_json(const struct conf *c, FILE *out);

@@ -295,19 +295,19 @@ check_campaign(struct conf_work *w, cfg_t *sec, struct conf_campaign *c)
 #define MAX_CATEGORIES 32
 
 static void
-check_categories(struct conf_work *w, cfg_t *root)
+fill_categories(struct conf_work *w, cfg_t *root)
 {
-	const struct conf *c = w->conf;
-	const char *seen[MAX_CATEGORIES];
-	size_t n = 0;
+	struct conf *c = w->conf;
+	struct conf_list *all = &c->categories;
+	all->v = arena_zalloc_array(w->arena, sizeof(*all->v), MAX_CATEGORIES);
 	for (size_t i = 0; i < c->ncampaigns; i++) {
 		const char *name = c->campaigns[i].category;
 		bool known = !name || strcmp(name, "transactional") == 0;
-		for (size_t k = 0; k < n && !known; k++)
-			known = strcmp(seen[k], name) == 0;
+		for (size_t k = 0; k < all->n && !known; k++)
+			known = strcmp(all->v[k], name) == 0;
 		if (known)
 			continue;
-		if (n == MAX_CATEGORIES) {
+		if (all->n == MAX_CATEGORIES) {
 			conf_wrong_tok(
 			    w, conf_setting_tok(w, cfg_getnsec(root, "campaign", (unsigned)i), "category"),
 			    "\"%s\" is one category too many: recipients choose among at most %d; use "
@@ -315,7 +315,7 @@ check_categories(struct conf_work *w, cfg_t *root)
 			    name, MAX_CATEGORIES);
 			return;
 		}
-		seen[n++] = name;
+		all->v[all->n++] = name;
 	}
 }
 
@@ -465,5 +465,5 @@ conf_fill(struct conf_work *w, cfg_t *root)
 		check_domains(w, track);
 	check_refs(w);
 	check_features(w, root);
-	check_categories(w, root);
+	fill_categories(w, root);
 }

@@ -63,12 +63,6 @@ admin_misuse(const char *fmt, ...)
 }
 
 const char *
-admin_nearest(const char *typed, const char *const *names, size_t n)
-{
-	return conf_nearest(str_of(typed), names, n);
-}
-
-const char *
 admin_conf_path(const char *path_or_null)
 {
 	return path_or_null ? path_or_null : paths_conf();
@@ -225,13 +219,4 @@ admin_moment(struct str s, int64_t *ms, struct err *e)
 	return s.n < sizeof(text) && clock_parse_moment(str_of(text), ms, &local, NULL) == 0
 		   ? 0
 		   : err_set(e, ERR_INPUT, "\"%.*s\" is no time", STR_ARG(str_sub(s, 0, 40)));
-}
-
-int
-admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n)
-{
-	const char *near = admin_nearest(typed, names, n);
-	if (near)
-		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, typed, near);
-	return admin_misuse("%s has no \"%s\"; `mailtailor %s --help` lists what it has", verb, typed, verb);
 }

@@ -74,6 +74,14 @@ consent_topic_valid(struct str topic)
 }
 
 int
+consent_category_check(const struct conf *conf, const struct consent_record *c, struct err *e)
+{
+	if (c->state == CONSENT_UNKNOWN || !str_starts(c->topic, STR("mail:")))
+		return 0;
+	return admin_category(conf, str_sub(c->topic, 5, c->topic.n), e);
+}
+
+int
 consent_word_parse(struct str word, enum consent_state *out)
 {
 	static const struct {

@@ -115,7 +115,7 @@ consent_write(struct import *m, const struct recipient_key *rk, struct str topic
 		return err_set(e, ERR_INPUT, "consent \"%.*s\" for %.*s: granted, denied or unknown",
 			       STR_ARG(str_sub(word, 0, 40)), STR_ARG(topic));
 	if (!rk)
-		return 0; /* only checked */
+		return consent_category_check(m->desk.conf, &c, e); /* only checked */
 	m->consents++;
 	return store_consent_put(m->desk.store, rk->b, &c, e);
 }
@@ -352,11 +352,18 @@ static int
 consent_columns_need(struct import *m)
 {
 	struct err e = { 0 };
-	for (size_t i = 0; i < m->nconsent_columns; i++)
-		if (rows_need(m->rows, m->consent_columns[i].column, &e) != 0) {
+	for (size_t i = 0; i < m->nconsent_columns; i++) {
+		const struct consent_column *x = &m->consent_columns[i];
+		const struct consent_record c = { .topic = x->topic, .state = CONSENT_GRANTED };
+		if (consent_category_check(m->desk.conf, &c, &e) != 0) {
+			err_prefix(&e, "--consent-column %.*s", STR_ARG(x->topic));
+			return admin_fail(&e);
+		}
+		if (rows_need(m->rows, x->column, &e) != 0) {
 			err_prefix(&e, "%s: --consent-column", m->file);
 			return admin_fail(&e);
 		}
+	}
 	return EX_OK;
 }
 

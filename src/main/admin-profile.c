@@ -188,6 +188,8 @@ consent(struct desk *d, const struct subject *s, const struct request *r)
 		    r->args[0]);
 	if (consent_word_parse(str_of(r->args[1]), &c.state) != 0)
 		return admin_misuse("no consent \"%s\": granted, denied or unknown", r->args[1]);
+	if (consent_category_check(d->conf, &c, &e) != 0)
+		return admin_fail(&e);
 	int rc = admin_audit(d->conf, AUDIT_PROFILE_CONSENT, s->key.b, NULL, "%s %s", r->args[0], r->args[1]);
 	if (rc != EX_OK)
 		return rc;

@@ -417,6 +417,16 @@ option_read(struct request *r, int c, const char *arg)
 	}
 }
 
+/* What stands there may be of a category that was taken out: that can be removed. */
+static int
+category_check(const struct desk *d, const struct request *r, bool removes)
+{
+	struct err e = { 0 };
+	if (!r->category || removes || strcmp(r->category, "*") == 0)
+		return EX_OK;
+	return admin_category(d->conf, str_of(r->category), &e) == 0 ? EX_OK : admin_fail(&e);
+}
+
 static const struct sub {
 	const char *name;
 	enum desk_access access;
@@ -455,7 +465,7 @@ run(int argc, char **argv)
 			return admin_usage(stderr, usage);
 		r.arg = argc > 1 ? argv[1] : NULL;
 		rc = desk_open(&d, r.conf_path, sub->access);
-		if (rc == EX_OK)
+		if (rc == EX_OK && (rc = category_check(&d, &r, sub->run == remove_one)) == EX_OK)
 			rc = sub->run(&d, &r);
 		desk_close(&d);
 		return rc;

@@ -75,6 +75,8 @@ int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *admin_nearest(const char *typed, const char *const *names, size_t n);
 /* Says that the verb has no such sub-verb, and which of names is near; EX_USAGE. */
 int admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n);
+/* -1 with ERR_USAGE: the configuration has no such category; the text says which is near. */
+int admin_category(const struct conf *conf, struct str name, struct err *e);
 
 /* ---- what most verbs open first ---- */
 

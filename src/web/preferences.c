@@ -12,23 +12,11 @@ set_text(struct request *rq, struct value *m, const char *key, struct str s)
 	value_map_set(rq->arena, m, str_of(key), value_string(rq->arena, s));
 }
 
-/* The categories of all campaigns but transactional ones, each once; the configuration bounds them. */
-static size_t
-categories(struct request *rq, struct str **names)
+/* The configuration bounds them. */
+static const struct conf_list *
+categories(const struct request *rq)
 {
-	const struct conf *c = rq->site->epoch->conf;
-	struct str *out = ARENA_ARRAY(rq->arena, struct str, c->ncampaigns + 1);
-	size_t n = 0;
-	for (size_t i = 0; i < c->ncampaigns; i++) {
-		struct str name = str_of(c->campaigns[i].category);
-		bool known = str_eq(name, STR("transactional"));
-		for (size_t k = 0; k < n && !known; k++)
-			known = str_eq(out[k], name);
-		if (!known)
-			out[n++] = name;
-	}
-	*names = out;
-	return n;
+	return &rq->site->epoch->conf->categories;
 }
 
 static struct str
@@ -94,14 +82,14 @@ static void
 preferences_show(struct request *rq, const struct store_view *v)
 {
 	struct arena *a = rq->arena;
-	struct str *names;
 	struct value *m = value_map_new(a);
-	size_t n = categories(rq, &names);
-	struct value *list = value_list(a, n);
-	for (size_t i = 0; i < n; i++) {
+	const struct conf_list *all = categories(rq);
+	struct value *list = value_list(a, all->n);
+	for (size_t i = 0; i < all->n; i++) {
 		struct value *c = value_map_new(a);
-		set_text(rq, c, "name", names[i]);
-		value_map_set(a, c, STR("wanted"), value_bool(wants(v, mail_topic(rq, names[i]), names[i])));
+		struct str name = str_of(all->v[i]);
+		set_text(rq, c, "name", name);
+		value_map_set(a, c, STR("wanted"), value_bool(wants(v, mail_topic(rq, name), name)));
 		list->list.items[i] = c;
 	}
 	value_map_set(a, m, STR("categories"), list);
@@ -128,17 +116,19 @@ static void
 preferences_save(struct request *rq, const struct store_view *v)
 {
 	struct arena *a = rq->arena;
-	struct str *names, tracking = form_get(rq->form, STR("tracking"));
-	size_t n = categories(rq, &names), nc = 0, nl = 0;
-	struct consent_record *c = ARENA_ARRAY(a, struct consent_record, n + 1 + RECIPIENT_WISHES);
+	struct str tracking = form_get(rq->form, STR("tracking"));
+	const struct conf_list *all = categories(rq);
+	size_t nc = 0, nl = 0;
+	struct consent_record *c = ARENA_ARRAY(a, struct consent_record, all->n + 1 + RECIPIENT_WISHES);
 	struct str *lifted = ARENA_ARRAY(a, struct str, v->nsuppressions_own + 1);
 	bool any = false;
-	for (size_t i = 0; i < n; i++) {
-		bool wanted = form_has(rq->form, STR("category"), names[i]);
+	for (size_t i = 0; i < all->n; i++) {
+		struct str name = str_of(all->v[i]);
+		bool wanted = form_has(rq->form, STR("category"), name);
 		any = any || wanted;
-		c[nc++] = (struct consent_record){ mail_topic(rq, names[i]),
-						   wanted ? CONSENT_GRANTED : CONSENT_DENIED, rq->now_ms,
-						   STR("preferences") };
+		c[nc++] =
+		    (struct consent_record){ mail_topic(rq, name), wanted ? CONSENT_GRANTED : CONSENT_DENIED,
+					     rq->now_ms, STR("preferences") };
 	}
 	for (size_t i = 0; i < v->nsuppressions_own && nl < QUEUE_MAX_LIST; i++) {
 		const struct suppression_record *s = &v->suppressions[i];
