@@ -12,10 +12,10 @@ const campaign = (greeting, more = "") => `campaign spring { category = promo ma
 const world = await World.start({ conf: campaign("hello") });
 const plugins = join(build, "tests/plugins");
 
-/** mailtailord -t of a configuration whose last lines are given: { code, out, err }, and the line number of marker. */
-function check(more, marker) {
+/** mailtailord -t of a configuration whose last lines are given, and perhaps changed: { code, out, err }, and the line number of marker. */
+function check(more, marker, change = (text) => text) {
   const file = join(world.dir, "check.conf");
-  const text = configuration(world.dir, { more });
+  const text = change(configuration(world.dir, { more }));
   writeFileSync(file, text);
   const ran = spawnSync(join(build, "bin/mailtailord"), ["-t", "-c", file], { encoding: "utf8" });
   const line = marker && text.split("\n").findIndex((l) => l.includes(marker)) + 1;
@@ -33,6 +33,21 @@ await test("mailtailord -t: a good configuration is counted", () => {
   const { code, out, err } = check(`plugin hi { path = "${plugins}/probe.so" }\ncap c { limit = 1 window = 1d }\n${campaign("x", "personalizers = { hi }")}`);
   assert.equal(code, 0, err);
   assert.match(out, /1 campaigns, 1 caps, 1 plugins/);
+});
+
+await test("mailtailord -t: a host for links that is the shipped example's is a warning, and no mistake", () => {
+  const warnings = (host, more) => {
+    const { code, err } = check(more, null, (text) => text.replace("https://t.shop.example", host));
+    assert.equal(code, 0, err);
+    return err.split("\n").filter((line) => /warning/.test(line));
+  };
+  const own = campaign("x", 'track_host = "https://Example.com:8443"');
+  const said = warnings("https://t.shop.example", own);
+  assert.equal(said.length, 2, said.join("\n"));
+  assert.match(said[0], /check\.conf: warning: track: https:\/\/t\.shop\.example is .*mailtailor-trackd/);
+  assert.match(said[1], /warning: campaign spring: https:\/\/example\.com:8443 is /);
+  assert.match(warnings("https://t.notexample.com", own)[0], /campaign spring/);
+  assert.deepEqual(warnings("https://t.notexample.com:8443", campaign("x")), []);
 });
 
 await test("mailtailord -t: a plugin that is missing, no plugin, of another ABI, unwilling, or open to others' hands", () => {
