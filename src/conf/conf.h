@@ -399,6 +399,8 @@ bool conf_splits(const struct conf *c, const struct conf_campaign *campaign);
 bool conf_campaign_open(const struct conf_campaign *c, int weekday, int minute);
 /* True when cap applies to category (transactional: never). */
 bool conf_cap_covers(const struct conf_cap *cap, const char *category);
+/* BCP 47 in outline: a primary subtag of 2 or 3 letters, then subtags of 1 to 8 letters or digits. */
+bool conf_language_ok(struct str s);
 /* The nearest of names[0..n) by edit distance, or NULL when none is near: for "did you mean". */
 const char *conf_nearest(struct str typed, const char *const *names, size_t n);
 /* The same among the campaigns; it lives as long as the configuration. */

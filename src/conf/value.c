@@ -175,15 +175,15 @@ read_mode(struct conf_work *w, const char *text, int64_t *out, const char **why)
 
 /* ---- texts ---- */
 
-/* BCP 47 in outline: a primary subtag of 2 to 8 letters, then subtags of 1 to 8 letters or digits. */
-static bool
-language_ok(struct str s)
+/* No language has a primary subtag of 4 to 8 letters, but "german" is often tried. */
+bool
+conf_language_ok(struct str s)
 {
 	struct str rest = s, tag;
 	if (s.n > 35)
 		return false;
 	for (int n = 0; str_split(&rest, '-', &tag); n++) {
-		if (tag.n < (n == 0 ? 2u : 1u) || tag.n > 8)
+		if (tag.n < (n == 0 ? 2u : 1u) || tag.n > (n == 0 ? 3u : 8u))
 			return false;
 		for (size_t i = 0; i < tag.n; i++)
 			if (!ascii_isalpha(tag.p[i]) && (n == 0 || !ascii_isdigit(tag.p[i])))
@@ -340,7 +340,7 @@ check_string(struct conf_work *w, const struct conf_key *k, const char *text, co
 			   : fail(w, why, "\"%s\" does not do as feedback_id; use 5 to 15 letters and digits",
 				  text);
 	case KEY_LANGUAGE:
-		return language_ok(s)
+		return conf_language_ok(s)
 			   ? 0
 			   : fail(w, why, "\"%s\" is no language tag; write one such as en, de or pt-BR",
 				  text);

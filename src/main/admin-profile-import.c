@@ -279,7 +279,8 @@ static int
 row_check(struct import *m, const struct row *row, struct err *e)
 {
 	struct str normal;
-	if (address_normalize(m->arena, row->address, &normal, e) != 0)
+	if (address_normalize(m->arena, row->address, &normal, e) != 0 ||
+	    recipient_locale_check(row->profile, e) != 0)
 		return -1;
 	return consents_apply(m, row->profile, NULL, e);
 }

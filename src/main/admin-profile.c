@@ -135,6 +135,10 @@ apply(struct desk *d, const struct value **profile, const char *arg, struct err 
 		return 0;
 	if (rows_cell(d->arena, type, text, &v, e) != 0)
 		return err_prefix(e, "%.*s", STR_ARG(name));
+	struct value *alone = value_map_new(d->arena);
+	value_map_set(d->arena, alone, name, v);
+	if (recipient_locale_check(alone, e) != 0)
+		return -1;
 	struct value *map = (struct value *)(uintptr_t)value_copy(d->arena, *profile);
 	if (rows_set_path(d->arena, map, name, v, e) != 0)
 		return -1;
@@ -155,6 +159,8 @@ set(struct desk *d, const struct subject *s, const struct request *r)
 		rc = file_read(r->json_file, RECIPIENT_MAX_PROFILE, &text, &e);
 		if (rc == 0)
 			rc = json_parse(d->arena, buf_str(&text), NULL, &v, &e);
+		if (rc == 0)
+			rc = recipient_locale_check(v, &e);
 		buf_free(&text);
 	} else {
 		rc = 0;

@@ -117,6 +117,11 @@ int recipient_release(const struct recipient_source *src, const struct recipient
 /* Validates (a JSON object, at most 1 MiB, no NUL) and writes. */
 int recipient_profile_put(const struct recipient_source *src, struct str address, const struct value *profile,
 			  struct err *e);
+/*
+ * What is about to be written into a profile: a "language" and a "time_zone" that copies can be made by, or
+ * none. -1, ERR_INPUT: they would be passed over for the campaign's, and nobody would know.
+ */
+int recipient_locale_check(const struct value *profile, struct err *e);
 /* 1 found, 0 not (*profile is then an empty map), -1. */
 int recipient_profile_get(const struct recipient_source *src, struct str address, struct arena *a,
 			  const struct value **profile, struct err *e);

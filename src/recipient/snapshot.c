@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "recipient/recipient-private.h"
+#include "score/score.h"
 
 #define MAX_LANGUAGE 35 /* RFC 5646, 4.4.1 */
 #define MAX_TIME_ZONE 64
@@ -102,6 +103,9 @@ snapshot_begin(const struct recipient_source *src, struct str address, struct st
 	return 0;
 }
 
+#define LANGUAGE_EXTRA "-_"
+#define TIME_ZONE_EXTRA "_+-/"
+
 /* The profile's word under key when it is made of letters, digits and extra, else fallback. */
 static const char *
 profile_word(struct arena *a, const struct value *profile, struct str key, size_t max, const char *extra,
@@ -122,10 +126,60 @@ void
 snapshot_locale(const struct recipient_source *src, struct arena *a, struct recipient_snapshot *r)
 {
 	const struct conf_campaign *k = src->campaign;
-	r->language = profile_word(a, r->profile, STR("language"), MAX_LANGUAGE, "-_",
+	r->language = profile_word(a, r->profile, STR("language"), MAX_LANGUAGE, LANGUAGE_EXTRA,
 				   k->language ? k->language : "en");
-	r->time_zone = profile_word(a, r->profile, STR("time_zone"), MAX_TIME_ZONE, "_+-/",
+	r->time_zone = profile_word(a, r->profile, STR("time_zone"), MAX_TIME_ZONE, TIME_ZONE_EXTRA,
 				    k->time_zone ? k->time_zone : "UTC");
+}
+
+static bool
+language_known(struct arena *a, const char *word)
+{
+	char *tag = arena_cstr(a, str_of(word));
+	for (char *p = tag; *p; p++)
+		*p = *p == '_' ? '-' : *p; /* as POSIX locales are written */
+	return conf_language_ok(str_of(tag));
+}
+
+/* True when there is nothing to check, or it is a word; *word is then NULL, or it. */
+static bool
+word_to_check(struct arena *a, const struct value *profile, struct str key, size_t max, const char *extra,
+	      const char **word)
+{
+	const struct value *v = value_map_get(profile, key);
+	*word = NULL;
+	if (!v || v->type == VALUE_NULL || (v->type == VALUE_STRING && v->s.n == 0))
+		return true;
+	return (*word = profile_word(a, profile, key, max, extra, NULL)) != NULL;
+}
+
+static int
+locale_wrong(const struct value *profile, const char *key, const char *what, struct err *e)
+{
+	struct buf b = { 0 };
+	json_print(&b, value_map_get(profile, str_of(key)));
+	err_set(e, ERR_INPUT, "%s: %.*s %s", key, STR_ARG(str_cut(buf_str(&b), 80)), what);
+	buf_free(&b);
+	return -1;
+}
+
+int
+recipient_locale_check(const struct value *profile, struct err *e)
+{
+	struct arena *a = arena_new(256);
+	struct score_time t;
+	const char *word;
+	int rc = 0;
+	if (!word_to_check(a, profile, STR("language"), MAX_LANGUAGE, LANGUAGE_EXTRA, &word) ||
+	    (word && !language_known(a, word)))
+		rc = locale_wrong(profile, "language",
+				  "is no language tag; write one such as en, de or pt-BR", e);
+	else if (!word_to_check(a, profile, STR("time_zone"), MAX_TIME_ZONE, TIME_ZONE_EXTRA, &word) ||
+		 (word && !score_local_time(0, word, &t)))
+		rc = locale_wrong(profile, "time_zone",
+				  "is not known here as a time zone; write one such as Europe/Berlin", e);
+	arena_free(&a);
+	return rc;
 }
 
 void

@@ -298,6 +298,7 @@ test_campaign_values(void **state)
 		{ "campaign c {\n\tlanguage = d\n}\n", "t.conf:2: \"d\" is no language tag" },
 		{ "campaign c {\n\tlanguage = de_DE\n}\n", "t.conf:2: \"de_DE\" is no language tag" },
 		{ "campaign c {\n\tlanguage = \"de-\"\n}\n", "t.conf:2: \"de-\" is no language tag" },
+		{ "campaign c {\n\tlanguage = german\n}\n", "t.conf:2: \"german\" is no language tag" },
 		{ "campaign c {\n\ttime_zone = \"Europe/Nowhere\"\n}\n",
 		  "t.conf:2: time zone \"Europe/Nowhere\" is not known" },
 		{ "campaign c {\n\ttime_zone = \"../../etc/passwd\"\n}\n", "t.conf:2: time zone" },
