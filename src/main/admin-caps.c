@@ -60,8 +60,7 @@ show(const struct request *r)
 	if (rc != EX_OK)
 		goto out;
 	if (r->campaign && !(campaign = conf_campaign_find(d.conf, str_of(r->campaign)))) {
-		rc = admin_misuse("no campaign \"%s\" is configured; see `mailtailor campaign list`",
-				  r->campaign);
+		rc = admin_no_campaign(d.conf, r->campaign);
 		goto out;
 	}
 	const struct value *list = NULL;

@@ -91,13 +91,9 @@ wants_help(int argc, char **argv)
 static int
 unknown_sub(const char *verb, int argc, char **argv, const char *const *subs, size_t n)
 {
-	const char *near = argc >= 2 ? admin_nearest(argv[1], subs, n) : NULL;
 	if (argc < 2 || argv[1][0] == '-')
 		return admin_misuse("say what to do: `mailtailor %s --help` lists it", verb);
-	if (near)
-		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, argv[1], near);
-	return admin_misuse("%s has no \"%s\"; `mailtailor %s --help` lists what it has", verb, argv[1],
-			    verb);
+	return admin_no_sub(verb, argv[1], subs, n);
 }
 
 /* ---- config ---- */
@@ -252,18 +248,10 @@ static int
 unknown_names(const struct conf *conf, int n, char **names)
 {
 	int unknown = 0;
-	const char **known = arena_zalloc_array(conf->arena, sizeof(*known), conf->ncampaigns);
-	for (size_t i = 0; i < conf->ncampaigns; i++)
-		known[i] = conf->campaigns[i].name;
 	for (int i = 0; i < n; i++) {
 		if (conf_campaign_find(conf, str_of(names[i])))
 			continue;
-		const char *near = admin_nearest(names[i], known, conf->ncampaigns);
-		if (near)
-			admin_misuse("there is no campaign \"%s\"; did you mean \"%s\"?", names[i], near);
-		else
-			admin_misuse("there is no campaign \"%s\"; `mailtailor campaign list` shows them",
-				     names[i]);
+		admin_no_campaign(conf, names[i]);
 		unknown++;
 	}
 	return unknown;

@@ -103,7 +103,8 @@ export_run(struct exporting *x)
 	if (!conf)
 		return EX_CONFIG;
 	if ((code = events_pick_ready(&x->pick, conf)) != EX_OK ||
-	    !(s = admin_store(conf, true, false, &code)))
+	    !(s = admin_store(conf, true, false, &code)) ||
+	    (code = events_pick_check(&x->pick, conf, s)) != EX_OK)
 		goto out;
 	if (x->output && !(x->out = fopen(x->output, "we"))) {
 		admin_say("%s: %s", x->output, strerror(errno));

@@ -89,3 +89,10 @@ events_pick_ready(struct events_pick *p, const struct conf *conf)
 	keyring_free(&keys);
 	return code;
 }
+
+int
+events_pick_check(const struct events_pick *p, const struct conf *conf, struct store *s)
+{
+	/* It is text of the command line. "": those without a campaign. */
+	return p->filter.campaign.n > 0 ? admin_campaign_known(conf, s, p->filter.campaign.p) : EX_OK;
+}

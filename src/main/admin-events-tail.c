@@ -148,26 +148,6 @@ follow(struct tail *t, struct store *s, uint64_t next, struct err *e)
 	}
 }
 
-/* What was sent under a name that is configured no more is still in the log. */
-static int
-campaign_check(const struct tail *t, const struct conf *conf)
-{
-	struct str name = t->pick.filter.campaign;
-	if (name.n == 0 || t->found > 0 || conf_campaign_find(conf, name))
-		return EX_OK;
-	const char **names = arena_zalloc_array(conf->arena, sizeof(*names), conf->ncampaigns);
-	for (size_t i = 0; i < conf->ncampaigns; i++)
-		names[i] = conf->campaigns[i].name;
-	const char *near = conf_nearest(name, names, conf->ncampaigns);
-	if (near)
-		return admin_misuse("no campaign \"%.*s\" is known, by the configuration or by these events; "
-				    "did you mean \"%s\"?",
-				    STR_ARG(name), near);
-	return admin_misuse("no campaign \"%.*s\" is known, by the configuration or by these events; "
-			    "`mailtailor campaign list` shows them",
-			    STR_ARG(name));
-}
-
 static int
 tail_run(struct tail *t)
 {
@@ -183,9 +163,9 @@ tail_run(struct tail *t)
 		abort();
 	if ((code = events_pick_ready(&t->pick, conf)) == EX_OK &&
 	    (s = admin_store(conf, true, false, &code))) {
-		if (last_find(t, s, &next, &e) != 0)
+		if ((code = events_pick_check(&t->pick, conf, s)) == EX_OK && last_find(t, s, &next, &e) != 0)
 			code = admin_fail(&e);
-		else if ((code = campaign_check(t, conf)) == EX_OK)
+		else if (code == EX_OK)
 			last_print(t);
 		if (code == EX_OK && t->follow && follow(t, s, next, &e) != 0)
 			code = admin_fail(&e);

@@ -34,6 +34,8 @@ struct events_pick {
 int events_pick_option(struct events_pick *p, int c, const char *arg);
 /* Looks up the recipient. EX_OK or an exit code. keys are asked for an address only. */
 int events_pick_ready(struct events_pick *p, const struct conf *conf);
+/* Is there such a campaign? EX_OK or an exit code. */
+int events_pick_check(const struct events_pick *p, const struct conf *conf, struct store *s);
 /* A time as above, before now_ms. 0, or -1. */
 int events_time(const char *text, int64_t now_ms, int64_t *ms);
 

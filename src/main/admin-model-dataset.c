@@ -33,25 +33,13 @@ report(void *ctx, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-static int
-model_log_features(struct model_log *l, const char *campaign)
+/* Those that are kept with the decisions of a campaign; of one that was taken out, or of all, none. */
+static const struct score_columns *
+log_columns(const struct model_log *l, const char *campaign)
 {
-	static const struct conf_campaign none;
-	const struct conf_campaign *c = campaign ? conf_campaign_find(l->conf, str_of(campaign)) : &none;
-	const char **names = arena_zalloc_array(l->conf->arena, sizeof(*names), l->conf->ncampaigns);
-	for (size_t i = 0; i < l->conf->ncampaigns; i++)
-		names[i] = l->conf->campaigns[i].name;
-	const char *near = campaign ? admin_nearest(campaign, names, l->conf->ncampaigns) : NULL;
-	if (!c && near)
-		return admin_misuse("there is no campaign \"%s\"; did you mean \"%s\"?", campaign, near);
-	if (!c)
-		return admin_misuse("there is no campaign \"%s\"; `mailtailor campaign list` shows them",
-				    campaign);
-	l->columns = NULL;
-	const struct features *f = features_find(l->features, c->features);
-	if (f)
-		l->columns = f->columns;
-	return EX_OK;
+	const struct conf_campaign *c = campaign ? conf_campaign_find(l->conf, str_of(campaign)) : NULL;
+	const struct features *f = features_find(l->features, c ? c->features : NULL);
+	return f ? f->columns : NULL;
 }
 
 int
@@ -63,9 +51,10 @@ model_log_open(struct model_log *l, const char *conf_path, const char *campaign)
 	*l = (struct model_log){ .conf = admin_conf(conf_path) };
 	if (!l->conf || !(l->features = features_load(l->conf, report, NULL)))
 		return EX_CONFIG;
-	if ((rc = model_log_features(l, campaign)) != EX_OK)
-		return rc;
+	l->columns = log_columns(l, campaign);
 	if (!(l->keys = admin_keys(l->conf, &rc)) || !(l->store = admin_store(l->conf, true, false, &rc)))
+		return rc;
+	if (campaign && (rc = admin_campaign_known(l->conf, l->store, campaign)) != EX_OK)
 		return rc;
 	if (event_stats(l->store, &stats, &e) != 0)
 		return admin_fail(&e);

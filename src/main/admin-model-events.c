@@ -146,11 +146,13 @@ model_events_open(struct model_source *s)
 		return EX_CONFIG;
 	if ((code = outcome_read(v, s->rq)) != EX_OK || (code = times_read(v, s->rq)) != EX_OK)
 		return code;
+	if (!(v->keys = admin_keys(v->conf, &code)) || !(v->store = admin_store(v->conf, true, false, &code)))
+		return code;
+	if (s->rq->campaign && (code = admin_campaign_known(v->conf, v->store, s->rq->campaign)) != EX_OK)
+		return code;
 	if (!(v->features = features_load(v->conf, conf_complain, NULL)))
 		return EX_CONFIG;
 	if (!(section = section_find(v, s->rq, &code)))
-		return code;
-	if (!(v->keys = admin_keys(v->conf, &code)) || !(v->store = admin_store(v->conf, true, false, &code)))
 		return code;
 	v->rq.columns = section->columns;
 	v->rq.campaigns = s->rq->campaign ? &s->rq->campaign : NULL;

@@ -76,17 +76,8 @@ static int
 campaign_find(struct showing *s)
 {
 	const struct conf *c = s->epoch->conf;
-	const char **names = ARENA_ARRAY(s->worker->arena, const char *, c->ncampaigns);
-	for (size_t i = 0; i < c->ncampaigns; i++)
-		names[i] = c->campaigns[i].name;
-	if ((s->campaign = conf_campaign_find(c, str_of(s->rq->campaign))) != NULL)
-		return EX_OK;
-	const char *near = admin_nearest(s->rq->campaign, names, c->ncampaigns);
-	if (near)
-		return admin_misuse("there is no campaign \"%s\"; did you mean \"%s\"?", s->rq->campaign,
-				    near);
-	return admin_misuse("there is no campaign \"%s\"; `mailtailor campaign list` shows them",
-			    s->rq->campaign);
+	s->campaign = conf_campaign_find(c, str_of(s->rq->campaign));
+	return s->campaign ? EX_OK : admin_no_campaign(c, s->rq->campaign);
 }
 
 static int

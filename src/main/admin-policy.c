@@ -31,14 +31,7 @@ campaign_named(const struct conf *conf, const char *name)
 		admin_misuse("campaign \"%s\" has no arms; add arm NAME { … } (mailtailor.conf(5))", name);
 		return NULL;
 	}
-	const char **names = arena_zalloc_array(conf->arena, sizeof(*names), conf->ncampaigns);
-	for (size_t i = 0; i < conf->ncampaigns; i++)
-		names[i] = conf->campaigns[i].name;
-	const char *near = admin_nearest(name, names, conf->ncampaigns);
-	if (near)
-		admin_misuse("there is no campaign \"%s\"; did you mean \"%s\"?", name, near);
-	else
-		admin_misuse("there is no campaign \"%s\"; `mailtailor campaign list` shows them", name);
+	admin_no_campaign(conf, name);
 	return NULL;
 }
 
@@ -90,10 +83,7 @@ run(int argc, char **argv)
 			return SUBS[i].run(argc - 1, argv + 1);
 		names[i] = SUBS[i].name;
 	}
-	const char *near = admin_nearest(argv[1], names, NSUBS);
-	if (near)
-		return admin_misuse("policy has no \"%s\"; did you mean \"%s\"?", argv[1], near);
-	return admin_misuse("policy has no \"%s\"; `mailtailor policy --help` lists what it has", argv[1]);
+	return admin_no_sub("policy", argv[1], names, NSUBS);
 }
 
 const struct admin_verb admin_policy_verb = { "policy",

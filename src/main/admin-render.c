@@ -137,8 +137,12 @@ campaign_of(const struct render *r, const struct conf *c, struct str bytes, stru
 		for (size_t d = 0; d < c->campaigns[i].match_from_domain.n; d++)
 			if (str_caseeq(str_of(c->campaigns[i].match_from_domain.v[d]), domain))
 				k = &c->campaigns[i];
-	if (k == NULL && name.n > 0)
-		err_set(e, ERR_USAGE, "no campaign \"%.*s\" is configured; see `mailtailor campaign list`",
+	const char *near = k == NULL && name.n > 0 ? conf_campaign_nearest(c, name) : NULL;
+	if (near)
+		err_set(e, ERR_USAGE, "there is no campaign \"%.*s\"; did you mean \"%s\"?", STR_ARG(name),
+			near);
+	else if (k == NULL && name.n > 0)
+		err_set(e, ERR_USAGE, "there is no campaign \"%.*s\"; `mailtailor campaign list` shows them",
 			STR_ARG(name));
 	else if (k == NULL)
 		err_set(

@@ -44,43 +44,6 @@ struct reporting {
 	char *shares_text;
 };
 
-/* ---- is there such a campaign? ---- */
-
-static bool
-one_is_enough(void *ctx, const struct event_counter *c)
-{
-	(void)c;
-	*(bool *)ctx = true;
-	return false;
-}
-
-/* Configured, or known by events: EX_OK. One that was mistyped has neither. */
-static int
-campaign_check(const struct conf *conf, struct store *s, struct str name)
-{
-	struct err e = { 0 };
-	bool any = false;
-	if (conf_campaign_find(conf, name))
-		return EX_OK;
-	if (event_counter_each(s, name, 0, 0, one_is_enough, &any, &e) != 0)
-		return admin_fail(&e);
-	if (any)
-		return EX_OK;
-	const char **names = calloc(conf->ncampaigns + 1, sizeof *names);
-	if (!names)
-		abort();
-	for (size_t i = 0; i < conf->ncampaigns; i++)
-		names[i] = conf->campaigns[i].name;
-	const char *near = conf_nearest(name, names, conf->ncampaigns);
-	free(names);
-	if (near)
-		admin_say("no campaign \"%.*s\" is configured, and no event names it; did you mean \"%s\"?",
-			  STR_ARG(name), near);
-	else
-		admin_say("no campaign \"%.*s\" is configured, and no event names it", STR_ARG(name));
-	return EX_NOINPUT;
-}
-
 /* ---- output ---- */
 
 /* Who looks meanwhile sees the old page or the new one. */
@@ -174,7 +137,7 @@ report_run(struct reporting *p)
 		return EX_CONFIG;
 	if (!(s = admin_store(conf, true, false, &code)))
 		goto out;
-	if (p->rq.campaign.p && (code = campaign_check(conf, s, p->rq.campaign)) != EX_OK)
+	if (p->rq.campaign.p && (code = admin_campaign_known(conf, s, p->rq.campaign.p)) != EX_OK)
 		goto out;
 	if (p->rq.campaign.p && !p->rq.control.p && p->rq.nshares == 0)
 		arms_configured(p, conf_campaign_find(conf, p->rq.campaign));

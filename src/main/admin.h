@@ -75,6 +75,13 @@ int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *admin_nearest(const char *typed, const char *const *names, size_t n);
 /* Says that the verb has no such sub-verb, and which of names is near; EX_USAGE. */
 int admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n);
+/* Says that no such campaign is configured, and which is near; EX_USAGE. */
+int admin_no_campaign(const struct conf *conf, const char *typed);
+/*
+ * For what looks back: EX_OK for a campaign that is configured, or that events name, for what was sent under
+ * a name that was taken out is still in the log. Else it says so, and which is near: EX_USAGE.
+ */
+int admin_campaign_known(const struct conf *conf, struct store *s, const char *name);
 /* -1 with ERR_USAGE: the configuration has no such category; the text says which is near. */
 int admin_category(const struct conf *conf, struct str name, struct err *e);
 

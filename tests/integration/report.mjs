@@ -144,7 +144,7 @@ await test("a campaign without events: says so, and that is no failure", () => {
 
 await test("a campaign that nobody knows: an error that helps", () => {
   const r = tool(["report", "sprign"]);
-  assert.equal(r.code, 66);
+  assert.equal(r.code, 64);
   assert.match(r.err, /no campaign "sprign" is configured.*did you mean "spring"/);
 });
 
