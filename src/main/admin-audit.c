@@ -281,7 +281,7 @@ options_read(struct request *r, int argc, char **argv)
 	};
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", options)) != -1)
 		switch (c) {
 		case 'c':
 			r->conf_path = optarg;
@@ -330,7 +330,11 @@ run(int argc, char **argv)
 		conf_free(&r.conf);
 		return rc;
 	}
-	return admin_usage(stderr, usage);
+	if (optind + 1 > argc)
+		return admin_usage(stderr, usage);
+	if (optind + 1 < argc)
+		return admin_misuse("audit: \"%s\" is too much", argv[optind + 1]);
+	return ADMIN_NO_SUB("audit", argv[optind], subs);
 }
 
 const struct admin_verb admin_audit_verb = { "audit", "show and check the log of what was done", run };

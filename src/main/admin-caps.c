@@ -89,10 +89,11 @@ run(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const char *const SUBS[] = { "show" };
 	struct request r = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", options)) != -1)
 		switch (c) {
 		case 'c':
 			r.conf_path = optarg;
@@ -108,7 +109,9 @@ run(int argc, char **argv)
 		default:
 			return EX_USAGE;
 		}
-	if (argc - optind != 2 || strcmp(argv[optind], "show") != 0)
+	if (optind < argc && strcmp(argv[optind], SUBS[0]) != 0)
+		return admin_no_sub("caps", argv[optind], SUBS, 1);
+	if (argc - optind != 2)
 		return admin_usage(stderr, usage);
 	r.address = argv[optind + 1];
 	return show(&r);

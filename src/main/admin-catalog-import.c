@@ -357,7 +357,7 @@ catalog_import(int argc, char **argv)
 	struct importing m = { 0 };
 	int c, code = -1;
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc, argv, "c:o:h", options)) != -1)
 		code = option_read(&m, c, optarg);
 	if (code >= 0)
 		return code;

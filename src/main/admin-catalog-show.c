@@ -224,7 +224,7 @@ options_read(struct showing *s, int argc, char **argv)
 	};
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", options)) != -1)
 		switch (c) {
 		case 'c':
 			s->conf_path = optarg;

@@ -528,7 +528,7 @@ options_read(struct training *t, int argc, char **argv)
 		    (struct option){ NUMBER[i].name, required_argument, NULL, OPT_NUMBER + (int)i };
 	options[NWORDS + NNUMBER] = (struct option){ 0 };
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc, argv, "c:o:h", options)) != -1)
 		code = option_read(t, c, optarg);
 	if (code >= 0)
 		return code;

@@ -60,7 +60,7 @@ run(int argc, char **argv)
 			return SUBS[i].run(argc - 1, argv + 1);
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return admin_usage(stdout, usage);
-	return admin_usage(stderr, usage);
+	return argc > 1 ? ADMIN_NO_SUB("catalog", argv[1], SUBS) : admin_usage(stderr, usage);
 }
 
 const struct admin_verb admin_catalog_verb = {

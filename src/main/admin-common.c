@@ -183,7 +183,7 @@ admin_ring_options(struct ring_options *o, int argc, char **argv)
 	};
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:f:h", options, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "c:f:h", options)) != -1) {
 		switch (c) {
 		case 'c':
 			o->conf_path = optarg;

@@ -64,7 +64,7 @@ options_read(int argc, char **argv, struct options *o)
 	};
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", LONG)) != -1)
 		switch (c) {
 		case 'c':
 			o->conf = optarg;

@@ -72,7 +72,7 @@ events_classify(int argc, char **argv)
 	bool json = false;
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "h", longopts)) != -1) {
 		switch (c) {
 		case 'u':
 			ua = optarg;

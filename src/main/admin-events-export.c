@@ -169,7 +169,7 @@ events_export(int argc, char **argv)
 	struct exporting x = { 0 };
 	int c, code = -1;
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc, argv, "c:o:h", options)) != -1)
 		code = option_read(&x, c, optarg);
 	if (code >= 0)
 		return code;

@@ -243,7 +243,7 @@ options_read(struct import *m, int argc, char **argv)
 	};
 	int c, code = -1;
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc, argv, "c:h", options)) != -1)
 		code = option_read(m, c, optarg);
 	if (code >= 0)
 		return code;

@@ -195,7 +195,7 @@ events_tail(int argc, char **argv)
 	char *end;
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:n:fh", options, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "c:n:fh", options)) != -1) {
 		int code = events_pick_option(&t.pick, c, optarg);
 		if (code > EX_OK)
 			return code;

@@ -137,7 +137,7 @@ events_verify(int argc, char **argv)
 	struct verifying y = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "c:h", options)) != -1) {
 		switch (c) {
 		case 'c':
 			y.conf_path = optarg;

@@ -28,7 +28,6 @@ run(int argc, char **argv)
 		{ "tail", events_tail },     { "export", events_export },     { "import", events_import },
 		{ "verify", events_verify }, { "classify", events_classify },
 	};
-	static const char *const names[] = { "tail", "export", "import", "verify", "classify" };
 	if (argc < 2)
 		return admin_usage(stderr, usage);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -36,9 +35,7 @@ run(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(SUBS) / sizeof(SUBS[0]); i++)
 		if (strcmp(argv[1], SUBS[i].name) == 0)
 			return SUBS[i].run(argc - 1, argv + 1);
-	const char *near = admin_nearest(argv[1], names, sizeof(names) / sizeof(names[0]));
-	return near != NULL ? admin_misuse("events has no \"%s\"; did you mean \"%s\"?", argv[1], near)
-			    : admin_misuse("events has no \"%s\"; see: mailtailor events --help", argv[1]);
+	return ADMIN_NO_SUB("events", argv[1], SUBS);
 }
 
 const struct admin_verb admin_events_verb = { "events", "show, carry over and judge what recipients did",

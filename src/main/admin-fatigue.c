@@ -242,7 +242,7 @@ options_read(struct training *t, int argc, char **argv)
 		options[7 + i] =
 		    (struct option){ NUMBERS[i].name, required_argument, NULL, NUMBER_OPTION + (int)i };
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1)
+	while (rc < 0 && (c = admin_option(argc, argv, "c:o:h", options)) != -1)
 		rc = option_take(t, c);
 	if (rc < 0 && optind < argc)
 		return admin_misuse("\"%s\" is one word too many", argv[optind]);
@@ -258,11 +258,14 @@ run(int argc, char **argv)
 		.steps = 200000,
 		.until_ms = clock_now_ms(),
 	};
+	static const char *const SUBS[] = { "train" };
 	struct desk d;
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return admin_usage(stdout, usage);
-	if (argc < 2 || strcmp(argv[1], "train") != 0)
+	if (argc < 2)
 		return admin_usage(stderr, usage);
+	if (strcmp(argv[1], SUBS[0]) != 0)
+		return admin_no_sub("fatigue", argv[1], SUBS, 1);
 	argv[1] = argv[0]; /* getopt's complaints begin with it */
 	int rc = options_read(&t, argc - 1, argv + 1);
 	if (rc >= 0)

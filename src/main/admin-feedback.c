@@ -245,7 +245,7 @@ run(int argc, char **argv)
 	struct request r = { 0 };
 	int c, rc = -1;
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:r:h", options, NULL)) != -1)
+	while (rc < 0 && (c = admin_option(argc, argv, "c:r:h", options)) != -1)
 		rc = option_read(&r, c, optarg);
 	if (rc >= 0)
 		return rc;

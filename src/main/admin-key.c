@@ -265,12 +265,8 @@ run(int argc, char **argv)
 		return admin_usage(stdout, usage);
 	while (v < n && strcmp(argv[1], names[v]) != 0)
 		v++;
-	if (v == n) {
-		const char *near = admin_nearest(argv[1], names, n);
-
-		return admin_misuse("key has no verb \"%s\"%s%s%s; see: mailtailor key --help", argv[1],
-				    near ? ", perhaps \"" : "", near ? near : "", near ? "\"" : "");
-	}
+	if (v == n)
+		return admin_no_sub("key", argv[1], names, n);
 	r.verb = names[v];
 	rc = read_options(&r, argc - 1, argv + 1);
 	if (rc == EX_OK && r.ring.help)

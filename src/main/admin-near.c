@@ -16,9 +16,24 @@ int
 admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n)
 {
 	const char *near = admin_nearest(typed, names, n);
+	if (typed[0] == '-')
+		return admin_misuse("say what to do before %s: `mailtailor %s --help` lists it", typed, verb);
 	if (near)
 		return admin_misuse("%s has no \"%s\"; did you mean \"%s\"?", verb, typed, near);
 	return admin_misuse("%s has no \"%s\"; `mailtailor %s --help` lists what it has", verb, typed, verb);
+}
+
+int
+admin_no_sub_of(const char *verb, const char *typed, const void *subs, size_t n, size_t size)
+{
+	const char **names = calloc(n, sizeof(*names));
+	if (!names)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		memcpy(&names[i], (const char *)subs + i * size, sizeof(names[i]));
+	int code = admin_no_sub(verb, typed, names, n);
+	free(names);
+	return code;
 }
 
 int

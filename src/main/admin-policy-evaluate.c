@@ -352,7 +352,7 @@ policy_evaluate(int argc, char **argv)
 	struct evaluating v = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", LONG)) != -1)
 		switch (c) {
 		case 'c':
 			v.conf_path = optarg;

@@ -206,7 +206,7 @@ options_read(struct learning *l, int argc, char **argv)
 	struct err e = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", LONG)) != -1)
 		switch (c) {
 		case 'c':
 			l->conf_path = optarg;

@@ -189,7 +189,7 @@ policy_show(int argc, char **argv)
 	size_t n;
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", LONG)) != -1)
 		switch (c) {
 		case 'c':
 			conf_path = optarg;

@@ -499,7 +499,7 @@ options_read(struct import *m, int argc, char **argv)
 	};
 	int c, rc = -1;
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while (rc < 0 && (c = admin_option(argc, argv, "c:h", options)) != -1)
 		rc = option_read(m, c, optarg);
 	if (rc >= 0)
 		return rc;

@@ -257,9 +257,12 @@ static const struct sub {
 	int min, max; /* arguments behind the address; max -1: any number */
 	int (*run)(struct desk *d, const struct subject *s, const struct request *r);
 } SUBS[] = {
-	{ "get", DESK_READ, 0, 0, get },	  { "set", DESK_WRITE, 0, -1, set },
-	{ "consent", DESK_WRITE, 2, 2, consent }, { "export", DESK_READ, 0, 0, export },
+	{ "get", DESK_READ, 0, 0, get },
+	{ "set", DESK_WRITE, 0, -1, set },
+	{ "consent", DESK_WRITE, 2, 2, consent },
+	{ "export", DESK_READ, 0, 0, export },
 	{ "forget", DESK_WRITE, 0, 0, forget },
+	{ "import", DESK_WRITE, 0, 0, NULL }, /* it has options of its own: see run() */
 };
 
 static int
@@ -285,7 +288,7 @@ options_read(struct request *r, int argc, char **argv)
 	};
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while ((c = admin_option(argc, argv, "c:h", options)) != -1)
 		switch (c) {
 		case 'c':
 			r->conf_path = optarg;
@@ -318,10 +321,14 @@ run(int argc, char **argv)
 		return rc;
 	argv += optind;
 	argc -= optind;
-	for (size_t i = 0; argc >= 2 && i < sizeof SUBS / sizeof SUBS[0]; i++) {
+	for (size_t i = 0; argc > 0 && i < sizeof SUBS / sizeof SUBS[0]; i++) {
 		const struct sub *sub = &SUBS[i];
 		if (strcmp(argv[0], sub->name) != 0)
 			continue;
+		if (!sub->run)
+			return admin_misuse("profile import: its options come behind it");
+		if (argc < 2)
+			return admin_misuse("profile %s: of which ADDRESS?", sub->name);
 		r.address = argv[1];
 		r.args = argv + 2;
 		r.nargs = argc - 2;
@@ -331,7 +338,7 @@ run(int argc, char **argv)
 			return admin_misuse("profile set takes KEY=VALUE… or --json-file FILE");
 		return run_sub(sub, &r);
 	}
-	return admin_usage(stderr, usage);
+	return argc > 0 ? ADMIN_NO_SUB("profile", argv[0], SUBS) : admin_usage(stderr, usage);
 }
 
 const struct admin_verb admin_profile_verb = { "profile", "import, show, change, export or forget profiles",

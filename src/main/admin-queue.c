@@ -175,7 +175,7 @@ run(int argc, char **argv)
 	size_t ngiven = 0;
 	int c, rc = -1;
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
+	while (rc < 0 && (c = admin_option(argc, argv, "c:h", OPTIONS)) != -1) {
 		rc = option_read(&r, c, optarg);
 		if (!strchr(given, c) && ngiven < sizeof(given) - 1)
 			given[ngiven++] = (char)c;

@@ -64,7 +64,7 @@ options_read(struct render *r, int argc, char **argv)
 	struct err e = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "r:k:p:a:n:x:c:h", longopts, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "r:k:p:a:n:x:c:h", longopts)) != -1) {
 		switch (c) {
 		case 'r':
 			r->recipient = optarg;

@@ -239,7 +239,7 @@ options_read(struct reporting *p, int argc, char **argv)
 	};
 	int c, code = -1;
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc, argv, "c:h", options)) != -1)
 		code = option_read(p, c, optarg);
 	if (code >= 0)
 		return code;

@@ -308,7 +308,7 @@ options_read(struct segments_request *rq, int argc, char **argv)
 	};
 	int c, rc = -1;
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:h", LONG, NULL)) != -1)
+	while (rc < 0 && (c = admin_option(argc, argv, "c:h", LONG)) != -1)
 		rc = option_take(rq, c);
 	if (rc < 0 && optind < argc)
 		return admin_misuse("\"%s\" is one word too many", argv[optind]);
@@ -351,7 +351,7 @@ run(int argc, char **argv)
 		desk_close(&d);
 		return rc;
 	}
-	return admin_usage(stderr, usage);
+	return argc > 1 ? ADMIN_NO_SUB("segments", argv[1], SUBS) : admin_usage(stderr, usage);
 }
 
 const struct admin_verb admin_segments_verb = {

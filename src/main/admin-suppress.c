@@ -451,7 +451,7 @@ run(int argc, char **argv)
 	struct desk d;
 	int c, rc = -1;
 	optind = 0;
-	while (rc < 0 && (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+	while (rc < 0 && (c = admin_option(argc, argv, "c:h", options)) != -1)
 		rc = option_read(&r, c, optarg);
 	if (rc >= 0)
 		return rc;
@@ -470,7 +470,7 @@ run(int argc, char **argv)
 		desk_close(&d);
 		return rc;
 	}
-	return admin_usage(stderr, usage);
+	return argc > 0 ? ADMIN_NO_SUB("suppress", argv[0], SUBS) : admin_usage(stderr, usage);
 }
 
 const struct admin_verb admin_suppress_verb = { "suppress", "keep addresses and domains from being mailed",

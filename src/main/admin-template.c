@@ -93,7 +93,7 @@ options_read(struct job *j, int argc, char **argv)
 	struct err e = { 0 };
 	int c;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "d:a:p:l:z:n:h", longopts, NULL)) != -1) {
+	while ((c = admin_option(argc, argv, "d:a:p:l:z:n:h", longopts)) != -1) {
 		switch (c) {
 		case 'd':
 			j->data = optarg;
@@ -165,11 +165,12 @@ out:
 static int
 run(int argc, char **argv)
 {
+	static const char *const SUBS[] = { "render" };
 	struct job j = { .t = { .language = "en", .time_zone = "UTC" } };
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return admin_usage(argc < 2 ? stderr : stdout, usage);
-	if (strcmp(argv[1], "render") != 0)
-		return admin_misuse("template %s: there is only `template render`", argv[1]);
+	if (strcmp(argv[1], SUBS[0]) != 0)
+		return admin_no_sub("template", argv[1], SUBS, 1);
 	j.t.now_ms = clock_now_ms();
 	mail_init();
 	int rc = options_read(&j, argc - 1, argv + 1);

@@ -307,6 +307,7 @@ show(const struct request *r)
 static int
 run(int argc, char **argv)
 {
+	static const char *const SUBS[] = { "show" };
 	struct request r = { 0 };
 	int rc;
 
@@ -314,9 +315,8 @@ run(int argc, char **argv)
 		return admin_usage(stderr, usage);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return admin_usage(stdout, usage);
-	if (strcmp(argv[1], "show") != 0)
-		return admin_misuse("token has no verb \"%s\"; it has \"show\". See: mailtailor token --help",
-				    argv[1]);
+	if (strcmp(argv[1], SUBS[0]) != 0)
+		return admin_no_sub("token", argv[1], SUBS, 1);
 	rc = read_options(&r, argc - 1, argv + 1);
 	if (rc != EX_OK)
 		return rc;

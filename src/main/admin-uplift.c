@@ -276,17 +276,18 @@ run(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	static const char *const SUBS[] = { "train", "evaluate" };
 	struct job j = { .share = 0.3, .draws = 1000 };
 	int c, code = -1;
 	if (argc < 2)
 		return admin_usage(stderr, usage);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return admin_usage(stdout, usage);
-	j.train = strcmp(argv[1], "train") == 0;
-	if (!j.train && strcmp(argv[1], "evaluate") != 0)
-		return admin_misuse("uplift has no \"%s\"; it has train and evaluate", argv[1]);
+	j.train = strcmp(argv[1], SUBS[0]) == 0;
+	if (!j.train && strcmp(argv[1], SUBS[1]) != 0)
+		return admin_no_sub("uplift", argv[1], SUBS, 2);
 	optind = 0;
-	while (code < 0 && (c = getopt_long(argc - 1, argv + 1, "o:h", LONG, NULL)) != -1)
+	while (code < 0 && (c = admin_option(argc - 1, argv + 1, "o:h", LONG)) != -1)
 		code = option_read(&j, c);
 	if (code >= 0)
 		return code;

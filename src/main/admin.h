@@ -4,13 +4,13 @@
  *
  * A verb's run() gets its own name as argv[0], so the first thing a person
  * typed behind it is argv[1] (a sub-verb, perhaps). Options are read with
- * plain getopt_long, and since main() has used getopt_long before:
+ * admin_option, which is getopt_long, and since main() has used it before:
  *
  *     optind = 0;   // glibc: start over, and forget the order of the last argv
- *     while ((c = getopt_long(argc, argv, "+c:h", longopts, NULL)) != -1) …
+ *     while ((c = admin_option(argc, argv, "+c:h", longopts)) != -1) …
  *
  * A verb with sub-verbs does the same with (argc - 1, argv + 1).
- * getopt_long has then printed its own complaint: return EX_USAGE on '?'.
+ * admin_option has then said what is wrong: return EX_USAGE on '?'.
  * `-c FILE` names the configuration everywhere, `--json` asks for JSON,
  * `--help` (and -h) prints the verb's text to stdout and returns EX_OK.
  * Data goes to stdout, everything else to stderr; exit codes are sysexits.h's.
@@ -71,10 +71,17 @@ int admin_fail(const struct err *e);
 void admin_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same and EX_USAGE, for a command line that makes no sense. */
 int admin_misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+struct option;
+/* getopt_long; of '?' it has said which option it is about, and which one was probably meant. */
+int admin_option(int argc, char **argv, const char *letters, const struct option *options);
 /* The one of names[0..n) that typed was probably meant to be; NULL when none is near. */
 const char *admin_nearest(const char *typed, const char *const *names, size_t n);
 /* Says that the verb has no such sub-verb, and which of names is near; EX_USAGE. */
 int admin_no_sub(const char *verb, const char *typed, const char *const *names, size_t n);
+/* The same of an array of structs whose first member is the name of a sub-verb. */
+#define ADMIN_NO_SUB(verb, typed, subs) \
+	admin_no_sub_of((verb), (typed), (subs), sizeof(subs) / sizeof((subs)[0]), sizeof((subs)[0]))
+int admin_no_sub_of(const char *verb, const char *typed, const void *subs, size_t n, size_t size);
 /* Says that no such campaign is configured, and which is near; EX_USAGE. */
 int admin_no_campaign(const struct conf *conf, const char *typed);
 /*
