@@ -35,6 +35,21 @@ learn_check(const struct learn_data *d, bool binary, struct err *e)
 	return 0;
 }
 
+int
+learn_labels_check(const struct learn_data *d, const char *what, struct err *e)
+{
+	size_t of[2] = { 0, 0 };
+	for (size_t i = 0; i < d->rows; i++)
+		of[d->y[i] > 0] += !d->w || d->w[i] > 0;
+	if (of[0] + of[1] < LEARN_FEWEST)
+		return err_set(e, ERR_INPUT, "%zu %s are too few: %d or more are needed", of[0] + of[1], what,
+			       LEARN_FEWEST);
+	if (of[0] == 0 || of[1] == 0)
+		return err_set(e, ERR_INPUT, "all %zu %s have the label %d, and both are needed",
+			       of[0] + of[1], what, of[0] == 0);
+	return 0;
+}
+
 struct learn_data
 learn_pick(struct arena *a, const struct learn_data *d, const size_t *rows, size_t n)
 {

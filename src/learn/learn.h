@@ -42,6 +42,13 @@ void learn_report(const struct learn_progress *p, const struct learn_step *s);
  * binary: labels are 0 and 1. ERR_INPUT. */
 int learn_check(const struct learn_data *d, bool binary, struct err *e);
 
+/*
+ * Labels of which something can be said: LEARN_FEWEST rows or more, and rows of both labels (with a weight).
+ * ERR_INPUT: "3 WHAT are too few …", "all 40 WHAT have the label 0 …".
+ */
+#define LEARN_FEWEST 10
+int learn_labels_check(const struct learn_data *d, const char *what, struct err *e);
+
 /* Some rows of d, in their order, copied into a. */
 struct learn_data learn_pick(struct arena *a, const struct learn_data *d, const size_t *rows, size_t n);
 

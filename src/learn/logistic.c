@@ -14,6 +14,7 @@
 #include "learn/rows.h"
 
 #define BLOCK 64
+#define FEWEST_ROWS ((size_t)10) /* for each coefficient; only said, where fewer do not converge */
 #define MAX_ITERATIONS 100
 #define MAX_HALVINGS 30
 /* Every SAMPLE-th block is in the sample, when there are enough rows for each coefficient. */
@@ -244,7 +245,13 @@ learn_logistic_fit(const struct learn_data *d, double l2, double *b, double *mis
 	t->every = 1;
 	t->weight = weight_sum(d, 1);
 	fit->converged = descend(t, copy, TOLERANCE, p);
-	if (!fit->converged)
+	if (!fit->converged && d->rows < FEWEST_ROWS * t->p)
+		rc = err_set(
+		    e, ERR_LIMIT,
+		    "%zu rows are too few for logistic regression on %zu columns (it did not converge "
+		    "in %d steps); give %zu or more, or raise l2",
+		    d->rows, d->cols, MAX_ITERATIONS, FEWEST_ROWS * t->p);
+	else if (!fit->converged)
 		rc = err_set(
 		    e, ERR_LIMIT,
 		    "logistic regression did not converge in %d steps: columns may separate the labels "

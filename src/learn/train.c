@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "conf/conf.h"
 #include "learn/gbdt.h"
 #include "learn/mlp.h"
 #include "score/gbdt.h"
@@ -158,18 +159,28 @@ options_check(const struct trainer *t, const struct value *options, struct err *
 	return 0;
 }
 
-struct model *
-train(struct str kind, const struct train_job *job, struct err *e)
+const struct trainer *
+trainer_find(struct str kind, struct err *e)
 {
+	const char *names[NTRAINERS];
 	char known[128] = "";
 	size_t n = 0;
 	for (size_t i = 0; i < NTRAINERS; i++) {
 		if (str_eq(kind, str_of(TRAINERS[i].kind)))
-			return options_check(&TRAINERS[i], job->options, e) == 0 ? TRAINERS[i].train(job, e)
-										 : NULL;
-		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", TRAINERS[i].kind);
+			return &TRAINERS[i];
+		names[i] = TRAINERS[i].kind;
+		n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s", n ? ", " : "", names[i]);
 	}
-	err_set(e, ERR_INPUT, "kind \"%.*s\" cannot be trained; there are: %s", STR_ARG(str_cut(kind, 32)),
-		known);
+	const char *near = conf_nearest(kind, names, NTRAINERS);
+	err_set(e, ERR_INPUT, "kind \"%.*s\" cannot be trained%s%s%s; there are: %s",
+		STR_ARG(str_cut(kind, 32)), near ? " (did you mean \"" : "", near ? near : "",
+		near ? "\"?)" : "", known);
 	return NULL;
+}
+
+struct model *
+train(struct str kind, const struct train_job *job, struct err *e)
+{
+	const struct trainer *t = trainer_find(kind, e);
+	return t && options_check(t, job->options, e) == 0 ? t->train(job, e) : NULL;
 }

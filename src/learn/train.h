@@ -34,7 +34,9 @@ struct trainer {
 
 /* The i-th, NULL behind the last. */
 const struct trainer *trainer_at(size_t i);
-/* NULL with e: an unknown kind (the text names those there are) or option, or what the trainer says. */
+/* NULL with e, ERR_INPUT: an unknown kind; the text names those there are, and the one that comes close. */
+const struct trainer *trainer_find(struct str kind, struct err *e);
+/* NULL with e: an unknown kind or option, or what the trainer says. */
 struct model *train(struct str kind, const struct train_job *job, struct err *e);
 
 /* For trainers: an option as a number in low … high, or its default. -1 with e. */

@@ -53,18 +53,26 @@ part_find(const char *name, const char **says, int *part)
 
 /* Rows as a model wants them; *set owns them. */
 static int
-rows_for(struct model_source *s, const struct model *m, int part, struct learn_set **set,
+rows_for(struct model_source *s, const struct model *m, int part, const char *says, struct learn_set **set,
 	 struct learn_data *d)
 {
+	struct err e = { 0 };
 	int code = EX_OK;
 	*set = model_source_read(s, m->columns, m->ncolumns, &code);
 	if (!*set)
 		return code;
 	*d = part < 0 ? (*set)->data : learn_set_part(*set, (enum learn_part)part);
-	if (d->rows > 0)
+	if (d->rows > 0 && (s->value || learn_labels_check(d, says, &e) == 0))
 		return EX_OK;
-	admin_say(
-	    "there are no rows of that part to judge by; see \"split\" of the specification, or --test");
+	if (d->rows == 0)
+		admin_say(
+		    "there are no rows of that part to judge by; see \"split\" of the specification, or "
+		    "--test");
+	else
+		admin_say(
+		    "nothing can be said of how good it is: %s; give more rows, or another \"split\" of "
+		    "the specification (--test)",
+		    e.text);
 	return EX_DATAERR;
 }
 
@@ -99,9 +107,9 @@ bout_judge(struct bout *b, const struct model_request *rq, const char *other_nam
 		code = admin_misuse("the rows have %s, the model predicts %s", s.value ? "values" : "labels",
 				    b->own->link == MODEL_LOGIT ? "labels" : "values");
 	if (code == EX_OK)
-		code = rows_for(&s, b->own, part, &b->own_set, &own);
+		code = rows_for(&s, b->own, part, says, &b->own_set, &own);
 	if (code == EX_OK && b->other)
-		code = rows_for(&s, b->other, part, &b->other_set, &other);
+		code = rows_for(&s, b->other, part, says, &b->other_set, &other);
 	if (code == EX_OK)
 		b->j = judge_make(b->own, rq->args[0], &own, b->other, other_name, &other, says, SEED);
 	model_source_close(&s);

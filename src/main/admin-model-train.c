@@ -132,6 +132,65 @@ judge_and_write(struct model *m, const struct model_request *rq, const struct le
 	return code;
 }
 
+/* What is held out is looked at before training, which may take hours. */
+static int
+labels_check(const struct model_source *s, const struct learn_data *parts)
+{
+	struct err e = { 0 };
+	if (s->value)
+		return EX_OK;
+	if (learn_labels_check(&parts[LEARN_TRAIN], "training rows", &e) != 0) {
+		admin_say("nothing can be learned: %s; take more rows, or another \"split\" of the "
+			  "specification (--test, --valid)",
+			  e.text);
+		return EX_DATAERR;
+	}
+	if (parts[LEARN_TEST].rows > 0 && learn_labels_check(&parts[LEARN_TEST], "test rows", &e) != 0) {
+		admin_say("nothing could be said of how good it is: %s; hold out others (\"split\" of the "
+			  "specification, --test), or none",
+			  e.text);
+		return EX_DATAERR;
+	}
+	return EX_OK;
+}
+
+#define SHOWN_COLUMNS 10
+
+/* Column k of the training rows is the same in all of them. */
+static bool
+column_constant(const struct learn_data *d, size_t k)
+{
+	double first = d->x[k];
+	for (size_t i = 1; i < d->rows; i++) {
+		double v = d->x[i * d->cols + k];
+		if (isnan(first) ? !isnan(v) : v != first)
+			return false;
+	}
+	return true;
+}
+
+/* A value that was misspelt is none of any row: its column is there, and says nothing. */
+static void
+columns_warn(const struct learn_set *set, const struct learn_data *d)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < d->cols && d->rows > 0; k++) {
+		if (!column_constant(d, k) || ++n > SHOWN_COLUMNS)
+			continue;
+		if (isnan(d->x[k]))
+			admin_say("warning: column \"%s\" is missing in all %zu training rows",
+				  set->columns[k], d->rows);
+		else
+			admin_say("warning: column \"%s\" is %g in all %zu training rows%s", set->columns[k],
+				  d->x[k], d->rows,
+				  d->x[k] == 0 && strstr(set->columns[k], "| is ")
+				      ? ": that value never occurs"
+				      : "");
+	}
+	if (n > SHOWN_COLUMNS)
+		admin_say("warning: so are %zu more columns", n - SHOWN_COLUMNS);
+}
+
 static int
 train_set(struct model_source *s, const struct learn_set *set)
 {
@@ -143,6 +202,9 @@ train_set(struct model_source *s, const struct learn_set *set)
 	int code;
 	for (int i = 0; i < LEARN_PARTS; i++)
 		parts[i] = learn_set_part(set, (enum learn_part)i);
+	if ((code = labels_check(s, parts)) != EX_OK)
+		return code;
+	columns_warn(set, &parts[LEARN_TRAIN]);
 	const struct train_job job = { .train = &parts[LEARN_TRAIN],
 				       .valid = &parts[LEARN_VALID],
 				       .names = &names,
@@ -199,6 +261,9 @@ model_train(const struct model_request *rq)
 {
 	struct model_source s;
 	int code = model_source_open(&s, rq);
+	struct err e = { 0 };
+	if (code == EX_OK && !trainer_find(s.spec.kind, &e))
+		code = admin_fail(&e);
 	if (code == EX_OK)
 		code = sensitive_check(&s);
 	struct learn_set *set = code == EX_OK ? model_source_read(&s, NULL, 0, &code) : NULL;

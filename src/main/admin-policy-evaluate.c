@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "engine/policies.h"
 #include "learn/arms.h"
+#include "learn/train.h"
 #include "main/admin-policy.h"
 #include "main/admin-trial.h"
 #include "main/files.h"
@@ -106,6 +107,10 @@ dataset_open(struct evaluating *v, const struct conf *conf, const struct conf_ca
 		return admin_fail(&e);
 	}
 	contest_defaults(v->arena, arms, c->narms, &v->contest);
+	if (v->kind && strcmp(v->kind, "mean") != 0 && !features)
+		admin_say("warning: --kind %s is passed over: the policy of campaign \"%s\" goes by no "
+			  "features, so the model of the reward is the mean",
+			  v->kind, c->name);
 	v->model = features ? str_of(v->kind ? v->kind : "logistic") : STR("mean");
 	v->options = value_map_new(v->arena);
 	return EX_OK;
@@ -380,6 +385,9 @@ policy_evaluate(int argc, char **argv)
 	if (argc - optind != (v.csv ? 0 : 1))
 		return admin_misuse(v.csv ? "with --csv no campaign is named"
 					  : "name one campaign, or a table with --csv");
+	struct err e = { 0 };
+	if (v.kind && strcmp(v.kind, "mean") != 0 && !trainer_find(str_of(v.kind), &e))
+		return admin_misuse("--kind: %s, and mean", e.text);
 	v.campaign = v.csv ? NULL : argv[optind];
 	v.arena = arena_new((size_t)1 << 20);
 	int code = evaluate(&v);

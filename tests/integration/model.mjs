@@ -95,6 +95,36 @@ await test("train: what makes no sense is refused, and says what", () => {
   assert.ok(!existsSync(at("x")));
 });
 
+await test("train: too few rows, or of one label, are refused and said to be; what a column says nothing about is named", () => {
+  const table = (n, label) => writeFileSync(at("few.csv"), ["city,visits,bought", ...Array.from({ length: n }, (_, i) => `Rome,${i},${label(i)}`)].join("\n"));
+  const few = (split, more = {}) => writeFileSync(at("few.json"), spec(["profile.visits", "profile.city | one-hot Rome Olso"], { split: { by: "rule", ...split }, ...more }));
+  const out = ["--csv", "few.csv", "--spec", "few.json", "--out", "few.safetensors"];
+  few({ test: "visits >= 30" });
+  table(4, (i) => (i % 2 ? "yes" : "no"));
+  assert.equal(refused(/^mailtailor: nothing can be learned: 4 training rows are too few: 10 or more are needed; take more rows/, "model", "train", ...out), 65);
+  table(40, (i) => (i < 30 ? "no" : "yes"));
+  refused(/^mailtailor: nothing can be learned: all 30 training rows have the label 0, and both are needed/, "model", "train", ...out);
+  table(40, (i) => (i < 30 && i % 2 ? "no" : "yes"));
+  refused(/nothing could be said of how good it is: all 10 test rows have the label 1, and both are needed; hold out others/, "model", "train", ...out);
+  table(32, (i) => (i % 2 ? "yes" : "no"));
+  refused(/nothing could be said of how good it is: 2 test rows are too few: 10 or more are needed; hold out others/, "model", "train", ...out);
+  assert.ok(!existsSync(at("few.safetensors")));
+  table(50, (i) => (i % 2 ? "yes" : "no"));
+  const { err } = good("model", "train", ...out);
+  assert.match(err, /warning: column "profile.city \| is "Rome"" is 1 in all 30 training rows\n/);
+  assert.match(err, /warning: column "profile.city \| is "Olso"" is 0 in all 30 training rows: that value never occurs\n/);
+  table(34, (i) => (i % 2 ? "yes" : "no"));
+  assert.equal(refused(/nothing can be said of how good it is: 4 test rows are too few/, "model", "evaluate", "few.safetensors", "--csv", "few.csv", "--spec", "few.json"), 65);
+  table(25, (i) => (i < 12 ? "yes" : "no"));
+  few({ test: [] }, { split: { by: "random", test: 0, seed: 1 }, model: { kind: "logistic", l2: 0 } });
+  refused(/25 rows are too few for logistic regression on 3 columns \(it did not converge in \d+ steps\); give 40 or more, or raise l2/, "model", "train", ...out);
+});
+
+await test("a kind that cannot be trained is refused before anything is read, with the one that is meant", () => {
+  refused(/^mailtailor: kind "gbtd" cannot be trained \(did you mean "gbdt"\?\); there are: logistic, mlp, gbdt$/m, "model", "train", "--csv", "nowhere.csv", "--spec", "good.json", "--out", "x", "--kind", "gbtd");
+  assert.equal(refused(/^mailtailor: --kind: kind "nope" cannot be trained; there are: logistic, mlp, gbdt, and mean$/m, "policy", "evaluate", "--kind", "nope", "none"), 64);
+});
+
 await test("calibration: Platt's and isotonic, fit on validation rows, keep the log-loss at least near", () => {
   const loss = (f) => JSON.parse(good("model", "evaluate", f, ...rows, "good.json", "--json").out).model.logloss;
   for (const calibrate of ["platt", "isotonic"]) {
