@@ -5,6 +5,8 @@
  */
 #include "milter/private.h"
 
+#include <stdarg.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "token/job.h"
@@ -30,6 +32,24 @@ log_decision(const struct finish *f, const struct engine_copy *copy)
 	log_info("%s: campaign=%s recipient=%s%s%s %s reason=%s%s%.*s", f->queue_id, f->tx->campaign->name,
 		 hex, *d->arm ? " arm=" : "", d->arm, words[d->verdict], d->reason, d->text.n ? " " : "",
 		 STR_ARG(d->text));
+}
+
+/* No decision about a recipient: the submitter and the log are told the same. */
+__attribute__((format(printf, 4, 5))) static sfsistat
+refuse(const struct finish *f, const char *code, const char *xcode, const char *fmt, ...)
+{
+	const struct tx *tx = f->tx;
+	char text[400];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warn("%s: campaign=%s: %s", f->queue_id,
+		 tx->campaign	? tx->campaign->name
+		 : tx->bad_name ? tx->bad_name
+				: "?",
+		 text);
+	return reply(f->ctx, code, xcode, "%s", text);
 }
 
 sfsistat
@@ -176,12 +196,10 @@ tailor_one(const struct finish *f, const struct tailor_message *m, struct worker
 	int paused = is_paused(f, &e);
 	if (paused == 1 && tx->epoch->conf->inject.target != NULL)
 		return message_spool(f, m, w);
-	if (paused == 1) {
-		log_info("%s: campaign=%s is paused, and there is no inject target: refused for now",
-			 f->queue_id, tx->campaign->name);
-		return reply(f->ctx, "451", "4.3.2", "campaign %s is paused, try again later",
-			     tx->campaign->name);
-	}
+	if (paused == 1)
+		return refuse(f, "451", "4.3.2",
+			      "campaign %s is paused, and there is no inject target; try again later",
+			      tx->campaign->name);
 	if (paused < 0 || engine_make(&rq, &copy, &e) != 0)
 		return answer_error(f, &e);
 	return hand_over(f, &rq, &copy);
@@ -209,14 +227,12 @@ static sfsistat
 recipients_refused(const struct finish *f)
 {
 	struct tx *tx = f->tx;
-	log_warn("%s: campaign=%s: refused, %zu recipients in one message", f->queue_id, tx->campaign->name,
-		 tx->nrecipients);
 	if (tx->nrecipients > TX_MAX_RECIPIENTS)
-		return reply(f->ctx, "550", "5.5.3",
-			     "a campaign message takes %d recipients at most and this one has %zu",
-			     TX_MAX_RECIPIENTS, tx->nrecipients);
-	return reply(
-	    f->ctx, "550", "5.5.3",
+		return refuse(f, "550", "5.5.3",
+			      "a campaign message takes %d recipients at most and this one has %zu",
+			      TX_MAX_RECIPIENTS, tx->nrecipients);
+	return refuse(
+	    f, "550", "5.5.3",
 	    "campaign %s takes one recipient per message and this one has %zu; send one transaction per "
 	    "recipient, let match_sender name the campaign, or set a target in inject {}",
 	    tx->campaign->name, tx->nrecipients);
@@ -231,17 +247,11 @@ message_finish(SMFICTX *ctx, struct session *s)
 	struct finish f = { ctx, s, tx, id ? id : "NOQUEUE", id };
 	if (tx->strip_only)
 		return apply_strip(ctx, tx) == 0 ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
-	if (tx->too_large) {
-		log_warn("%s: campaign=%s: larger than max_message (%lld bytes)", f.queue_id,
-			 tx->campaign ? tx->campaign->name : "?",
-			 (long long)tx->epoch->conf->milter.max_message);
-		return reply(ctx, "552", "5.3.4", "the message is larger than max_message (%lld bytes)",
-			     (long long)tx->epoch->conf->milter.max_message);
-	}
-	if (tx->bad_campaign != NULL) {
-		log_warn("%s: X-Mailtailor-Campaign names an unknown campaign, or two", f.queue_id);
-		return reply(ctx, "550", "5.6.0", "%s", tx->bad_campaign);
-	}
+	if (tx->too_large)
+		return refuse(&f, "552", "5.3.4", "the message is larger than max_message (%lld bytes)",
+			      (long long)tx->epoch->conf->milter.max_message);
+	if (tx->bad_campaign != NULL)
+		return refuse(&f, "550", "5.6.0", "%s", tx->bad_campaign);
 	if (tx->campaign == NULL || tx->nrecipients == 0)
 		return SMFIS_CONTINUE;
 	if (tx->nrecipients > TX_MAX_RECIPIENTS ||

@@ -243,11 +243,15 @@ match_named(struct tx *tx, const struct mail_fields *f, struct str name)
 {
 	tx->campaign = conf_campaign_find(tx->epoch->conf, name);
 	tx->by_envelope = false;
-	if (tx->campaign == NULL)
+	tx->bad_name = arena_cstr(tx->arena, str_cut(name, 64));
+	if (tx->campaign == NULL) {
+		const char *near = conf_campaign_nearest(tx->epoch->conf, name);
 		tx->bad_campaign =
-		    arena_printf(tx->arena, "no campaign \"%.*s\" is configured; check X-Mailtailor-Campaign",
-				 STR_ARG(str_sub(name, 0, 64)))
+		    arena_printf(
+			tx->arena, "no campaign \"%s\" is configured%s%s%s; check X-Mailtailor-Campaign",
+			tx->bad_name, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "")
 			.p;
+	}
 	for (size_t i = 0; i < f->n; i++)
 		if (str_caseeq(f->v[i].name, STR("X-Mailtailor-Campaign")) &&
 		    !str_eq(str_trim(f->v[i].value), name)) {

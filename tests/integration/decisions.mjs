@@ -143,7 +143,9 @@ await test("missing = hold: refused, and the reply names the variable", async ()
 });
 
 await test("a campaign nobody configured: 550 5.6.0 with its name; an empty name is none", async () => {
-  await assertRefused(mail("sprign", "x@customers.example"), 550, /^550 5\.6\.0 .*"sprign"/);
+  const before = world.daemon.log().length;
+  await assertRefused(mail("sprign", "x@customers.example"), 550, /^550 5\.6\.0 .*no campaign "sprign" is configured \(did you mean "spring"\?\); check X-Mailtailor-Campaign/);
+  assert.match(world.daemon.log().slice(before), /warning: \w+: campaign=sprign: no campaign "sprign" is configured \(did you mean "spring"\?\); check X-Mailtailor-Campaign\n/);
   const raw = "From: a@shop.example\r\nX-Mailtailor-Campaign: \r\nSubject: {{x}}\r\n\r\n{{x}}\r\n";
   await assertRefused({ to: "x@customers.example", raw }, 550, /^550 5\.6\.0 /);
 });
@@ -151,6 +153,7 @@ await test("a campaign nobody configured: 550 5.6.0 with its name; an empty name
 await test("too large: 552 5.3.4; an ordinary mail of that size passes", async () => {
   const text = "0123456789 {{first_name}}\n".repeat(10000);
   await assertRefused(mail("spring", "large@customers.example", { text }), 552, /^552 5\.3\.4 .*max_message/);
+  assert.match(world.daemon.log(), /warning: \w+: campaign=\S+: the message is larger than max_message \(\d+ bytes\)\n/);
   const copy = await world.copy({ to: "large@customers.example", subject: "s", text });
   assert.ok(copy.text.length > 250000);
 });
