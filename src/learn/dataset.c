@@ -255,7 +255,7 @@ outcome_take(void *ctx, const struct event_record *r)
 			row->outcomes--;
 		return true;
 	}
-	if (ev->class == EVENT_PROXY || ev->class == EVENT_MACHINE)
+	if (!event_by_person(ev->class))
 		return true;
 	if (g->rq->own_copy && memcmp(ev->copy, no_copy, sizeof(no_copy)) == 0)
 		return true;

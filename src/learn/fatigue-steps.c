@@ -61,7 +61,7 @@ fatigue_steps_event(struct fatigue_steps *s, const struct event_record *r)
 	static const uint8_t nobody[STORE_KEY_LEN];
 	const struct event *ev = &r->event;
 	if (r->forgotten || memcmp(ev->rk, nobody, sizeof(nobody)) == 0 ||
-	    !(FATIGUE_TYPES & EVENT_BIT(ev->type)) || ev->class == EVENT_PROXY || ev->class == EVENT_MACHINE)
+	    !(FATIGUE_TYPES & EVENT_BIT(ev->type)) || !event_by_person(ev->class))
 		return;
 	const struct moment m = { words_add(&s->ids, (struct str){ (const char *)ev->rk, sizeof(ev->rk) }),
 				  ev->type, ev->at_ms, ev->value_micros };

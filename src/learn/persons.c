@@ -113,7 +113,7 @@ persons_event(struct persons *p, const struct event_record *r, const char *zone)
 	static const uint8_t nobody[STORE_KEY_LEN];
 	const struct event *ev = &r->event;
 	if (r->forgotten || memcmp(ev->rk, nobody, sizeof(nobody)) == 0 ||
-	    (ev->type != EVENT_RECLASSIFIED && (ev->class == EVENT_PROXY || ev->class == EVENT_MACHINE)))
+	    (ev->type != EVENT_RECLASSIFIED && !event_by_person(ev->class)))
 		return;
 	uint32_t i = person_of(p, key_str(ev->rk));
 	struct person *v = &p->v[i];

@@ -66,13 +66,6 @@ reward_put(struct learn_rewards *r, uint64_t copy, int64_t at_ms)
 	}
 }
 
-/* As reports count people: also those of whom nobody could tell. */
-static bool
-by_person(const struct event *ev)
-{
-	return ev->class == EVENT_HUMAN || ev->class == EVENT_UNKNOWN;
-}
-
 uint32_t
 learn_reward_types(enum conf_reward reward)
 {
@@ -101,7 +94,8 @@ on_event(void *ctx, const struct event_record *record)
 		r->progress(r->ctx, record->number);
 	if (copy == 0)
 		return true;
-	if ((learn_reward_types(r->reward) & EVENT_BIT(record->event.type)) && by_person(&record->event))
+	if ((learn_reward_types(r->reward) & EVENT_BIT(record->event.type)) &&
+	    event_by_person(record->event.class))
 		reward_put(r, copy, record->event.at_ms);
 	else if (takes_back(r->reward, record) && r->cap > 0)
 		slot_find(r, copy)->at_ms = NEVER;

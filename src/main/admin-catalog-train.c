@@ -165,7 +165,7 @@ event_take(void *ctx, const struct event_record *r)
 	const struct value *v, *item, *all;
 	char who[2 * sizeof(ev->rk) + 1];
 	bool ok = true;
-	if (r->forgotten || ev->class == EVENT_MACHINE || ev->class == EVENT_PROXY || ev->details.n == 0)
+	if (r->forgotten || !event_by_person(ev->class) || ev->details.n == 0)
 		return true;
 	arena_reset(t->scratch);
 	for (size_t i = 0; i < sizeof(ev->rk); i++)

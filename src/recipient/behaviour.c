@@ -34,7 +34,7 @@ recipient_behaviour(const struct event_person *p, struct arena *a)
 	enum score_kind k;
 	for (size_t i = 0; i < p->ntotals; i++) {
 		const struct event_total *t = &p->totals[i];
-		if (t->class == EVENT_PROXY || t->class == EVENT_MACHINE || !kind_of(t->type, &k))
+		if (!event_by_person(t->class) || !kind_of(t->type, &k))
 			continue;
 		b->count[k] += t->count;
 		b->last_ms[k] = t->last_ms > b->last_ms[k] ? t->last_ms : b->last_ms[k];

@@ -22,10 +22,10 @@ event_look(void *ctx, const struct event_record *r)
 	const struct event *ev = &r->event;
 	struct buf *list = ev->type == EVENT_PURCHASED ? &g->purchased : &g->viewed;
 	const struct value *v;
-	bool person = ev->class != EVENT_MACHINE && ev->class != EVENT_PROXY;
 	bool concerns = ev->type == EVENT_PURCHASED || ev->type == EVENT_VIEWED;
 	/* Details that do not parse name no item; who wrote them was told then. */
-	if (person && concerns && ev->details.n > 0 && json_parse(g->a, ev->details, NULL, &v, NULL) == 0) {
+	if (event_by_person(ev->class) && concerns && ev->details.n > 0 &&
+	    json_parse(g->a, ev->details, NULL, &v, NULL) == 0) {
 		const struct value *items = value_map_get(v, STR("items"));
 		item_add(list, value_map_get(v, STR("item")));
 		for (size_t i = 0; items && items->type == VALUE_LIST && i < items->list.n; i++)

@@ -349,41 +349,52 @@ score_columns_need_events(const struct score_columns *c)
 	return c->need_events;
 }
 
+typedef bool column_is(const struct column *c);
+
 static bool
-reads_arm(const struct column *c)
+is_arm(const struct column *c)
 {
-	return c && ((c->source == FROM_DECISION && c->fact == FACT_ARM) || reads_arm(c->left) ||
-		     reads_arm(c->right));
+	return c->source == FROM_DECISION && c->fact == FACT_ARM;
+}
+
+static bool
+is_clock(const struct column *c)
+{
+	return c->source == FROM_CLOCK;
+}
+
+/* c, or one that it is crossed of. */
+static bool
+column_any(const struct column *c, column_is *is)
+{
+	return c && (is(c) || column_any(c->left, is) || column_any(c->right, is));
+}
+
+static ptrdiff_t
+columns_find(const struct score_columns *c, column_is *is)
+{
+	for (size_t k = 0; k < c->n; k++)
+		if (column_any(c->columns[k], is))
+			return (ptrdiff_t)k;
+	return -1;
 }
 
 bool
 score_column_reads_arm(const struct score_columns *c, size_t k)
 {
-	return reads_arm(c->columns[k]);
+	return column_any(c->columns[k], is_arm);
 }
 
 ptrdiff_t
 score_columns_find_arm(const struct score_columns *c)
 {
-	for (size_t k = 0; k < c->n; k++)
-		if (reads_arm(c->columns[k]))
-			return (ptrdiff_t)k;
-	return -1;
-}
-
-static bool
-reads_clock(const struct column *c)
-{
-	return c && (c->source == FROM_CLOCK || reads_clock(c->left) || reads_clock(c->right));
+	return columns_find(c, is_arm);
 }
 
 ptrdiff_t
 score_columns_find_clock(const struct score_columns *c)
 {
-	for (size_t k = 0; k < c->n; k++)
-		if (reads_clock(c->columns[k]))
-			return (ptrdiff_t)k;
-	return -1;
+	return columns_find(c, is_clock);
 }
 
 void

@@ -102,7 +102,7 @@ by_day(const struct event_row *r)
 	    EVENT_BIT(EVENT_INJECTED) | EVENT_BIT(EVENT_OPENED) | EVENT_BIT(EVENT_CLICKED) |
 	    EVENT_BIT(EVENT_CONVERTED) | EVENT_BIT(EVENT_PURCHASED) | EVENT_BIT(EVENT_VIEWED) |
 	    EVENT_BIT(EVENT_BOUNCED) | EVENT_BIT(EVENT_COMPLAINED) | EVENT_BIT(EVENT_UNSUBSCRIBED);
-	return (types & EVENT_BIT(r->type)) != 0 && r->class != EVENT_PROXY && r->class != EVENT_MACHINE;
+	return (types & EVENT_BIT(r->type)) != 0 && event_by_person(r->class);
 }
 
 /* One person's event less on that day, when there is one. */
@@ -135,7 +135,7 @@ person_add(struct person *p, const struct event_row *r)
 		p->totals[i].last_ms = r->at_ms;
 	if (r->type == EVENT_INJECTED)
 		p->sent_since_click++;
-	if (r->type == EVENT_CLICKED && r->class != EVENT_PROXY && r->class != EVENT_MACHINE)
+	if (r->type == EVENT_CLICKED && event_by_person(r->class))
 		p->sent_since_click = 0;
 	if (r->type == EVENT_RECLASSIFIED)
 		days_take_back(p, r);

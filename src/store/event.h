@@ -75,6 +75,12 @@ enum event_type {
 #define EVENT_RECLASSIFY_MS 60000
 /* Who did it. Unknown: nobody could tell, or it does not apply. */
 enum event_class { EVENT_UNKNOWN, EVENT_HUMAN, EVENT_PROXY, EVENT_MACHINE, EVENT_CLASSES };
+/* As reports count people: also those of whom nobody could tell; not what an image proxy or a machine did. */
+static inline bool
+event_by_person(enum event_class c)
+{
+	return c != EVENT_PROXY && c != EVENT_MACHINE;
+}
 
 const char *event_type_name(enum event_type t);	  /* "injected" …; NULL: no such type */
 const char *event_class_name(enum event_class c); /* "unknown", "human", "proxy", "machine"; or NULL */
