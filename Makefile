@@ -18,6 +18,8 @@ PREFIX    ?= /usr/local
 SYSCONFDIR ?= /etc
 DESTDIR   ?=
 BUILD     ?= build
+# One name for one directory: what is built says by it which headers it came from.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(BUILD))
 CORPUS    ?= ../shared/data
 export CORPUS
 
