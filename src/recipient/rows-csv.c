@@ -191,6 +191,15 @@ columns_check(struct rows *r, struct err *e)
 	return 0;
 }
 
+static const char *
+column_nearest(const struct rows *r, struct str name)
+{
+	const char **names = ARENA_ARRAY(r->arena, const char *, r->ncolumns);
+	for (size_t i = 0; i < r->ncolumns; i++)
+		names[i] = arena_cstr(r->arena, r->columns[i].name);
+	return conf_nearest(name, names, r->ncolumns);
+}
+
 /* A header that is one cell, which holds what spreadsheets separate cells by in its place. */
 static int
 separator_check(const struct rows *r, struct err *e)
@@ -238,11 +247,14 @@ csv_header(struct rows *r, struct err *e)
 			r->address = i;
 	}
 	r->ncolumns = r->ncells;
-	if (r->o.address_column.p && r->address == r->ncolumns)
+	if (r->o.address_column.p && r->address == r->ncolumns) {
+		const char *near = column_nearest(r, r->o.address_column);
 		return err_set(e, ERR_INPUT,
 			       "header: no column \"%.*s\"; name the column of addresses with "
-			       "--address-column",
-			       STR_ARG(r->o.address_column));
+			       "--address-column%s%s%s",
+			       STR_ARG(r->o.address_column), near ? " (perhaps \"" : "", near ? near : "",
+			       near ? "\")" : "");
+	}
 	return columns_check(r, e);
 }
 

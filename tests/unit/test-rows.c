@@ -148,8 +148,10 @@ test_csv_header(void **state)
 {
 	(void)state;
 	CSV("", "fatal the file is empty; its first line must name the columns\n");
-	CSV("mail,n\n",
+	CSV("address,n\n",
 	    "fatal header: no column \"email\"; name the column of addresses with --address-column\n");
+	CSV("n,E-Mail\n", "fatal header: no column \"email\"; name the column of addresses with "
+			  "--address-column (perhaps \"E-Mail\")\n");
 	CSV("email,n:date\n", "fatal header: column \"n\": type \"date\" is none of string, number, bool\n");
 	CSV("email,n,n\n", "fatal header: column \"n\" is there twice, or is also the parent of another\n");
 	CSV("email,o.x,o\n", "fatal header: column \"o\" is there twice, or is also the parent of another\n");
