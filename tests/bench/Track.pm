@@ -1,5 +1,5 @@
 # The endpoint beside nginx, which serves an empty gif from memory: the same client (wrk), the same paths, as many
-# connections, in turns. Each answer of trackd is an event on disk; that is counted. Then trackd alone at half of what it
+# connections, in turns, with few connections and with many: those who wait share a commit, so there is more in it. Each answer of trackd is an event on disk; that is counted. Then trackd alone at half of what it
 # just did, by a client that keeps to a rate (http-paced): how long answers take.
 package Track;
 use strict;
@@ -10,13 +10,13 @@ use Bench;
 
 my (%opt, %port, %result, $build, $here);
 my %column = (opens => 3, clicks => 4); # of what mint prints
-my @kinds = qw(opens clicks);
-my $CONNECTIONS = 256;
+my @loads; # of [kind, connections]
 my $RECIPIENTS = 50_000;
 
 sub plan {
 	my ($options, $from, $where) = @_;
 	(%opt) = (seconds => 4, %$options);
+	for my $clients (split /,/, $opt{clients}) { push @loads, map { [$_, $clients] } qw(opens clicks); }
 	($build, $here) = ($from, $where);
 	%port = map { $_ => free_port() } qw(trackd private nginx);
 	return;
@@ -31,7 +31,7 @@ user root;
 worker_processes auto;
 pid $dir/track/pid;
 error_log $dir/track/error.log;
-events { worker_connections 1024; }
+events { worker_connections 8192; }
 http {
 	access_log off;
 	keepalive_requests 100000000;
@@ -59,6 +59,7 @@ track {
 	private = "127.0.0.1:$port{private}"
 	queue = "$dir/track/queue"
 	rate = 0
+	connections = 4096
 }
 campaign spring { category = promo }
 EOT
@@ -77,15 +78,15 @@ EOT
 sub json_of { my ($command) = @_; my $out = qx($command); die "failed: $command\n" if $?; return JSON::PP::decode_json(($out =~ /^(\{.*\})$/m)[0]); }
 
 sub wrk {
-	my ($server, $kind) = @_;
-	my $m = json_of("wrk -t1 -c$CONNECTIONS -d$opt{seconds} -s $here/wrk.lua http://127.0.0.1:$port{$server} -- $dir/track/paths $column{$kind}");
+	my ($server, $kind, $clients) = @_;
+	my $m = json_of("wrk -t1 -c$clients -d$opt{seconds} -s $here/wrk.lua http://127.0.0.1:$port{$server} -- $dir/track/paths $column{$kind}");
 	die "$server: $m->{errors} of $m->{requests} $kind failed\n" if $m->{errors};
 	return $m;
 }
 
 sub paced {
-	my ($kind, $rate) = @_;
-	my $m = json_of("$build/bench/http-paced -p $port{trackd} -f $dir/track/paths -k $column{$kind} -c $CONNECTIONS -d $opt{seconds} -r $rate");
+	my ($kind, $clients, $rate) = @_;
+	my $m = json_of("$build/bench/http-paced -p $port{trackd} -f $dir/track/paths -k $column{$kind} -c $clients -d $opt{seconds} -r $rate");
 	die "trackd: $m->{refused} of $m->{requests} paced $kind failed\n" if $m->{refused};
 	return $m;
 }
@@ -107,11 +108,11 @@ sub recorded {
 }
 
 sub measure {
-	my ($kind, $i) = @_;
+	my ($kind, $clients, $i) = @_;
 	my ($before, $cpu, %m) = (recorded($kind), cpu_us($pid{trackd}));
-	for my $server ($i % 2 ? qw(trackd nginx) : qw(nginx trackd)) { $m{$server} = wrk($server, $kind); }
+	for my $server ($i % 2 ? qw(trackd nginx) : qw(nginx trackd)) { $m{$server} = wrk($server, $kind, $clients); }
 	$m{cpu} = (cpu_us($pid{trackd}) - $cpu) / $m{trackd}{requests};
-	$m{paced} = paced($kind, int($m{trackd}{per_s} / 2) || 1);
+	$m{paced} = paced($kind, $clients, int($m{trackd}{per_s} / 2) || 1);
 	my $events = recorded($kind) - $before;
 	my $answers = $m{trackd}{requests} + $m{paced}{requests};
 	die "$answers $kind were answered and $events are recorded\n" if $events < $answers;
@@ -120,10 +121,10 @@ sub measure {
 
 sub rounds {
 	for my $round (0 .. $opt{rounds}) { # round 0 warms up
-		for my $kind (@kinds) {
-			progress('endpoint, round %d of %d: %s', $round, $opt{rounds}, $kind);
-			my $m = measure($kind, $round);
-			push @{$result{$kind}}, $m if $round > 0;
+		for my $load (@loads) {
+			progress('endpoint, round %d of %d: %s, %d connections', $round, $opt{rounds}, @$load);
+			my $m = measure(@$load, $round);
+			push @{$result{"@$load"}}, $m if $round > 0;
 		}
 	}
 	progress();
@@ -132,16 +133,18 @@ sub rounds {
 
 # ---- the report ----
 
-sub column { my ($kind, $server, $key) = @_; return map { $_->{$server}{$key} } @{$result{$kind}}; }
+sub column { my ($load, $server, $key) = @_; return map { $_->{$server}{$key} } @{$result{$load}}; }
 
 sub table {
-	for my $kind (@kinds) {
-		my @ratio = sort { $a <=> $b } map { $_->{trackd}{per_s} / $_->{nginx}{per_s} } @{$result{$kind}};
-		my $r = $json{track}{$kind} = { nginx_per_s => median(column($kind, 'nginx', 'per_s')), per_s => median(column($kind, 'trackd', 'per_s')),
+	for (@loads) {
+		my ($kind, $clients) = @$_;
+		my $load = "@$_";
+		my @ratio = sort { $a <=> $b } map { $_->{trackd}{per_s} / $_->{nginx}{per_s} } @{$result{$load}};
+		my $r = $json{track}{$load} = { nginx_per_s => median(column($load, 'nginx', 'per_s')), per_s => median(column($load, 'trackd', 'per_s')),
 			ratio_to_nginx => median(@ratio), lowest_ratio => $ratio[0], highest_ratio => $ratio[-1],
-			cpu_us => median(map { $_->{cpu} } @{$result{$kind}}), p50_ms => median(column($kind, 'paced', 'p50_ms')),
-			p99_ms => median(column($kind, 'paced', 'p99_ms')), paced_per_s => median(column($kind, 'paced', 'per_s')) };
-		printf "\nThe endpoint: %-11s%3d connections%13s%9s%13s%12s%12s%12s\n", $kind, $CONNECTIONS, 'requests/s', 'ratio', '(range)', 'CPU', 'p50', 'p99';
+			cpu_us => median(map { $_->{cpu} } @{$result{$load}}), p50_ms => median(column($load, 'paced', 'p50_ms')),
+			p99_ms => median(column($load, 'paced', 'p99_ms')), paced_per_s => median(column($load, 'paced', 'per_s')) };
+		printf "\nThe endpoint: %-11s%4d connections%12s%9s%13s%12s%12s%12s\n", $kind, $clients, 'requests/s', 'ratio', '(range)', 'CPU', 'p50', 'p99';
 		printf "  %-39s%13.0f\n", 'nginx, an empty gif', $r->{nginx_per_s};
 		printf "  %-39s%13.0f%9s%13s%12s\n", 'mailtailor-trackd', $r->{per_s}, sprintf('%.2f', $r->{ratio_to_nginx}),
 			sprintf('%.2f-%.2f', @ratio[0, -1]), sprintf('%.0f us', $r->{cpu_us});
@@ -151,10 +154,11 @@ sub table {
 }
 
 sub targets {
-	for my $kind (@kinds) {
-		my $r = $json{track}{$kind};
-		target("endpoint: at least 0.3 of nginx' requests/s, $kind", $r->{ratio_to_nginx}, $r->{ratio_to_nginx} >= 0.3, '%.2f');
-		target("endpoint: p99 under 20 ms at half of its load, $kind", $r->{p99_ms}, $r->{p99_ms} < 20, '%.1f ms');
+	for (@loads) {
+		my ($kind, $clients) = @$_;
+		my ($r, $what) = ($json{track}{"@$_"}, "$kind by $clients");
+		target("endpoint: at least 0.3 of nginx' requests/s, $what", $r->{ratio_to_nginx}, $r->{ratio_to_nginx} >= 0.3, '%.2f');
+		target("endpoint: p99 under 20 ms at half of its load, $what", $r->{p99_ms}, $r->{p99_ms} < 20, '%.1f ms');
 	}
 	return;
 }
