@@ -118,15 +118,31 @@ print_summary(const struct follower *w)
 
 /* ---- the place ---- */
 
+/* The configured place is the daemon's, who goes on reading there; one that --state names is the caller's. */
+static bool
+owner_enter(const struct follower *w)
+{
+	char dir[PATH_MAX];
+	snprintf(dir, sizeof dir, "%s%s", w->state[0] == '/' ? "" : "./", w->state);
+	char *slash = strrchr(dir, '/');
+	slash[slash == dir] = '\0'; /* in / itself */
+	return !w->r->state && admin_owner_enter(dir);
+}
+
 static int
 place_save(struct follower *w, struct err *e)
 {
 	if (!w->moved)
 		return 0;
+	gid_t group = getegid();
 	buf_reset(&w->out);
 	logfile_place_write(&w->place, w->log, &w->out);
 	w->moved = false;
-	return file_replace(w->state, buf_str(&w->out), FILE_PRIVATE, e);
+	bool entered = owner_enter(w);
+	int rc = file_replace(w->state, buf_str(&w->out), FILE_PRIVATE, e);
+	if (entered)
+		admin_owner_leave(group);
+	return rc;
 }
 
 /* Behind everything that was read, unless a line waits. */
@@ -253,7 +269,8 @@ lock_state(struct follower *w, struct err *e)
 		return err_set(e, ERR_LIMIT, "%s: the name is too long", w->state);
 	w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (w->lock < 0)
-		return err_set(e, errno == EACCES ? ERR_PERM : ERR_IO, "%s: %s", path, strerror(errno));
+		return err_set(e, errno == EACCES ? ERR_PERM : ERR_IO, "%s: %s%s", path, strerror(errno),
+			       errno == EACCES ? "; who reads the log has to own it, and its directory" : "");
 	if (flock(w->lock, LOCK_EX | LOCK_NB) != 0)
 		return err_set(e, ERR_TEMP, "%s: another one reads that log; end it first", path);
 	return 0;
@@ -279,8 +296,14 @@ static int
 open_log(struct follower *w, struct err *e)
 {
 	int known = -1;
-	if (absolute(w, e) == 0 && lock_state(w, e) == 0)
+	gid_t group = getegid();
+	if (absolute(w, e) != 0)
+		return -1;
+	bool entered = owner_enter(w);
+	if (lock_state(w, e) == 0)
 		known = place_load(w, e);
+	if (entered)
+		admin_owner_leave(group);
 	if (known < 0)
 		return -1;
 	w->file = logfile_open(w->log, known ? &w->place : NULL, w->r->follow, e);
