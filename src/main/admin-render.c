@@ -125,6 +125,11 @@ campaign_of(const struct render *r, const struct conf *c, struct str bytes, stru
 	struct str name = str_of(r->campaign), domain = STR_NULL;
 	if (mail_parse(a, bytes, NULL, &mail, e) != 0)
 		goto out;
+	const char *doubtful = tailor_fields_doubtful(a, &mail.root->fields);
+	if (doubtful != NULL) {
+		err_set(e, ERR_INPUT, "%s", doubtful);
+		goto out;
+	}
 	const struct mail_field *named = mail_fields_find(&mail.root->fields, STR("X-Mailtailor-Campaign"));
 	const struct mail_field *f = mail_fields_find(&mail.root->fields, STR("From"));
 	if (r->campaign == NULL && named != NULL)

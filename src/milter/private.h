@@ -36,7 +36,7 @@ struct tx {
 	size_t nrecipients, room;
 	bool own_copy;		  /* carries our job mark: a copy of ours that came round again */
 	struct buf bytes;	  /* header block, empty line, body */
-	const char *bad_campaign; /* what is wrong with the campaign that the header names */
+	const char *bad_campaign; /* what is wrong with the campaign or field that the header names */
 	const char *bad_name;	  /* how that one reads, in part */
 };
 

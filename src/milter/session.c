@@ -291,6 +291,9 @@ tx_match_header(const struct session *s, struct tx *tx)
 		tx->strip_only = ours > 0;
 		return;
 	}
+	tx->bad_campaign = tailor_fields_doubtful(tx->arena, &f);
+	if (tx->bad_campaign != NULL)
+		return;
 	const struct mail_field *named = mail_fields_find(&f, STR("X-Mailtailor-Campaign"));
 	if (named != NULL) {
 		match_named(tx, &f, str_trim(named->value));

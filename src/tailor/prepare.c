@@ -55,6 +55,29 @@ has_template(struct str s)
 	return str_find(s, STR("{{")) < s.n;
 }
 
+const char *
+tailor_fields_doubtful(struct arena *a, const struct mail_fields *f)
+{
+	static const char *const known[] = { "Campaign", "Data", "Send-At", "Job" };
+	static const size_t typed = 3; /* nobody writes a Job */
+	struct str prefix = STR("X-Mailtailor-");
+	for (size_t i = 0; i < f->n; i++) {
+		if (!str_casestarts(f->v[i].name, prefix))
+			continue;
+		struct str rest = str_sub(f->v[i].name, prefix.n, f->v[i].name.n);
+		const char *near = name_in(rest, known, sizeof(known) / sizeof(known[0]))
+				       ? NULL
+				       : conf_nearest(rest, known, typed);
+		if (near != NULL)
+			return arena_printf(
+				   a,
+				   "X-Mailtailor-%.*s: there is no such field; did you mean X-Mailtailor-%s?",
+				   STR_ARG(rest), near)
+			    .p;
+	}
+	return NULL;
+}
+
 /* X-Mailtailor-Send-At → m->send_at_ms. */
 static int
 send_at_read(struct tailor_message *m, struct err *e)

@@ -53,6 +53,11 @@ struct tailor_message;
 int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const struct conf_campaign *campaign,
 		   struct str bytes, struct tailor_message **out, struct err *e);
 void tailor_message_free(struct tailor_message **m);
+/*
+ * A mistyped X-Mailtailor-SendAt would be taken out like any other of these fields, and the message leave at
+ * once: says of the first that is none of ours which one comes close, or NULL.
+ */
+const char *tailor_fields_doubtful(struct arena *a, const struct mail_fields *f);
 /* Merge data of X-Mailtailor-Data: a map, or NULL. */
 const struct value *tailor_message_data(const struct tailor_message *m);
 /*

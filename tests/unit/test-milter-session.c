@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -172,8 +173,20 @@ test_header(void **state)
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nX-Mailtailor-Campaign:  named\r\n"),
 			    "named");
 	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\n"), "strip");
+	/* one that comes close was meant, and what it says must not be lost in silence */
+	assert_string_equal(by_header(f, "X-Mailtailor-Campain: named\r\n"), "bad");
+	assert_string_equal(f->s->tx.bad_campaign,
+			    "X-Mailtailor-Campain: there is no such field; did you mean "
+			    "X-Mailtailor-Campaign?");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nx-mailtailor-SENDAT: x\r\n"),
+			    "bad");
+	assert_non_null(strstr(f->s->tx.bad_campaign, "did you mean X-Mailtailor-Send-At?"));
+	assert_string_equal(by_header(f, "From: a@shop.test\r\nX-Mailtailor-Date: {}\r\n"), "bad");
+	assert_string_equal(by_header(f, "From: a@shop.test\r\nX-Mailtailor-Anything: x\r\n"), "from");
+	assert_string_equal(by_header(f, "X-Mailtailor-Jobs: x\r\n"), "strip");
 	/* from others: whatever it says, our fields are only taken out */
 	trusted_from(f, AF_INET, "198.51.100.1");
+	assert_string_equal(by_header(f, "X-Mailtailor-Campain: named\r\n"), "strip");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nFrom: a@shop.test\r\n"), "strip");
 	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "none");
 }
