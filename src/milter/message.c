@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "recipient/job.h"
 #include "token/job.h"
 #include "token/verp.h"
 
@@ -137,6 +138,19 @@ mark(const struct engine_request *rq, const struct engine_copy *copy)
 }
 
 /*
+ * Whether the copy is a job already. A client that missed our answer comes again, perhaps when nothing keeps
+ * the copy any more: it would leave here, and out of the spool. 1, 0, or -1.
+ */
+static int
+is_spooled(const struct engine_request *rq, const struct engine_copy *copy, struct err *e)
+{
+	struct spool_key key;
+	job_message_key(rq->epoch->keys, rq->campaign->name, engine_message_id(rq), key.message);
+	memcpy(key.rk, copy->recipient->key.b, sizeof(key.rk));
+	return spool_known(rq->store, &key, e);
+}
+
+/*
  * Hands the copy over, then takes its place in the caps: the MTA works on the new body while the disk works
  * on the reservation, and a copy that cannot be handed over takes none. Nothing leaves before the answer:
  * with any other than SMFIS_CONTINUE the MTA forgets what it was handed.
@@ -151,6 +165,11 @@ hand_over(const struct finish *f, const struct engine_request *rq, struct engine
 		return message_spool(f, rq->message, rq->worker);
 	if (copy->plan.decision.verdict != TAILOR_SEND)
 		return answer_decision(f, rq, copy);
+	const int spooled = is_spooled(rq, copy, &e);
+	if (spooled < 0)
+		return answer_error(f, &e);
+	if (spooled > 0)
+		return message_spool(f, rq->message, rq->worker);
 	if (return_path(rq, copy, &sender, &e) != 0)
 		return answer_error(f, &e);
 	if (apply_plan(f->ctx, &copy->plan, sender, mark(rq, copy)) != 0) {

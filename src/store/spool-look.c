@@ -26,6 +26,26 @@ spool_get(struct store *s, const struct spool_key *key, struct arena *a, struct 
 	return f.found;
 }
 
+int
+spool_known(struct store *s, const struct spool_key *key, struct err *e)
+{
+	MDB_txn *txn;
+	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
+	struct spool_found f;
+	if (!s->spool.env)
+		return 0;
+	if (read_begin(s, &s->spool, &txn, e) != 0)
+		return -1;
+	int rc = spool_find(s, txn, key, &f);
+	bool known = rc == 0 && f.found;
+	if (rc == 0 && !known) {
+		rc = mdb_get(txn, s->sp.bad, &k, &v);
+		known = rc == 0;
+	}
+	read_end(s, &s->spool, txn);
+	return rc == 0 || rc == MDB_NOTFOUND ? known : store_err(s, e, rc, "cannot look for a job");
+}
+
 /* ---- campaigns ---- */
 
 struct campaign_list {

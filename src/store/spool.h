@@ -199,6 +199,9 @@ int spool_bad_each(struct store *s,
 int spool_get(struct store *s, const struct spool_key *key, struct arena *a, struct spool_job *out,
 	      struct err *e);
 
+/* Whether there is such a job, in whatever state, or a bad one: spool_add would add nothing. 1, 0, -1. */
+int spool_known(struct store *s, const struct spool_key *key, struct err *e);
+
 enum spool_verb { SPOOL_HOLD, SPOOL_RELEASE, SPOOL_RETRY, SPOOL_DROP };
 /*
  * Up to SPOOL_MAX_BATCH keys in one commit: hold queued jobs, release held ones (their due time stays),

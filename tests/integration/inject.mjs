@@ -367,6 +367,21 @@ await test("a paused campaign: one recipient's copy waits, too; resumed, it leav
   await assertCopies(to);
 });
 
+await test("one recipient's copy that waited, and comes again when nothing keeps it: it leaves once, or as it was dropped not at all", async () => {
+  const [sent, dropped] = ["again-sent@customers.example", "again-dropped@customers.example"];
+  const before = world.daemon.log().length;
+  world.mt("campaign", "pause", "spring");
+  for (const to of [sent, dropped]) await submit([to], { messageId: `<again-${to}>` });
+  const waiting = JSON.parse(world.mt("queue", "list", "--campaign", "spring", "--state", "queued", "--addresses", "--json"));
+  world.mt("queue", "drop", waiting.find((job) => job.address === dropped).id);
+  world.mt("campaign", "resume", "spring");
+  for (const to of [sent, dropped]) await submit([to], { messageId: `<again-${to}>` });
+  await assertCopies([sent]);
+  await logged(/campaign=spring spooled recipients=1 now=0 later=0 dropped=0 again=1/, before, 2);
+  await sleep(500);
+  assert.deepEqual([sent, dropped].map((to) => port.of(to).length + world.sink.of(to).length), [1, 0]);
+});
+
 await test("one recipient who has to wait is spooled, too", async () => {
   const before = world.daemon.log().length;
   const to = await submit(["later-one"], { headers: { "X-Mailtailor-Send-At": new Date(Date.now() + 1500).toISOString() } });
