@@ -53,7 +53,10 @@ static int64_t
 drain_once(struct inject *in, struct makers *m, struct arena *a, size_t room)
 {
 	static const int64_t after_error_ms = 2000;
-	size_t max = room < FETCH_MIN ? FETCH_MIN : room < FETCH_MAX ? room : FETCH_MAX;
+	/* Where a rate is set what is read beyond the room would wait: for a pause, or a word, to be too
+	 * late. */
+	const size_t least = in->conf->rate > 0 ? 1 : FETCH_MIN;
+	size_t max = room < least ? least : room < FETCH_MAX ? room : FETCH_MAX;
 	struct spool_job *jobs = ARENA_ARRAY(a, struct spool_job, max);
 	struct err e = { 0 };
 	int64_t now = clock_now_ms(), next_ms = 0, down = pipeline_down_until(in->pipe);

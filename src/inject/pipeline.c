@@ -9,9 +9,9 @@
 #include "base/clock.h"
 
 /*
- * Ready copies: at least so many for each connection, and no more than leave within READY_US. The cutter
- * fills up when half are gone: its own commits must not keep the senders waiting, and nobody's consent should
- * be older than it has to be when his copy leaves.
+ * Ready copies: at least so many for each connection, unless the rate lets fewer leave, and no more than
+ * leave within READY_US. The cutter fills up when half are gone: its own commits must not keep the senders
+ * waiting, and nobody's consent should be older than it has to be when his copy leaves.
  */
 #define READY_PER_CONNECTION 16
 #define READY_US 250000
@@ -97,7 +97,9 @@ pipeline_new(size_t connections, double rate)
 	clock_cond_init(&p->recorder);
 	p->ready_tail = &p->ready;
 	p->done_tail = &p->done;
-	p->min_ready = p->max_ready = connections * READY_PER_CONNECTION;
+	const size_t paced = rate > 0 ? (size_t)(rate * READY_US / 1e6) + 1 : SIZE_MAX,
+		     each = connections * READY_PER_CONNECTION;
+	p->min_ready = p->max_ready = each < paced ? each : paced;
 	p->slots = connections * INJECT_UNRECORDED;
 	p->min_record = p->slots / 2;
 	p->interval_us = rate > 0 ? (int64_t)(1e6 / rate) : 0;

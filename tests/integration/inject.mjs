@@ -459,6 +459,27 @@ await test("kill -9 of mailtailord: its injector ends with it, and comes back wi
   port.delay = 0;
 });
 
+await test("with a rate, no more is made than leaves at once: a pause, a drop and a suppression hold from now on", async () => {
+  world.configure({ more: CONF, inject: `${inject(port.port)} rate = 2` });
+  assert.match(await world.daemon.reload(), /is in use/);
+  const to = await submit(Array.from({ length: 40 }, (_, i) => `paced-${i}`));
+  const attempts = () => to.filter((one) => port.attemptsAt(one).length > 0);
+  await until("the first", () => attempts().length >= 2);
+  world.mt("campaign", "pause", "spring");
+  const at = attempts().length;
+  await sleep(4000);
+  assert.ok(attempts().length <= at + 2, `${at} at the pause, ${attempts().length} then`);
+  const refused = to.find((one) => !attempts().includes(one));
+  world.mt("suppress", "add", refused, "--reason", "complaint");
+  world.mt("campaign", "resume", "spring");
+  world.configure({ more: CONF, inject: `${inject(port.port)} rate = 100` });
+  assert.match(await world.daemon.reload(), /is in use/);
+  await assertCopies(to.filter((one) => one !== refused));
+  assert.equal(port.of(refused).length, 0);
+  world.configure({ more: CONF, inject: inject(port.port) });
+  assert.match(await world.daemon.reload(), /is in use/);
+});
+
 await test("SIGUSR1 brings another target: what comes after goes there, and what waits", async () => {
   const other = new Scripted();
   await other.open();
