@@ -29,8 +29,10 @@ said(struct arena *a, const struct smtp_result *r)
 	return arena_printf(a, "%s: %s", r->step, r->text);
 }
 
-/* Whether none of its attempts may have left it with the MTA. Of one before the last it is known by the
- * reason. */
+/*
+ * Whether none of its attempts may have left it with the MTA. Of one before the last it is known by the
+ * reason, and not any more when another one stands there now: quiet hours came between, or an administrator.
+ */
 static bool
 never_left(const struct item *it)
 {
@@ -50,7 +52,7 @@ judge_temporary(const struct inject *in, struct item *it, struct str note)
 {
 	int64_t now = clock_now_ms();
 	uint32_t attempts = it->job.attempts + 1;
-	bool uncertain = it->result.status == SMTP_UNCERTAIN || str_eq(it->job.reason, STR("uncertain"));
+	bool uncertain = !never_left(it);
 	/* Its lifetime begins with its first attempt, however long caps, a pause or a dead port kept it. */
 	if (attempts > 1 && now - it->job.first_due_ms > in->conf->lifetime_ms)
 		give_up(it, "expired", "4.4.7", note);

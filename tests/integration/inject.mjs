@@ -254,10 +254,20 @@ await test("a copy that is refused for good gives its place back, unless it may 
   const from = "again@shop.example";
   port.plan("back@customers.example", { rcpt: "550 5.7.1 <else@elsewhere.example>: not now" });
   port.plan("gone-back@customers.example", { end: "close" }, { rcpt: "451 4.7.1 wait" }, { rcpt: "550 5.1.1 no such user" });
+  port.plan("asked-back@customers.example", { end: "close" }, { rcpt: "451 4.7.1 wait" }, { rcpt: "550 5.1.1 no such user" });
   const before = world.daemon.log().length;
+  // Why it waits is forgotten when an administrator has it tried at once; that it may have left is not.
+  const [asked] = await submit(["asked-back", "asked-other"], { campaign: "once", from: "asked@shop.example" });
+  await until("the loss", () => /uncertain/.test(world.mt("queue", "list", "--campaign", "once")));
+  world.mt("queue", "retry", "--campaign", "once", "--yes");
+  await report("asked@shop.example");
+  await submit(["asked-back", "asked-other"], { campaign: "once", from: "asked@shop.example" });
+  assert.match((await report("asked@shop.example", 2)).text, /cap "once" is full/);
+  await report("asked@shop.example", 3);
+  assert.equal(port.of(asked).length, 0);
   const [back, perhaps] = await submit(["back", "gone-back"], { campaign: "once", from });
   await report(from, 2);
-  const log = (await logged(/campaign=once .* failed reason=rejected.*/, before, 2)).map((m) => m[0]).join("\n");
+  const log = (await logged(/campaign=once .* failed reason=rejected.*/, before, 3)).map((m) => m[0]).join("\n");
   assert.match(log, /550 5\.7\.1 <\(address\)>: not now/);
   await submit(["back", "gone-back"], { campaign: "once", from });
   await assertCopies([back]);
