@@ -98,8 +98,8 @@ picture_take(const struct queue *q, struct picture *p, struct err *e)
 		p->due += l->paused ? 0 : l->due;
 	}
 	p->bad = spool_bad_count(q->store, e);
-	p->sent =
-	    spool_sent_since(q->store, p->now_ms - RATE_WINDOW_MS, q->conf->inject.keep_ms, RATE_MAX, e);
+	p->sent = spool_sent_since(q->store, p->now_ms - RATE_WINDOW_MS, p->now_ms, q->conf->inject.keep_ms,
+				   RATE_MAX, e);
 	rate_set(p, RATE_WINDOW_MS);
 	return p->bad < 0 || p->sent < 0 ? -1 : 0;
 }

@@ -124,7 +124,7 @@ spool_campaigns(struct store *s, bool (*fn)(void *ctx, const struct spool_campai
 /* ---- rate ---- */
 
 static int
-sent_count(struct store *s, MDB_txn *txn, int64_t from_ms, int64_t max, int64_t *n)
+sent_count(struct store *s, MDB_txn *txn, int64_t from_ms, int64_t to_ms, int64_t max, int64_t *n)
 {
 	struct spool_walk w = { 0 };
 	struct spool_due_key k;
@@ -141,8 +141,11 @@ sent_count(struct store *s, MDB_txn *txn, int64_t from_ms, int64_t max, int64_t 
 		be64_put(from + 9, (uint64_t)from_ms);
 		const struct str prefix = str_of_key(from, 9);
 		for (rc = spool_walk_from(&w, txn, s->sp.due, str_of_key(from, sizeof from), prefix);
-		     rc == 0 && looked < max; rc = spool_walk_next(&w, prefix), looked++)
+		     rc == 0 && looked < max; rc = spool_walk_next(&w, prefix), looked++) {
+			if (spool_due_key_decode(w.key, &k) == 0 && k.at_ms > to_ms)
+				break;
 			*n += spool_due_value_decode(w.val, &v) == 0 && v.state == SPOOL_SENT;
+		}
 		rc = rc == MDB_NOTFOUND ? 0 : rc;
 	} while (rc == 0 && looked < max && spool_campaign_after(id));
 	spool_walk_end(&w);
@@ -150,7 +153,8 @@ sent_count(struct store *s, MDB_txn *txn, int64_t from_ms, int64_t max, int64_t 
 }
 
 int64_t
-spool_sent_since(struct store *s, int64_t since_ms, int64_t keep_ms, int64_t max, struct err *e)
+spool_sent_since(struct store *s, int64_t since_ms, int64_t until_ms, int64_t keep_ms, int64_t max,
+		 struct err *e)
 {
 	MDB_txn *txn;
 	int64_t n = 0;
@@ -159,7 +163,8 @@ spool_sent_since(struct store *s, int64_t since_ms, int64_t keep_ms, int64_t max
 	if (read_begin(s, &s->spool, &txn, e) != 0)
 		return -1;
 	int64_t from_ms = spool_time_add(since_ms > 0 ? since_ms : 0, keep_ms);
-	int rc = sent_count(s, txn, from_ms, max, &n);
+	/* What ended long ago, when it was kept for longer, is forgotten later than what ends now. */
+	int rc = sent_count(s, txn, from_ms, spool_time_add(until_ms, keep_ms), max, &n);
 	read_end(s, &s->spool, txn);
 	return rc == 0 ? n : store_err(s, e, rc, "cannot read ended jobs");
 }

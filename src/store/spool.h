@@ -165,8 +165,10 @@ struct spool_campaign {
 int spool_campaigns(struct store *s, bool (*fn)(void *ctx, const struct spool_campaign *c), void *ctx,
 		    struct err *e);
 int64_t spool_bad_count(struct store *s, struct err *e); /* or -1 */
-/* How many jobs of all campaigns ended with SPOOL_SENT since since_ms, looking at no more than max; or -1. */
-int64_t spool_sent_since(struct store *s, int64_t since_ms, int64_t keep_ms, int64_t max, struct err *e);
+/* How many jobs of all campaigns ended with SPOOL_SENT from since_ms to until_ms, looking at no more than
+ * max; or -1. */
+int64_t spool_sent_since(struct store *s, int64_t since_ms, int64_t until_ms, int64_t keep_ms, int64_t max,
+			 struct err *e);
 /* How many queued jobs of a campaign are due (due_ms <= now_ms), paused or not; counts to max. Or -1. A
  * million take a twentieth of a second. */
 int64_t

@@ -367,6 +367,23 @@ test_shared_message(void **state)
 	spool_check(f->s);
 }
 
+/* How long ended jobs are kept was cut: those of before are forgotten as late as they would have been. */
+static void
+test_sent_since(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_job j[3] = { job_of(1, 1, "spring", NOW), job_of(1, 2, "spring", NOW),
+				  job_of(1, 3, "spring", NOW) };
+	add_jobs(f, 1, j, 3);
+	update1(f, j[0].key, SPOOL_SENT, NOW - 5 * DAY, "sent");
+	update1(f, j[1].key, SPOOL_SENT, NOW - 30000, "sent");
+	assert_int_equal(spool_sent_since(f->s, NOW - 60000, NOW, KEEP, 1000, &f->e), 1);
+	assert_int_equal(spool_sent_since(f->s, NOW - 60000, NOW, DAY, 1000, &f->e), 0);
+	struct spool_update u = { .key = j[2].key, .state = SPOOL_SENT, .due_ms = NOW, .reason = "sent" };
+	assert_int_equal(spool_update(f->s, &u, 1, DAY, &f->e), 0);
+	assert_int_equal(spool_sent_since(f->s, NOW - 60000, NOW, DAY, 1000, &f->e), 1);
+}
+
 static void
 test_sweep(void **state)
 {
@@ -402,6 +419,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_under_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_message, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sent_since, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
