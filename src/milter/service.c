@@ -114,11 +114,35 @@ unix_path(const char *socket_name)
 					      : NULL;
 }
 
+/* Connects and hangs up: wakes who listens there. Whether somebody does. */
+static bool
+listener_wake(const char *socket_name)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *path = unix_path(socket_name);
+	if (path == NULL || strlen(path) >= sizeof(sa.sun_path))
+		return false;
+	strcpy(sa.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	bool heard = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EAGAIN;
+	close(fd);
+	return heard;
+}
+
 /* The MTA's user must be able to connect: mode and group as configured. 0 or an exit code. */
 static int
 socket_open(const struct conf_milter *m)
 {
 	const char *path = unix_path(m->socket);
+	if (listener_wake(m->socket)) { /* libmilter would take its socket away, and nobody notice */
+		log_error("milter socket \"%s\": another daemon listens there; end that one first, or give "
+			  "this one a "
+			  "socket of its own",
+			  m->socket);
+		return EX_UNAVAILABLE;
+	}
 	mode_t old = umask(0177);
 	int rc =
 	    smfi_setconn((char *)(uintptr_t)m->socket) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
@@ -227,21 +251,6 @@ stop_thread(void *arg)
 	(void)arg;
 	smfi_stop();
 	return NULL;
-}
-
-static void
-listener_wake(const char *socket_name)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	const char *path = unix_path(socket_name);
-	if (path == NULL || strlen(path) >= sizeof(sa.sun_path))
-		return;
-	strcpy(sa.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	(void)!connect(fd, (struct sockaddr *)&sa, sizeof(sa));
-	close(fd);
 }
 
 /*

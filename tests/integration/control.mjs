@@ -188,6 +188,13 @@ await test("twenty reloads under load: no message fails, none is half", async ()
   }
 });
 
+await test("a second mailtailord on the same socket ends with 69 and says why; the first goes on", async () => {
+  const second = spawnSync(join(build, "bin/mailtailord"), ["-c", world.conf], { encoding: "utf8", timeout: 20000 * slow });
+  assert.equal(second.status, 69, second.stderr);
+  assert.match(second.stderr, /error: milter socket "unix:[^"]*": another daemon listens there; end that one first/);
+  await world.copy({ from: "spring@shop.example", to: "still@customers.example", subject: "{{greeting}}", text: "x" });
+});
+
 await test("SIGTERM: a transaction under way still gets its copy, then mailtailord ends with 0 and its socket is gone", async () => {
   const steps = await Steps.open();
   await steps.begin("last@customers.example");
