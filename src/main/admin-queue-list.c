@@ -6,7 +6,8 @@
 #include "base/json.h"
 #include "main/admin-queue.h"
 
-#define MIN_CAMPAIGN 8 /* the heading */
+#define MIN_CAMPAIGN 8	 /* the heading */
+#define ADDRESS_WIDTH 32 /* longer ones move what stands behind them */
 
 struct listing {
 	struct queue *q;
@@ -38,8 +39,11 @@ line_leave(struct listing *l)
 static void
 heading(struct listing *l)
 {
-	printf("%-25s %-*s %-7s %-20s %8s %-14s %s%s\n", "ID", (int)l->width, "CAMPAIGN", "STATE",
-	       "DUE OR ENDED", "ATTEMPTS", "REASON", l->r->addresses ? "RECIPIENT " : "", "NOTE");
+	printf("%-25s %-*s %-7s %-20s %8s %-14s ", "ID", (int)l->width, "CAMPAIGN", "STATE", "DUE OR ENDED",
+	       "ATTEMPTS", "REASON");
+	if (l->r->addresses)
+		printf("%-*s ", ADDRESS_WIDTH, "RECIPIENT");
+	printf("NOTE\n");
 }
 
 /* A row as it is printed; what is absent is null, or "-". */
@@ -95,7 +99,7 @@ row_print(struct listing *l, const struct row *w)
 		   ms ? clock_format_rfc3339(ms / 1000 * 1000, when) : "-", attempts,
 		   queue_text(a, w->reason));
 	if (l->r->addresses)
-		buf_printf(&l->line, "%s ", queue_text(a, w->address));
+		buf_printf(&l->line, "%-*s ", ADDRESS_WIDTH, queue_text(a, w->address));
 	buf_adds(&l->line, str_of(queue_text(a, w->note)));
 	line_leave(l);
 }

@@ -149,8 +149,10 @@ report(const struct steering *s, const struct queue_request *r, size_t selected,
 	if (changed == selected)
 		printf("%zu %s %s\n", changed, jobs(changed), s->done);
 	else
-		printf("%zu of %zu %s %s; the others are not %s%s\n", changed, selected, jobs(selected),
-		       s->done,
+		printf("%zu of %zu %s %s; %s not %s%s\n", changed, selected, jobs(selected), s->done,
+		       changed > 0     ? "the others are"
+		       : selected == 1 ? "it is"
+				       : "they are",
 		       s->verb == SPOOL_HOLD	  ? "queued"
 		       : s->verb == SPOOL_RELEASE ? "held"
 						  : "queued or held",
