@@ -270,6 +270,27 @@ show(const struct request *r)
 
 /* ---- command line ---- */
 
+static bool
+action_known(const char *wanted)
+{
+	bool known = false;
+	for (int i = 0; i < AUDIT_ACTIONS && !known; i++)
+		known = action_fits(wanted, str_of(audit_action_name(i)));
+	return known;
+}
+
+static int
+action_unknown(const char *typed)
+{
+	const char *names[AUDIT_ACTIONS];
+	for (int i = 0; i < AUDIT_ACTIONS; i++)
+		names[i] = audit_action_name(i);
+	const char *near = admin_nearest(typed, names, AUDIT_ACTIONS);
+	if (near)
+		return admin_misuse("--action %s: there is no such action; did you mean %s?", typed, near);
+	return admin_misuse("--action %s: there is no such action; mailtailor-audit(1) lists them", typed);
+}
+
 static int
 options_read(struct request *r, int argc, char **argv)
 {
@@ -294,6 +315,8 @@ options_read(struct request *r, int argc, char **argv)
 			break;
 		case 'a':
 			r->action = optarg;
+			if (!action_known(optarg))
+				return action_unknown(optarg);
 			break;
 		case 'w':
 			r->subject = optarg;
