@@ -39,11 +39,38 @@ take_suppressed(const struct value *v, struct arena *a, struct recipient_snapsho
 	return 0;
 }
 
+/* Each name is a cap's; one that does not cover this campaign is of no account. */
 static int
-take_caps(const struct value *map, int64_t now_ms, struct recipient_snapshot *r, struct err *e)
+caps_known(const struct conf *c, const struct value *map, struct arena *a, struct err *e)
+{
+	const char **names = ARENA_ARRAY(a, const char *, c->ncaps);
+	for (size_t i = 0; i < c->ncaps; i++)
+		names[i] = c->caps[i].name;
+	for (size_t i = 0; i < value_map_count(map); i++) {
+		struct str key;
+		const struct value *v;
+		size_t k = 0;
+		value_map_entry(map, i, &key, &v);
+		while (k < c->ncaps && !str_eq(key, str_of(names[k])))
+			k++;
+		if (k < c->ncaps)
+			continue;
+		const char *near = conf_nearest(key, names, c->ncaps);
+		return err_set(e, ERR_INPUT, "\"_caps\": the configuration has no cap \"%.*s\"%s%s%s",
+			       STR_ARG(str_cut(key, 64)), near ? "; did you mean \"" : "", near ? near : "",
+			       near ? "\"?" : "");
+	}
+	return 0;
+}
+
+static int
+take_caps(const struct conf *c, const struct value *map, int64_t now_ms, struct arena *a,
+	  struct recipient_snapshot *r, struct err *e)
 {
 	if (map->type != VALUE_MAP)
 		return err_set(e, ERR_INPUT, "\"_caps\" is not an object of cap names");
+	if (caps_known(c, map, a, e) != 0)
+		return -1;
 	for (size_t i = 0; i < r->ncaps; i++) {
 		const struct value *v = value_map_get(map, str_of(r->caps[i].cap->name));
 		if (!v)
@@ -105,7 +132,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 		else if (str_eq(key, STR("_suppressed")))
 			rc = take_suppressed(v, a, r, e);
 		else if (str_eq(key, STR("_caps")))
-			rc = take_caps(v, now_ms, r, e);
+			rc = take_caps(src->conf, v, now_ms, a, r, e);
 		else if (str_eq(key, STR("_history")))
 			rc = take_history(v, r, e);
 		else

@@ -424,6 +424,7 @@ test_from_json(void **state)
 					   "{\"_consent\":1}",
 					   "{\"_suppressed\":1}",
 					   "{\"_caps\":{\"weekly\":-1}}",
+					   "{\"_caps\":{\"wekly\":1}}",
 					   "{\"_history\":[]}",
 					   "{\"_history\":{\"purchased\":[1]}}",
 					   "{\"a\":1,\"a\":2}" };
@@ -431,6 +432,8 @@ test_from_json(void **state)
 		assert_int_equal(from_json(f, bad[i], &r), -1);
 		assert_int_equal(f->e.kind, ERR_INPUT);
 	}
+	assert_int_equal(from_json(f, "{\"_caps\":{\"wekly\":1}}", &r), -1);
+	assert_non_null(strstr(f->e.text, "no cap \"wekly\"; did you mean \"weekly\"?"));
 }
 
 int
