@@ -469,6 +469,22 @@ await test("kill -9 of mailtailord: its injector ends with it, and comes back wi
   port.delay = 0;
 });
 
+await test("SIGUSR1 while the port takes its time over the final dot: the copy is waited for, and leaves once", async () => {
+  world.configure({ more: CONF, inject: inject(port.port).replace(/data_timeout = \w+/, "data_timeout = 60s") });
+  assert.match(await world.daemon.reload(), /is in use/);
+  port.delay = 12000;
+  const to = await submit(["slow-a", "slow-b"]);
+  await until("the attempts", () => to.every((one) => port.attemptsAt(one).length === 1));
+  await sleep(500);
+  world.configure({ more: CONF, inject: inject(port.port) });
+  assert.match(await world.daemon.reload(), /is in use/);
+  await sleep(500);
+  await until("the answers", () => to.every((one) => port.of(one).length === 1));
+  port.delay = 0;
+  await assertCopies(await submit(["swift-a", "swift-b"]));
+  assert.deepEqual(to.map((one) => port.attemptsAt(one).length), [1, 1]);
+});
+
 await test("with a rate, no more is made than leaves at once: a pause, a drop and a suppression hold from now on", async () => {
   world.configure({ more: CONF, inject: `${inject(port.port)} rate = 2` });
   assert.match(await world.daemon.reload(), /is in use/);
