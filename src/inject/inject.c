@@ -120,6 +120,13 @@ threads_start(struct inject *in)
 	thread_start(&in->cutter, cutter_main, in);
 }
 
+bool
+inject_ending(void)
+{
+	struct pollfd fd = { .fd = 0 };
+	return poll(&fd, 1, 0) > 0;
+}
+
 /* Until the other end of descriptor 0 is closed, or a signal says so. */
 static void
 control(struct inject *in)

@@ -21,6 +21,9 @@ struct inject {
 	size_t nsenders;
 };
 
+/* inject.c: whether mailtailord wants this process to end, be it that no thread has been told yet. */
+bool inject_ending(void);
+
 /* ---- threads; arg is a struct inject ---- */
 void *cutter_main(void *arg);
 void *sender_main(void *arg);

@@ -78,13 +78,14 @@ reload(void)
 	if (fresh == NULL) {
 		log_error("reload: the new configuration has mistakes; the old one stays in use");
 	} else {
+		/* First: the injector has been told to end before anything is sealed with a key it lacks. */
+		if (milter_service.options.configured != NULL)
+			milter_service.options.configured(fresh->conf);
 		pthread_mutex_lock(&milter_service.lock);
 		struct epoch *old = milter_service.epoch;
 		milter_service.epoch = fresh;
 		pthread_mutex_unlock(&milter_service.lock);
 		warn_fixed(old->conf, fresh->conf);
-		if (milter_service.options.configured != NULL)
-			milter_service.options.configured(fresh->conf);
 		epoch_unref(&old);
 		log_info("reload: the new configuration is in use");
 	}

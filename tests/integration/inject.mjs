@@ -485,6 +485,20 @@ await test("SIGUSR1 while the port takes its time over the final dot: the copy i
   assert.deepEqual(to.map((one) => port.attemptsAt(one).length), [1, 1]);
 });
 
+await test("a key that the injector has not read when it sees the first job under it: the job waits for its successor, and is not put aside", async () => {
+  for (let round = 0; round < 8; round++) {
+    const pid = world.daemon.injector();
+    process.kill(pid, "SIGSTOP");
+    world.mt("key", "rotate");
+    assert.match(await world.daemon.reload(), /is in use/);
+    const to = await submit([`rotated-${round}-a`, `rotated-${round}-b`]);
+    await sleep(1100); // it looks into the spool each second, and does so as soon as it goes on
+    process.kill(pid, "SIGCONT");
+    await assertCopies(to);
+  }
+  assert.equal(JSON.parse(world.mt("queue", "--json")).bad, 0);
+});
+
 await test("with a rate, no more is made than leaves at once: a pause, a drop and a suppression hold from now on", async () => {
   world.configure({ more: CONF, inject: `${inject(port.port)} rate = 2` });
   assert.match(await world.daemon.reload(), /is in use/);
