@@ -105,9 +105,11 @@ ssize_t
 wire_read(int fd, void *to, size_t n)
 {
 	struct wire *w = wire_of(fd);
+	/* Also of one that is not known: else what this thread corks would be the connection that it read
+	 * before. */
+	reading = fd;
 	if (w == NULL)
 		return read(fd, to, n);
-	reading = fd;
 	size_t had = w->end - w->at < n ? w->end - w->at : n;
 	memcpy(to, w->in + w->at, had);
 	w->at += had;

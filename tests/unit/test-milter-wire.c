@@ -293,6 +293,28 @@ test_checked(void **state)
 }
 
 /* Descriptors that are no connection: libmilter's pipe, and many at once. */
+/* A connection that is not known (no memory, or a high number) is read by a thread that read another before:
+ * what is corked then is not the other one, which has another thread by now. */
+static void
+test_unknown_is_not_the_last(void **state)
+{
+	struct fixture *x = *state;
+	struct iovec v = { (void *)(uintptr_t) "a", 1 };
+	int pair[2];
+	char c;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(write(x->mta, "x", 1), 1);
+	assert_int_equal(wire_read(x->fd, &c, 1), 1);
+	assert_int_equal(write(pair[1], "y", 1), 1);
+	assert_int_equal(wire_read(pair[0], &c, 1), 1);
+	wire_cork();
+	assert_int_equal(wire_writev(x->fd, &v, 1), 1);
+	assert_int_equal(recv(x->mta, &c, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(wire_uncork(), 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 static void
 test_others(void **state)
 {
@@ -321,8 +343,17 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(test_ahead),	   T(test_long),     T(test_end),	T(test_number_again), T(test_cork),
-		T(test_cork_long), T(test_mta_gone), T(test_mta_stuck), T(test_checked),      T(test_others),
+		T(test_ahead),
+		T(test_long),
+		T(test_end),
+		T(test_number_again),
+		T(test_cork),
+		T(test_cork_long),
+		T(test_mta_gone),
+		T(test_mta_stuck),
+		T(test_checked),
+		T(test_others),
+		T(test_unknown_is_not_the_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
