@@ -292,7 +292,6 @@ test_checked(void **state)
 	read_is(x->fd, "d");
 }
 
-/* Descriptors that are no connection: libmilter's pipe, and many at once. */
 /* A connection that is not known (no memory, or a high number) is read by a thread that read another before:
  * what is corked then is not the other one, which has another thread by now. */
 static void
@@ -315,6 +314,7 @@ test_unknown_is_not_the_last(void **state)
 	close(pair[1]);
 }
 
+/* Descriptors that are no connection: libmilter's pipe, and many at once. */
 static void
 test_others(void **state)
 {
