@@ -44,11 +44,8 @@ static int
 spawn(struct injector *i)
 {
 	char *const argv[] = {
-		(char *)(uintptr_t)i->program,
-		(char *)"--injector",
-		(char *)"--config",
-		(char *)(uintptr_t)i->options.conf_file,
-		NULL,
+		(char *)"mailtailord", /* what ps shows; program is a path that says nothing */
+		(char *)"--injector",  (char *)"--config", (char *)(uintptr_t)i->options.conf_file, NULL,
 	};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;

@@ -62,12 +62,13 @@ static void
 warn_fixed(const struct conf *old, const struct conf *now)
 {
 	if (!str_eq(str_of(old->milter.socket), str_of(now->milter.socket)) ||
+	    !str_eq(str_of(old->milter.metrics.text), str_of(now->milter.metrics.text)) ||
 	    !str_eq(str_of(old->state.directory), str_of(now->state.directory)) ||
 	    old->state.map_size != now->state.map_size || old->state.max_readers != now->state.max_readers ||
 	    old->milter.log_target != now->milter.log_target ||
 	    old->milter.log_level != now->milter.log_level)
-		log_warn(
-		    "reload: a changed milter socket, log or state setting takes effect at the next restart");
+		log_warn("reload: a changed milter socket, metrics, log or state setting takes effect at the "
+			 "next restart");
 }
 
 static void

@@ -137,6 +137,15 @@ await test("SIGUSR1: the changed configuration holds for what begins then; a tra
   steps.socket.destroy();
 });
 
+await test("SIGUSR1: what only a restart brings is told", async () => {
+  const before = world.daemon.log().length;
+  world.configure({ milter: 'metrics = "127.0.0.1:9"', more: campaign("good day") });
+  assert.match(await world.daemon.reload(), /is in use/);
+  assert.match(world.daemon.log().slice(before), /warning: reload: a changed milter socket, metrics, log or state setting takes effect at the next restart\n/);
+  world.configure({ more: campaign("good day") });
+  await world.daemon.reload();
+});
+
 await test("SIGUSR1 with mistakes: all are told with file and line, the old configuration stays", async () => {
   const before = world.daemon.log().length;
   world.configure({ more: `${campaign("broken")}\ncap c { limitt = 1 }\nplugin p { path = "/nowhere/p.so" }\n` });
