@@ -1,8 +1,10 @@
 /* mailtailor queue hold, release, retry, drop. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "main/admin-queue.h"
 
 struct steering {
@@ -138,12 +140,103 @@ steer_keys(const struct steering *s, struct queue *q, const struct queue_keys *k
 	return rc;
 }
 
+/* ---- what keeps them all the same ---- */
+
+/* A paused campaign that has queued jobs. meant: some of them are among those that were steered. */
+struct pause {
+	uint8_t id[8];
+	const char *name;
+	bool meant;
+};
+struct pauses {
+	struct arena *arena;
+	struct pause *v;
+	size_t n, cap, nmeant;
+};
+
+static bool
+pause_add(void *ctx, const struct spool_campaign *c)
+{
+	struct pauses *p = ctx;
+	if (!c->paused || c->count[SPOOL_QUEUED] == 0)
+		return true;
+	if (p->n == p->cap) {
+		p->cap = p->cap ? p->cap * 2 : 16;
+		p->v = reallocarray(p->v, p->cap, sizeof(*p->v));
+		if (!p->v)
+			abort();
+	}
+	p->v[p->n] = (struct pause){ .name = queue_text(p->arena, c->name) };
+	memcpy(p->v[p->n++].id, c->id, sizeof(c->id));
+	return true;
+}
+
 static void
-report(const struct steering *s, const struct queue_request *r, size_t selected, size_t changed)
+pause_mean(struct pauses *p, const struct spool_job *j)
+{
+	for (size_t i = 0; i < p->n && j->state == SPOOL_QUEUED; i++)
+		if (!p->v[i].meant && memcmp(p->v[i].id, j->campaign_id, sizeof(j->campaign_id)) == 0) {
+			p->v[i].meant = true;
+			p->nmeant++;
+		}
+}
+
+/* A job that cannot be read any more is nobody's. */
+static int
+pauses_find(const struct queue *q, const struct queue_keys *keys, struct pauses *p, struct err *e)
+{
+	if (spool_campaigns(q->store, pause_add, p, e) != 0)
+		return -1;
+	struct arena *a = arena_new(4096);
+	for (size_t i = 0; i < keys->n && p->nmeant < p->n; i++) {
+		struct spool_job j;
+		struct err passed = { 0 };
+		arena_reset(a);
+		if (spool_get(q->store, &keys->v[i], a, &j, &passed) == 1)
+			pause_mean(p, &j);
+	}
+	arena_free(&a);
+	return 0;
+}
+
+static void
+pauses_say(const struct pauses *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].meant)
+			printf("campaign %s is paused: its jobs leave after `mailtailor campaign resume "
+			       "%s`\n",
+			       p->v[i].name, p->v[i].name);
+}
+
+/* ---- saying it ---- */
+
+static void
+report_json(const struct steering *s, size_t selected, size_t changed, const struct pauses *p)
+{
+	struct buf b = { 0 };
+	buf_printf(&b, "{\"verb\": \"%s\", \"selected\": %zu, \"changed\": %zu", s->name, selected, changed);
+	if (s->verb == SPOOL_RETRY) {
+		buf_adds(&b, STR(", \"paused\": ["));
+		for (size_t i = 0, n = 0; i < p->n; i++) {
+			if (!p->v[i].meant)
+				continue;
+			if (n++ > 0)
+				buf_adds(&b, STR(", "));
+			json_print_string(&b, str_of(p->v[i].name));
+		}
+		buf_addc(&b, ']');
+	}
+	printf("%s}\n", b.p);
+	buf_free(&b);
+}
+
+static void
+report(const struct steering *s, const struct queue_request *r, size_t selected, size_t changed,
+       const struct pauses *p)
 {
 	if (r->json) {
-		printf("{\"verb\": \"%s\", \"selected\": %zu, \"changed\": %zu}\n", s->name, selected,
-		       changed);
+		report_json(s, selected, changed, p);
 		return;
 	}
 	if (changed == selected)
@@ -157,12 +250,15 @@ report(const struct steering *s, const struct queue_request *r, size_t selected,
 		       : s->verb == SPOOL_RELEASE ? "held"
 						  : "queued or held",
 		       r->nids > 0 ? "" : " any more");
+	pauses_say(p);
 }
 
 static int
 steer(const struct steering *s, struct queue *q, const struct queue_request *r)
 {
 	struct queue_keys keys = { 0 };
+	struct pauses pauses = { .arena = q->arena };
+	struct err e = { 0 };
 	size_t changed = 0;
 	int rc = request_check(s, r);
 	if (rc >= 0)
@@ -174,12 +270,15 @@ steer(const struct steering *s, struct queue *q, const struct queue_request *r)
 		goto out;
 	rc =
 	    keys.n > 0 ? admin_audit_end(q->conf, s->action, NULL, steer_keys(s, q, &keys, &changed)) : EX_OK;
+	if (s->verb == SPOOL_RETRY && changed > 0 && pauses_find(q, &keys, &pauses, &e) != 0)
+		rc = admin_fail(&e);
 	/* After an error, too: what was committed before it stays. */
 	if (rc == EX_OK || changed > 0)
-		report(s, r, keys.n, changed);
+		report(s, r, keys.n, changed, &pauses);
 	if (rc == EX_OK && r->nids > 0 && changed < keys.n)
 		rc = 1;
 out:
+	free(pauses.v);
 	queue_keys_free(&keys);
 	return rc;
 }
