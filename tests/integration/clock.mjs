@@ -348,6 +348,28 @@ await test("arms with hours: the arm's comes before the learned one; what was dr
   }
 });
 
+await test("quiet hours that are changed reach copies that wait when the time comes that they have, or by queue retry", async () => {
+  clock.set("2026-12-01T23:00:00Z");
+  const [retried, patient] = people("berlin-hurried", "berlin-patient");
+  await submit("quiet", [retried, patient]);
+  assertWaiting({ [retried]: "quiet-hours 2026-12-02T07:00:00Z", [patient]: "quiet-hours 2026-12-02T07:00:00Z" });
+  const hours = (until) => ({ more: CONF.replace('quiet { category = promo quiet_hours = "22:00-08:00"', `quiet { category = promo quiet_hours = "22:00-${until}"`) });
+  world.configure(hours("06:00"));
+  await world.daemon.reload();
+  clock.set("2026-12-02T06:00:00Z");
+  await looked();
+  await left([]);
+  world.mt("queue", "retry", ids.get(retried));
+  await left([retried]);
+  world.configure(hours("10:00"));
+  await world.daemon.reload();
+  clock.set("2026-12-02T07:00:00Z");
+  await until("to wait on", () => waiting().find((job) => job.address === patient)?.due === "2026-12-02T09:00:00Z");
+  await leave(["2026-12-02T09:00:00Z", patient]);
+  world.configure({ more: CONF });
+  await world.daemon.reload();
+});
+
 await test("New York, 14 March, 02:00 is 03:00: 02:30 is 03:00, 09:00 is 09:00, quiet hours end at 08:00", async () => {
   clock.set("2027-03-12T12:00:00Z");
   const [skipped, nine, quiet] = people("newyork-q", "newyork-r", "newyork-s");
