@@ -204,6 +204,29 @@ copy_print(const struct render *r, const struct tailor_message *m, const struct 
 	return ok ? EX_OK : EX_IOERR;
 }
 
+static int
+arm_absent(const struct render *r, const struct conf_campaign *k)
+{
+	const char *names[CONF_MAX_ARMS];
+	struct buf all = { 0 };
+	int rc;
+	for (size_t i = 0; i < k->narms; i++) {
+		names[i] = k->arms[i].name;
+		buf_printf(&all, "%s%s", i > 0 ? ", " : "", names[i]);
+	}
+	const char *near = admin_nearest(r->arm, names, k->narms);
+	if (near != NULL)
+		rc = admin_misuse("--arm %s: campaign \"%s\" has no such arm; did you mean \"%s\"?", r->arm,
+				  k->name, near);
+	else if (k->narms > 0)
+		rc = admin_misuse("--arm %s: campaign \"%s\" has no such arm; there are: %s", r->arm, k->name,
+				  all.p);
+	else
+		rc = admin_misuse("--arm %s: campaign \"%s\" has no arms", r->arm, k->name);
+	buf_free(&all);
+	return rc;
+}
+
 /* With everything loaded: one copy. */
 static int
 render_with(const struct render *r, struct epoch *ep, struct store *store, struct str bytes,
@@ -234,7 +257,7 @@ render_with(const struct render *r, struct epoch *ep, struct store *store, struc
 		.arm_forced = r->arm != NULL,
 	};
 	if (r->arm != NULL && conf_arm_find(k, str_of(r->arm)) == NULL) {
-		rc = admin_misuse("--arm %s: campaign \"%s\" has no such arm", r->arm, k->name);
+		rc = arm_absent(r, k);
 		goto out;
 	}
 	rc = engine_make(&rq, &copy, &e) == 0 ? copy_print(r, m, &copy) : admin_fail(&e);
