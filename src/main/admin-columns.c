@@ -93,16 +93,17 @@ admin_columns_end(struct admin_columns *c, bool near_only)
 void
 admin_columns_say(const struct admin_columns *c, const char *file, const char *what)
 {
+	const char *in = file ? file : "", *column = file ? ": column " : "", *more = file ? ": " : "";
 	for (size_t i = 0; i < c->n && i < MAX_SHOWN; i++) {
 		const struct unread *u = &c->unread[i];
 		if (u->near)
-			admin_say("%s: column \"%.64s\" %s; did you mean \"%s\"?", file, u->name, what,
+			admin_say("%s%s\"%.64s\" %s; did you mean \"%s\"?", in, column, u->name, what,
 				  u->near);
 		else
-			admin_say("%s: column \"%.64s\" %s", file, u->name, what);
+			admin_say("%s%s\"%.64s\" %s", in, column, u->name, what);
 	}
 	if (c->n > MAX_SHOWN)
-		admin_say("%s: so do %zu more", file, c->n - MAX_SHOWN);
+		admin_say("%s%sso do %zu more", in, more, c->n - MAX_SHOWN);
 }
 
 void

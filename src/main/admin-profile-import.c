@@ -77,8 +77,7 @@ struct import {
 	bool stopped; /* a bad row under --on-error fail */
 };
 
-/* What mailtailor itself reads. */
-static const struct admin_column_name COLUMNS[] = {
+const struct admin_column_name profile_columns[PROFILE_COLUMNS] = {
 	{ "language", { "lang", "locale" } },
 	{ "time_zone", { "zone", "tz" } },
 	{ "_consent", { NULL } },
@@ -385,7 +384,7 @@ import_run(struct import *m)
 	m->now_ms = clock_now_ms();
 	m->arena = arena_new((size_t)1 << 20);
 	m->rows = rows_new(&o);
-	m->columns = admin_columns_new(COLUMNS, sizeof COLUMNS / sizeof COLUMNS[0]);
+	m->columns = admin_columns_new(profile_columns, PROFILE_COLUMNS);
 	int rc = consent_columns_need(m);
 	m->progress = progress_start("importing (bytes)", size);
 	if (rc == EX_OK)

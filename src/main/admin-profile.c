@@ -146,6 +146,32 @@ apply(struct desk *d, const struct value **profile, const char *arg, struct err 
 	return 0;
 }
 
+/* Fields that were set now and were probably meant to be others. What the profile had before was somebody's
+ * will. */
+static void
+doubtful_say(struct desk *d, const struct request *r, const struct value *profile)
+{
+	struct value *looked = value_map_new(d->arena);
+	const struct value *v;
+	for (size_t i = 0; i < PROFILE_FIELDS; i++)
+		if ((v = value_map_get(profile, str_of(profile_columns[i].name))) != NULL)
+			value_map_set(d->arena, looked, str_of(profile_columns[i].name), v);
+	for (int i = 0; i < r->nargs; i++) {
+		struct str name = str_of(r->args[i]);
+		size_t n = 0;
+		while (n < name.n && !strchr("=:.", name.p[n]))
+			n++;
+		name = str_sub(name, 0, n);
+		if ((v = value_map_get(profile, name)) != NULL)
+			value_map_set(d->arena, looked, name, v);
+	}
+	struct admin_columns *c = admin_columns_new(profile_columns, PROFILE_FIELDS);
+	admin_columns_see(c, r->json_file ? profile : looked);
+	admin_columns_end(c, true);
+	admin_columns_say(c, NULL, "is an ordinary field");
+	admin_columns_free(&c);
+}
+
 static int
 set(struct desk *d, const struct subject *s, const struct request *r)
 {
@@ -174,6 +200,8 @@ set(struct desk *d, const struct subject *s, const struct request *r)
 	if (rc != EX_OK)
 		return rc;
 	rc = recipient_profile_put(&d->src, s->address, v, &e) == 0 ? EX_OK : admin_fail(&e);
+	if (rc == EX_OK)
+		doubtful_say(d, r, v);
 	return admin_audit_end(d->conf, AUDIT_PROFILE_SET, s->key.b, rc);
 }
 

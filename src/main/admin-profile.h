@@ -46,6 +46,11 @@ int consent_category_check(const struct conf *conf, const struct consent_record 
 /* granted denied unknown, and yes true 1 / no false 0. 0 or -1. */
 int consent_word_parse(struct str word, enum consent_state *out);
 
+/* Of a profile, what mailtailor itself reads; the last one in imported files only. */
+#define PROFILE_FIELDS 2
+#define PROFILE_COLUMNS (PROFILE_FIELDS + 1)
+extern const struct admin_column_name profile_columns[PROFILE_COLUMNS];
+
 /* profile's sub-verb that has a file of its own; argv[0] is its name. */
 int profile_import(int argc, char **argv);
 

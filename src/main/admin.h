@@ -160,7 +160,8 @@ void admin_columns_see(struct admin_columns *c, const struct value *row);
  * close to none that is known is forgotten.
  */
 void admin_columns_end(struct admin_columns *c, bool near_only);
-/* Names those that are not known on stderr, "column "NAME" WHAT", with the known one that comes close. */
+/* Names those that are not known on stderr, "FILE: column "NAME" WHAT", with the known one that comes close;
+ * without FILE when it is NULL: what was typed is no column. */
 void admin_columns_say(const struct admin_columns *c, const char *file, const char *what);
 /* [{"column": NAME, "did_you_mean": NAME or null}, …] */
 void admin_columns_json(const struct admin_columns *c, struct buf *out);
