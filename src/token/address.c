@@ -5,8 +5,11 @@
 
 #include "token/keyring.h"
 
-/* RFC 5321, 4.5.3.1.1 and .2, in bytes. */
-#define MAX_LOCAL 64
+/*
+ * RFC 5321, 4.5.3.1.2, in bytes. A local part has 64 at most (4.5.3.1.1), but MTAs take longer ones, and one
+ * of them in a list must not stop all others: what is too long for its server, its server says.
+ */
+#define MAX_LOCAL 255
 #define MAX_DOMAIN 255
 #define MAX_LABEL 63
 

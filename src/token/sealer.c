@@ -171,7 +171,7 @@ sealer_open_data(struct sealer *s, const char *purpose, const struct recipient_k
 
 	if (!k)
 		return err_set(
-		    e, ERR_CORRUPT,
+		    e, ERR_MISSING,
 		    "stored %s data: its key is not in the key ring; restore the ring it was written with",
 		    purpose);
 	if (key_data(k) < 0 || data_ad(k, purpose, rk, &ad) < 0)

@@ -499,6 +499,22 @@ await test("a key that the injector has not read when it sees the first job unde
   assert.equal(JSON.parse(world.mt("queue", "--json")).bad, 0);
 });
 
+await test("a profile under a key that nobody has read yet: its copy waits, is not held, and leaves after the reload", async () => {
+  const one = "unread-a@customers.example";
+  world.mt("campaign", "pause", "spring");
+  const to = await submit([one.split("@")[0], "unread-b"]);
+  world.mt("key", "rotate");
+  world.profiles({ [one]: { code: "u1" } });
+  world.mt("campaign", "resume", "spring");
+  const job = () => JSON.parse(world.mt("queue", "list", "--campaign", "spring", "--addresses", "--json")).find((it) => it.address === one);
+  await until("the trouble", () => job().reason === "trouble");
+  assert.equal(job().state, "queued");
+  assert.match(job().note, /its key is not in the key ring/);
+  assert.match(await world.daemon.reload(), /is in use/);
+  world.mt("queue", "retry", job().id);
+  await assertCopies(to);
+});
+
 await test("with a rate, no more is made than leaves at once: a pause, a drop and a suppression hold from now on", async () => {
   world.configure({ more: CONF, inject: `${inject(port.port)} rate = 2` });
   assert.match(await world.daemon.reload(), /is in use/);

@@ -125,10 +125,10 @@ refusals(void **state)
 	assert_int_equal(address_normalize(a, str_make("a\0b@x", 5), &out, NULL), -1);
 	assert_int_equal(address_normalize(a, str_make("a@x\0b", 5), &out, NULL), -1);
 	assert_int_equal(address_normalize(a, STR_NULL, &out, NULL), -1);
-	/* 64 and 65 bytes of local part; 63 and 64 of a label; 255 and 256 of a domain. */
-	snprintf(text, sizeof(text), "%064d@x", 0);
+	/* 255 and 256 bytes of local part; 63 and 64 of a label; 255 and 256 of a domain. */
+	snprintf(text, sizeof(text), "%0255d@x", 0);
 	assert_int_equal(address_normalize(a, str_of(text), &out, NULL), 0);
-	snprintf(text, sizeof(text), "%065d@x", 0);
+	snprintf(text, sizeof(text), "%0256d@x", 0);
 	assert_int_equal(address_normalize(a, str_of(text), &out, NULL), -1);
 	snprintf(text, sizeof(text), "a@%063d", 0);
 	assert_int_equal(address_normalize(a, str_of(text), &out, NULL), 0);

@@ -255,7 +255,7 @@ data_at_rest(void **state)
 		assert_int_equal(
 		    sealer_open_data(s, "profile", &rk, str_make(sealed.p + 1, sealed.n - 1), &plain, &e),
 		    -1);
-		assert_int_equal(e.kind, ERR_CORRUPT);
+		assert_true(e.kind == ERR_CORRUPT || e.kind == ERR_MISSING); /* a bit of the key's number */
 		sealed.p[bit / 8] = (char)(sealed.p[bit / 8] ^ 1 << bit % 8);
 	}
 	for (size_t n = 0; n < sealed.n - 1; n++)
