@@ -64,8 +64,10 @@ track_click(struct request *rq)
 		respond_page(rq, MHD_HTTP_NOT_FOUND, PAGE_NOT_FOUND, NULL);
 		return;
 	}
-	respond_redirect(rq, target_url(rq));
-	if (tracking_denied(rq))
+	/* An id of his click in the shop's address would be tracking by other means. */
+	bool denied = tracking_denied(rq);
+	respond_redirect(rq, denied ? rq->token.url : target_url(rq));
+	if (denied)
 		return;
 	struct event *ev = request_event(rq, EVENT_CLICKED);
 	if (rq->token.link == TOKEN_HONEYPOT_LINK)

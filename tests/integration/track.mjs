@@ -170,6 +170,14 @@ await test("preferences: what is ticked comes, what is not does not; tracking ma
   assert.ok(await mailed(to, "spring@shop.example"));
 });
 
+await test("who has refused tracking goes to the shop without an id of his click", async () => {
+  const copy = await copyFor("otto@refused.example", "shopping@shop.example");
+  assert.match((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, /&mtid=/);
+  const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded", ...BROWSER }, body: "category=news&category=promo&tracking=no&save=yes" };
+  assert.equal((await trackd.request(copy.preferences, form)).status, 200);
+  assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
+});
+
 await test("pages speak the reader's language, and say so", async () => {
   const copy = await copyFor("gerda@lang.example");
   const { headers, body } = await trackd.request(copy.unsubscribe, { headers: { ...BROWSER, "accept-language": "tlh, en;q=0.5" } });
