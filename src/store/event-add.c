@@ -153,6 +153,12 @@ row_begin(struct store_txn *t, struct adding *a, struct item *it)
 
 /* ---- idempotency ---- */
 
+static int64_t
+once_keep_ms(const struct event *ev)
+{
+	return str_starts(ev->source, STR("shop:")) ? EVENT_IDEM_SHOP_KEEP_MS : EVENT_IDEM_KEEP_MS;
+}
+
 static int
 once_check(struct store_txn *t, struct adding *a, struct item *it)
 {
@@ -166,7 +172,7 @@ once_check(struct store_txn *t, struct adding *a, struct item *it)
 	}
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
-	count_encode(a->now_ms + EVENT_IDEM_KEEP_MS, rec);
+	count_encode(a->now_ms + once_keep_ms(it->ev), rec);
 	v = (MDB_val){ sizeof rec, rec };
 	t->dirty = true;
 	return mdb_put(t->txn, t->s->ev.once, &k, &v, 0);

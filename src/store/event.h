@@ -48,6 +48,9 @@
 #define EVENT_MAX_TIME INT64_C(253402300799999) /* the end of year 9999 */
 #define EVENT_QUEUE_KEEP_MS (INT64_C(30) * 86400000)
 #define EVENT_IDEM_KEEP_MS (INT64_C(30) * 86400000)
+/* Of a source "shop:NAME": longer than a report may be late (src/web/shop.c), for it may be sent again as
+ * late. */
+#define EVENT_IDEM_SHOP_KEEP_MS (INT64_C(100) * 86400000)
 
 /* Stored: numbers never change, new ones are added at the end. */
 enum event_type {
