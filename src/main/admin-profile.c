@@ -254,12 +254,17 @@ forget(struct desk *d, const struct subject *s, const struct request *r)
 	int rc = admin_audit(d->conf, AUDIT_PROFILE_FORGET, s->key.b, NULL, "%s", "");
 	if (rc != EX_OK)
 		return rc;
-	if (store_forget(d->store, s->key.b, &removed, &e) != 0)
+	/* As when he erases himself: links of mail already sent would bring him back. */
+	const struct consent_record refusal = { STR("tracking"), CONSENT_DENIED, clock_now_ms(),
+						STR("forgotten") };
+	if (store_forget(d->store, s->key.b, &removed, &e) != 0 ||
+	    store_consent_put(d->store, s->key.b, &refusal, &e) != 0)
 		return admin_audit_end(d->conf, AUDIT_PROFILE_FORGET, s->key.b, admin_fail(&e));
 	if (r->json)
 		printf("{\"removed\": %zu}\n", removed);
 	else
-		printf("%zu record%s erased; suppressions stay\n", removed, removed == 1 ? "" : "s");
+		printf("%zu record%s erased; suppressions and refusals stay\n", removed,
+		       removed == 1 ? "" : "s");
 	return EX_OK;
 }
 

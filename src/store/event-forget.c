@@ -35,6 +35,23 @@ row_erase(struct event_row *r)
 	r->forgotten = true;
 }
 
+/* The MTA's log would bring him back by it. */
+static int
+queue_id_drop(struct store_txn *t, const struct event_row *row)
+{
+	char id[EVENT_MAX_QUEUE_ID]; /* the row lies in a page that deleting may move */
+	MDB_val k = { row->queue_id.n, id }, v;
+	uint8_t rk[STORE_KEY_LEN];
+	if (row->queue_id.n > sizeof id)
+		return 0;
+	memcpy(id, row->queue_id.p ? row->queue_id.p : "", row->queue_id.n);
+	int rc = row->queue_id.n > 0 ? mdb_get(t->txn, t->s->ev.queue, &k, &v) : MDB_NOTFOUND;
+	/* Used again for somebody else's copy since: then it is his. */
+	if (rc == 0 && event_queue_rk(str_of_val(v), rk) == 0 && memcmp(rk, row->rk, sizeof rk) == 0)
+		rc = mdb_del(t->txn, t->s->ev.queue, &k, NULL);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* *found: it is there, can be read, and is his. */
 static int
 event_erase(struct store_txn *t, struct forget *f, uint64_t number, uint64_t *prev, bool *found)
@@ -51,6 +68,9 @@ event_erase(struct store_txn *t, struct forget *f, uint64_t number, uint64_t *pr
 		return 0;
 	*found = true;
 	*prev = row.prev <= number ? row.prev : 0;
+	rc = queue_id_drop(t, &row);
+	if (rc != 0)
+		return rc;
 	row_erase(&row);
 	buf_reset(&f->buf);
 	event_row_encode(&row, &f->buf);

@@ -105,6 +105,8 @@ int event_link_put(struct store_txn *t, const struct event_row *r, struct str ur
 int event_queue_put(struct store_txn *t, const struct event_row *r);
 /* When that record's event was; -1: it is none. */
 int event_queue_at(struct str bytes, int64_t *at_ms);
+/* Whose copy it tells of; -1: it is none. */
+int event_queue_rk(struct str bytes, uint8_t rk[STORE_KEY_LEN]);
 
 /* ---- event-person.c ---- */
 

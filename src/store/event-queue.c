@@ -47,6 +47,14 @@ event_queue_at(struct str bytes, int64_t *at_ms)
 }
 
 int
+event_queue_rk(struct str bytes, uint8_t rk[STORE_KEY_LEN])
+{
+	uint8_t copy[EVENT_COPY_LEN];
+	int64_t at_ms;
+	return queue_decode(bytes, &at_ms, rk, copy);
+}
+
+int
 event_queue_find(struct store *s, struct str queue_id, uint8_t rk[16], uint8_t copy[EVENT_COPY_LEN],
 		 struct err *e)
 {

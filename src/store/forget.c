@@ -1,6 +1,6 @@
 /*
- * forget: erases what is held under one recipient key. Suppressions stay: they
- * are what keeps mail from starting again.
+ * forget: erases what is held under one recipient key. Suppressions stay, and what
+ * he has refused: they are what keeps mail and tracking from starting again.
  *
  * LMDB frees the pages but does not wipe them; they are reused by later
  * writes. What was personal in them is sealed, and the places and times left
@@ -41,22 +41,37 @@ first_under(struct store_txn *t, MDB_dbi dbi, struct str prefix, uint8_t *key, s
 	return OP_OK;
 }
 
+/* Mail or tracking refused. A wish that does not hold ("at-most:week" denied) refuses nothing. */
+static bool
+is_refusal(struct str topic, struct str val)
+{
+	struct consent_record c;
+	return consent_decode(val, &c) == 0 && c.state == CONSENT_DENIED &&
+	       (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")) ||
+		str_starts(topic, STR("mail:")));
+}
+
 static enum op_result
 forget_consents(struct store_txn *t, struct forget *f)
 {
-	uint8_t key[STORE_KEY_LEN + STORE_MAX_WORD];
-	size_t n;
-	struct str val;
-	for (;;) {
-		enum op_result res = first_under(t, t->s->consent, str_of_key(f->rk, STORE_KEY_LEN), key,
-						 sizeof key, &n, &val);
-		if (res != OP_OK || n == 0)
-			return res;
-		res = txn_del(t, t->s->consent, str_of_key(key, n), NULL);
-		if (res != OP_OK)
-			return res;
-		f->removed++;
+	const struct str rk = str_of_key(f->rk, STORE_KEY_LEN);
+	MDB_cursor *c = NULL;
+	MDB_val k = val_of(rk), v;
+	int rc = mdb_cursor_open(t->txn, t->s->consent, &c);
+	if (rc != 0)
+		return op_end(t, rc);
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	while (rc == 0 && str_starts(str_of_val(k), rk)) {
+		if (!is_refusal(str_sub(str_of_val(k), STORE_KEY_LEN, k.mv_size), str_of_val(v))) {
+			t->dirty = true;
+			f->removed++;
+			rc = mdb_cursor_del(c, 0);
+		}
+		if (rc == 0)
+			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
 	}
+	mdb_cursor_close(c);
+	return op_end(t, rc == MDB_NOTFOUND ? 0 : rc);
 }
 
 static enum op_result

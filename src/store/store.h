@@ -204,8 +204,9 @@ int store_view_many(struct store *s, const struct store_view_request *rq, size_t
 		    struct store_view *out, struct err *e);
 
 /* Erases all that is held under rk (profile, consent, caps' places, decisions, jobs in the spool whether they
- * wait or have ended, his part in the event log), but keeps suppressions: they are what keeps mail from
- * starting again. *removed counts records. Looks through the whole spool: for administrators. */
+ * wait or have ended, his part in the event log), but keeps suppressions and refusals (consents to mail,
+ * mail:… and tracking that are denied): they are what keeps mail and tracking from starting again. *removed
+ * counts records. Looks through the whole spool: for administrators. */
 int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
 /* The decisions stored for rk, newest first. */
 int store_decision_each(struct store *s, const uint8_t rk[16],

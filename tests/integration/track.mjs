@@ -178,6 +178,15 @@ await test("who has refused tracking goes to the shop without an id of his click
   assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
 });
 
+await test("who was forgotten is not tracked again by links of mail already sent", async () => {
+  const to = "paul@forgotten.example";
+  const copy = await copyFor(to);
+  world.mt("profile", "forget", to, "--yes");
+  assert.equal((await trackd.request(copy.open, { headers: BROWSER })).status, 200);
+  assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
+  assert.deepEqual(held(to).events, []);
+});
+
 await test("pages speak the reader's language, and say so", async () => {
   const copy = await copyFor("gerda@lang.example");
   const { headers, body } = await trackd.request(copy.unsubscribe, { headers: { ...BROWSER, "accept-language": "tlh, en;q=0.5" } });

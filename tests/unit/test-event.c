@@ -650,6 +650,16 @@ test_queue_ids(void **state)
 	add(f, &ev, 1);
 	assert_int_equal(event_queue_find(f->s, STR("4WxYz1Q2"), rk, copy, &f->e), 0);
 	assert_int_equal(event_sweep(f->s, clock_now_ms(), INT64_C(1) << 50, 10, &f->e), 1);
+	/* The MTA's log brings nobody back who was forgotten, and loses nobody who has the id now. */
+	ev.at_ms = clock_now_ms();
+	add(f, &ev, 1);
+	struct event other = event_of(EVENT_INJECTED, 5, 6);
+	other.at_ms = ev.at_ms;
+	other.queue_id = STR("4Other");
+	add(f, &other, 1);
+	assert_int_equal(event_forget(f->s, ev.rk, NULL, &f->e), 0);
+	assert_int_equal(event_queue_find(f->s, STR("4WxYz1Q2"), rk, copy, &f->e), 0);
+	assert_int_equal(event_queue_find(f->s, STR("4Other"), rk, copy, &f->e), 1);
 }
 
 /* ---- retention ---- */

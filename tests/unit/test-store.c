@@ -534,9 +534,12 @@ test_view_and_forget(void **state)
 
 	size_t removed;
 	assert_int_equal(store_forget(f->s, rk, &removed, &f->e), 0);
-	assert_int_equal(removed, 1 + 2 + 3 + 3);
+	assert_int_equal(removed, 1 + 1 + 3 + 3);
 	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
-	assert_false(v.known || v.reserved || v.nconsents || v.cap_used[0]);
+	assert_false(v.known || v.reserved || v.cap_used[0]);
+	/* What he has refused stays refused. */
+	assert_int_equal(v.nconsents, 1);
+	assert_true(str_eq(v.consents[0].topic, STR("tracking")) && v.consents[0].state == CONSENT_DENIED);
 	assert_int_equal(v.nsuppressions, 2);
 	assert_int_equal(stats(f).decisions, 0);
 	assert_int_equal(stats(f).places, 0);
