@@ -76,7 +76,7 @@ consent_topic_valid(struct str topic)
 int
 consent_category_check(const struct conf *conf, const struct consent_record *c, struct err *e)
 {
-	if (c->state == CONSENT_UNKNOWN || !str_starts(c->topic, STR("mail:")))
+	if (c->state != CONSENT_GRANTED || !str_starts(c->topic, STR("mail:")))
 		return 0;
 	return admin_category(conf, str_sub(c->topic, 5, c->topic.n), e);
 }

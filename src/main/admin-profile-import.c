@@ -354,11 +354,6 @@ consent_columns_need(struct import *m)
 	struct err e = { 0 };
 	for (size_t i = 0; i < m->nconsent_columns; i++) {
 		const struct consent_column *x = &m->consent_columns[i];
-		const struct consent_record c = { .topic = x->topic, .state = CONSENT_GRANTED };
-		if (consent_category_check(m->desk.conf, &c, &e) != 0) {
-			err_prefix(&e, "--consent-column %.*s", STR_ARG(x->topic));
-			return admin_fail(&e);
-		}
 		if (rows_need(m->rows, x->column, &e) != 0) {
 			err_prefix(&e, "%s: --consent-column", m->file);
 			return admin_fail(&e);

@@ -39,8 +39,8 @@ void desk_print_json(const struct value *v);
 /* "tracking", "mail", "mail:CATEGORY", "at-most:week", "at-most:month". */
 bool consent_topic_valid(struct str topic);
 /*
- * -1 with ERR_USAGE: the topic is "mail:CATEGORY" of a category that the configuration has not. What was said
- * of one that was taken out can be made unknown.
+ * -1 with ERR_USAGE: the topic is "mail:CATEGORY" of a category that the configuration has not, and consent
+ * to it is granted. A refusal is never refused: the category may come back.
  */
 int consent_category_check(const struct conf *conf, const struct consent_record *c, struct err *e);
 /* granted denied unknown, and yes true 1 / no false 0. 0 or -1. */

@@ -417,14 +417,22 @@ option_read(struct request *r, int c, const char *arg)
 	}
 }
 
-/* What stands there may be of a category that was taken out: that can be removed. */
+/*
+ * What stands there may be of a category that was taken out: that can be removed. So may be a list of those
+ * who left it, who count on being left alone when it comes back.
+ */
 static int
-category_check(const struct desk *d, const struct request *r, bool removes)
+category_check(const struct desk *d, const struct request *r,
+	       int (*run)(struct desk *, const struct request *))
 {
 	struct err e = { 0 };
-	if (!r->category || removes || strcmp(r->category, "*") == 0)
+	if (!r->category || run == remove_one || strcmp(r->category, "*") == 0 ||
+	    admin_category(d->conf, str_of(r->category), &e) == 0)
 		return EX_OK;
-	return admin_category(d->conf, str_of(r->category), &e) == 0 ? EX_OK : admin_fail(&e);
+	if (run != import)
+		return admin_fail(&e);
+	fprintf(stderr, "mailtailor: %s; the list is kept for it all the same\n", e.text);
+	return EX_OK;
 }
 
 static const struct sub {
@@ -465,7 +473,7 @@ run(int argc, char **argv)
 			return admin_usage(stderr, usage);
 		r.arg = argc > 1 ? argv[1] : NULL;
 		rc = desk_open(&d, r.conf_path, sub->access);
-		if (rc == EX_OK && (rc = category_check(&d, &r, sub->run == remove_one)) == EX_OK)
+		if (rc == EX_OK && (rc = category_check(&d, &r, sub->run)) == EX_OK)
 			rc = sub->run(&d, &r);
 		desk_close(&d);
 		return rc;
