@@ -30,6 +30,24 @@ optout_link(struct request *rq, enum token_purpose purpose)
 	return link;
 }
 
+#define OPTOUTS_OF_ONE 10 /* at once, and in a minute */
+#define OPTOUT_US INT64_C(6000000)
+
+bool
+optout_counted(struct request *rq)
+{
+	struct token t;
+	struct err e = { 0 };
+	int retry_s;
+	if (rq->route.kind != ROUTE_UNSUBSCRIBE || rq->route.method != METHOD_POST)
+		return false;
+	struct worker *w = engine_worker_get(rq->site->epoch);
+	int rc = token_open(w->sealer, TOKEN_UNSUBSCRIBE, rq->route.token, rq->arena, &t, &e);
+	engine_worker_put(rq->site->epoch, &w);
+	return rc == 0 && limiter_try(rq->web->optouts, t.recipient.b, OPTOUTS_OF_ONE, OPTOUT_US,
+				      rq->began_us, &retry_s);
+}
+
 struct event *
 optout_event(struct request *rq, enum event_type type, struct str reason)
 {

@@ -33,6 +33,7 @@ struct web {
 	struct site *site;
 	struct store *store; /* NULL: it cannot be opened now; set once, closed at the end */
 	struct limiter *limiter;
+	struct limiter *optouts;			/* of a recipient */
 	struct limiter *tries_of_one, *tries_from_near; /* at an address: of a recipient, from a network */
 	struct watch *watch;
 	struct metrics metrics;
@@ -101,6 +102,9 @@ void shop_handle(struct request *rq);
 /* ---- optout.c ---- */
 /* A link to another page of the same recipient. */
 struct str optout_link(struct request *rq, enum token_purpose purpose);
+/* A one-click POST: it comes from the servers of his mail provider, who speak for many. With an authentic
+ * token it is counted for its recipient; true: it need not be for its address. */
+bool optout_counted(struct request *rq);
 /* The event of a change: durable, or no success. */
 struct event *optout_event(struct request *rq, enum event_type type, struct str reason);
 

@@ -117,10 +117,30 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 	return 0;
 }
 
+/* He has unsubscribed from that already: whoever sends it again and again fills no log. */
+static bool
+stands(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms)
+{
+	const struct store_view_request rq = { .rk = rk, .now_ms = at_ms };
+	struct arena *a = arena_new(1024);
+	struct store_view v;
+	struct err e = { 0 };
+	bool yes = false;
+	if (q->suppress && !q->erase && store_view(s, &rq, a, &v, &e) == 0)
+		for (size_t i = 0; i < v.nsuppressions_own; i++)
+			yes = yes || (v.suppressions[i].reason == SUPPRESS_UNSUBSCRIBE &&
+				      v.suppressions[i].until_ms == 0 &&
+				      str_eq(v.suppressions[i].category, q->category));
+	arena_free(&a);
+	return yes;
+}
+
 static int
 change_apply(const struct recorder *r, struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 	     int64_t at_ms, struct err *e)
 {
+	if (stands(s, rk, q, at_ms))
+		return 0;
 	int rc = change_store(s, rk, q, at_ms, e);
 	if (rc == 0)
 		change_audit(r, rk, q, at_ms);

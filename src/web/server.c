@@ -160,7 +160,7 @@ static enum MHD_Result
 begin(struct request *rq, bool private)
 {
 	struct str length = request_header(rq, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	if (!private && limited(rq))
+	if (!private && !optout_counted(rq) && limited(rq))
 		return MHD_YES;
 	if (rq->route.method != METHOD_POST || !rq->route.allowed)
 		return MHD_YES;

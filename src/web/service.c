@@ -171,6 +171,7 @@ web_serve(const struct web_options *o)
 	const struct conf_milter *m = &first->epoch->conf->milter;
 	log_open("mailtailor-trackd", m->log_target, m->log_level);
 	w.limiter = limiter_new();
+	w.optouts = limiter_new();
 	w.tries_of_one = limiter_new();
 	w.tries_from_near = limiter_new();
 	w.watch = watch_new();
@@ -188,6 +189,7 @@ web_serve(const struct web_options *o)
 		arena_free(&w.spares[--w.nspares]);
 	respond_static_free();
 	limiter_free(&w.limiter);
+	limiter_free(&w.optouts);
 	limiter_free(&w.tries_of_one);
 	limiter_free(&w.tries_from_near);
 	watch_free(&w.watch);

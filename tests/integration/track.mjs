@@ -129,8 +129,11 @@ await test("RFC 8058: one POST unsubscribes, in both encodings, without a redire
     assert.ok(await mailed(to, "weekly@shop.example"), "but of others");
     // Once more is no error and no second event.
     const count = events("unsubscribed").length;
+    const audited = () => world.mt("audit", "show", "--json").split("privacy.unsubscribe").length;
+    const told = audited();
     assert.equal((await trackd.request(copy.unsubscribe, options)).status, 200);
     assert.equal(events("unsubscribed").length, count);
+    assert.equal(audited(), told, "nor does it fill the audit log");
   }
 });
 
@@ -402,6 +405,8 @@ await test("private: metrics, health, ready", async () => {
 
 await test("a limit per client, told by the proxy; 429 says when to come again", async () => {
   const copy = await copyFor("mona@limit.example");
+  const leaving = [];
+  for (let i = 0; i < 5; i++) leaving.push(await copyFor(`leaver${i}@limit.example`));
   await trackd.stop();
   const before = world.track;
   world.track = before.replace("rate = 0", "rate = 60");
@@ -415,6 +420,17 @@ await test("a limit per client, told by the proxy; 429 says when to come again",
   const limited = await as("203.0.113.1");
   if (limited.status === 429) assert.match(limited.headers["retry-after"], /^\d+$/);
   assert.equal((await as("203.0.113.2")).status, 302, "another client");
+  // One-click comes from the servers of a mail provider, for all of its people; the tokens are authentic.
+  const byProvider = (path) => trackd.request(path, { ...ONE_CLICK, headers: { ...ONE_CLICK.headers, "x-forwarded-for": "203.0.113.1" } });
+  for (const [i, { unsubscribe }] of leaving.entries()) {
+    assert.equal((await byProvider(unsubscribe)).status, 200);
+    assert.ok(suppressed(`leaver${i}@limit.example`, "promo"));
+  }
+  // Neither may one be sent without end, nor what is none.
+  const again = [];
+  for (let i = 0; i < 20; i++) again.push((await byProvider(leaving[0].unsubscribe)).status);
+  assert.ok(again.includes(429));
+  assert.equal((await byProvider("/u/AAAA")).status, 429);
   world.track = before;
 });
 
