@@ -78,7 +78,7 @@ keep_one(void *ctx, const struct event_record *r)
 {
 	struct tail *t = ctx;
 	record_print(t, r, &t->ring[t->found++ % t->lines]);
-	return true;
+	return !t->pick.filter.rk || t->found < t->lines;
 }
 
 static bool
@@ -91,8 +91,8 @@ print_one(void *ctx, const struct event_record *r)
 }
 
 /*
- * Walks the end of the log, and more of it when too few fit. A recipient's come newest first, and are walked
- * once.
+ * Walks the end of the log, and more of it when too few fit. A recipient's come newest first: the walk ends
+ * with the last one that is wanted.
  */
 static int
 last_find(struct tail *t, struct store *s, uint64_t *next, struct err *e)
@@ -103,7 +103,7 @@ last_find(struct tail *t, struct store *s, uint64_t *next, struct err *e)
 		return -1;
 	*next = st.next;
 	for (uint64_t back = t->lines; t->lines > 0; back *= 16) {
-		f.from = st.next > back ? st.next - back : 0;
+		f.from = st.next > back && !f.rk ? st.next - back : 0;
 		t->found = 0;
 		if (event_each(s, &f, keep_one, t, f.rk ? NULL : next, NULL, e) != 0)
 			return -1;
