@@ -94,6 +94,31 @@ change_audit(const struct recorder *r, const uint8_t rk[16], const struct queue_
 			  audit_action_name(en.action), e.text);
 }
 
+/*
+ * What waited in the queue may be older than what was said since, to an administrator, for example. A refusal
+ * holds all the same; consent to what was refused later does not. -1: that cannot be read.
+ */
+static int
+overtaken(struct store *s, const uint8_t rk[16], const struct consent_record *c, struct err *e)
+{
+	struct consent_record now;
+	struct arena *a = arena_new(512);
+	int found = c->state == CONSENT_GRANTED ? store_consent_get(s, rk, c->topic, a, &now, e) : 0;
+	arena_free(&a);
+	return found < 0 ? -1 : found == 1 && now.state == CONSENT_DENIED && now.at_ms > c->at_ms;
+}
+
+static int
+consents_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q, struct err *e)
+{
+	for (size_t i = 0; i < q->nconsents; i++) {
+		int late = overtaken(s, rk, &q->consents[i], e);
+		if (late < 0 || (late == 0 && store_consent_put(s, rk, &q->consents[i], e) != 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int
 change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64_t at_ms, struct err *e)
 {
@@ -108,9 +133,8 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		return -1;
 	if (q->erase && store_forget(s, rk, NULL, e) != 0)
 		return -1;
-	for (size_t i = 0; i < q->nconsents; i++)
-		if (store_consent_put(s, rk, &q->consents[i], e) != 0)
-			return -1;
+	if (consents_store(s, rk, q, e) != 0)
+		return -1;
 	for (size_t i = 0; i < q->nlifted; i++)
 		if (store_suppression_remove(s, rk, q->lifted[i], SUPPRESS_UNSUBSCRIBE, e) < 0)
 			return -1;

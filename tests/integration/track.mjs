@@ -434,6 +434,20 @@ await test("a limit per client, told by the proxy; 429 says when to come again",
   world.track = before;
 });
 
+await test("consent that waited in the queue does not undo what was refused since; a refusal does", async () => {
+  const to = "quinn@queue.example";
+  const { recipient_key: recipient } = world.token((await copyFor(to)).open);
+  const queued = (topic, state) => ({ topic, state, at: Date.now() - 60000, source: "preferences" });
+  await trackd.stop();
+  world.mt("profile", "consent", to, "tracking", "denied");
+  world.mt("profile", "consent", to, "mail:promo", "granted");
+  const change = { at: Date.now() - 60000, recipient, suppress: false, consents: [queued("tracking", 1), queued("mail:promo", 2)], lifted: [] };
+  writeFileSync(join(world.dir, "trackd.queue"), `${JSON.stringify(change)}\n`);
+  await trackd.start();
+  await until("the queue", () => statSync(join(world.dir, "trackd.queue")).size === 0);
+  assert.deepEqual(held(to).consents.map((c) => [c.topic, c.state]), [["mail:promo", "denied"], ["tracking", "denied"]]);
+});
+
 await test("keys alone are enough: without the database links work, and what they tell comes later", async () => {
   const copy = await copyFor("nora@gone.example");
   const state = join(world.dir, "state");
