@@ -41,10 +41,13 @@ struct change {
 	const uint8_t *key;
 	struct str category, record; /* record: put */
 	enum suppression_reason reason;
-	bool removed;
+	bool put, removed;
 };
 
-/* The record of before, if it is of that reason. */
+/*
+ * The record of before, if it is of that reason. One that cannot be read gives way to one that is put: else
+ * nobody's unsubscribe could be stored behind it (src/web/recorder.c).
+ */
 static enum op_result
 old_remove(struct store_txn *t, struct change *c, struct str key, struct err *e)
 {
@@ -54,11 +57,13 @@ old_remove(struct store_txn *t, struct change *c, struct str key, struct err *e)
 	enum op_result res = txn_get(t, t->s->suppression, key, &val, &there);
 	if (res != OP_OK || !there)
 		return res;
-	if (suppression_decode(val, &r) != 0) {
+	if (suppression_decode(val, &r) != 0 && !c->put) {
 		store_corrupt(t->s, e, "suppression");
 		return OP_FAIL;
 	}
-	return r.reason == c->reason ? txn_del(t, t->s->suppression, key, &c->removed) : OP_OK;
+	return suppression_decode(val, &r) != 0 || r.reason == c->reason
+		   ? txn_del(t, t->s->suppression, key, &c->removed)
+		   : OP_OK;
 }
 
 static enum op_result
@@ -107,9 +112,11 @@ store_suppression_put(struct store *s, const uint8_t key[16], const struct suppr
 	if (r->reason < SUPPRESS_MANUAL || r->reason > SUPPRESS_IMPORT || r->at_ms < 0 || r->until_ms < 0)
 		return err_set(e, ERR_BUG, "suppression: no such reason or time");
 	suppression_encode(r, &record);
-	struct change c = {
-		.key = key, .category = r->category, .record = buf_str(&record), .reason = r->reason
-	};
+	struct change c = { .key = key,
+			    .category = r->category,
+			    .record = buf_str(&record),
+			    .reason = r->reason,
+			    .put = true };
 	int res = store_submit(s, &s->records, op_put, &c, e);
 	buf_free(&record);
 	return res;

@@ -788,6 +788,25 @@ test_damaged_records(void **state)
 	assert_int_equal(removed, 2);
 }
 
+/* An unsubscribe is kept, whatever lay under its key before. */
+static void
+test_damaged_suppression_gives_way(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t rk[16], key[21];
+	struct store_view v;
+	struct suppression_record left = { STR("promo"), SUPPRESS_UNSUBSCRIBE, NOW, STR("page"), 0 };
+	key_make(rk, "rk", 9);
+	memcpy(key, rk, 16);
+	memcpy(key + 16, "promo", 5);
+	struct raw d = { &f->s->records, f->s->suppression, str_of_key(key, sizeof key), STR("\x01xyz") };
+	assert_int_equal(store_submit(f->s, d.lane, op_raw, &d, &f->e), 0);
+	assert_int_equal(store_suppression_put(f->s, rk, &left, &f->e), 0);
+	const struct store_view_request rq = { .rk = rk, .now_ms = NOW };
+	assert_int_equal(store_view(f->s, &rq, f->a, &v, &f->e), 0);
+	assert_int_equal(v.nsuppressions, 1);
+}
+
 static void
 test_record_bounds(void **state)
 {
@@ -832,6 +851,7 @@ main(void)
 		T(test_batch_abort),
 		T(test_map_full),
 		T(test_damaged_records),
+		T(test_damaged_suppression_gives_way),
 		cmocka_unit_test(test_record_bounds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
