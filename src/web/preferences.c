@@ -109,8 +109,10 @@ preferences_show(struct request *rq, const struct store_view *v)
 }
 
 /*
- * The form says what he wants to get; what it shows and he left unticked he does not want. A category that he
- * ticks again is taken out of suppression too, if he himself put it there: bounces and complaints stay.
+ * The form says what he wants to get; what it shows and he left unticked he does not want. It says what it
+ * shows, too ("shown"): of a category that came to the configuration since he has said nothing. A category
+ * that he ticks again is taken out of suppression too, if he himself put it there: bounces and complaints
+ * stay.
  */
 static void
 preferences_save(struct request *rq, const struct store_view *v)
@@ -121,10 +123,12 @@ preferences_save(struct request *rq, const struct store_view *v)
 	size_t nc = 0, nl = 0;
 	struct consent_record *c = ARENA_ARRAY(a, struct consent_record, all->n + 1 + RECIPIENT_WISHES);
 	struct str *lifted = ARENA_ARRAY(a, struct str, v->nsuppressions_own + 1);
-	bool any = false;
+	bool any = false, told = form_get(rq->form, STR("shown")).n > 0;
 	for (size_t i = 0; i < all->n; i++) {
 		struct str name = str_of(all->v[i]);
 		bool wanted = form_has(rq->form, STR("category"), name);
+		if (!wanted && told && !form_has(rq->form, STR("shown"), name))
+			continue;
 		any = any || wanted;
 		c[nc++] =
 		    (struct consent_record){ mail_topic(rq, name), wanted ? CONSENT_GRANTED : CONSENT_DENIED,

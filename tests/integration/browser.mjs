@@ -28,7 +28,7 @@ export const width = (page) =>
 /** What can be pressed and is smaller than 44 CSS pixels either way (WCAG 2.5.5), a label standing for what it labels. */
 export const smallTargets = (page) =>
   page.evaluate(() =>
-    [...document.querySelectorAll("a, button, label, input:not([type=radio]):not([type=checkbox])")]
+    [...document.querySelectorAll("a, button, label, input:not([type=hidden]):not([type=radio]):not([type=checkbox])")]
       .filter((e) => !(e.tagName === "LABEL" && e.htmlFor))
       .map((e) => [e.getBoundingClientRect(), e])
       .filter(([box]) => box.width < 44 || box.height < 44)
@@ -38,7 +38,7 @@ export const smallTargets = (page) =>
 /** Fields without a label of their own, groups of fields without a legend, buttons and links without a name. */
 export const unlabelled = (page) =>
   page.evaluate(() => [
-    ...[...document.querySelectorAll("input")].filter((e) => ![...e.labels].some((l) => l.textContent.trim())),
+    ...[...document.querySelectorAll("input:not([type=hidden])")].filter((e) => ![...e.labels].some((l) => l.textContent.trim())),
     ...[...document.querySelectorAll("fieldset")].filter((e) => !e.querySelector(":scope > legend")?.textContent.trim()),
     ...[...document.querySelectorAll("button, a")].filter((e) => !e.textContent.trim()),
     ...[...document.querySelectorAll("[aria-describedby]")].filter((e) => !document.getElementById(e.getAttribute("aria-describedby"))),

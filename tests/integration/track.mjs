@@ -173,6 +173,16 @@ await test("preferences: what is ticked comes, what is not does not; tracking ma
   assert.ok(await mailed(to, "spring@shop.example"));
 });
 
+await test("preferences: of a kind of mail that the page did not show nothing was said", async () => {
+  const to = "rosa@shown.example";
+  const copy = await copyFor(to);
+  const page = (await trackd.request(copy.preferences, { headers: BROWSER })).body.toString();
+  assert.deepEqual(page.match(/name="shown" value="\w+"/g), ["promo", "news"].map((name) => `name="shown" value="${name}"`));
+  const form = { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded", ...BROWSER }, body: "shown=promo&save=yes" };
+  assert.equal((await trackd.request(copy.preferences, form)).status, 200);
+  assert.deepEqual(held(to).consents.filter((c) => c.topic.startsWith("mail:")).map((c) => [c.topic, c.state]), [["mail:promo", "denied"]]);
+});
+
 await test("who has refused tracking goes to the shop without an id of his click", async () => {
   const copy = await copyFor("otto@refused.example", "shopping@shop.example");
   assert.match((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, /&mtid=/);
