@@ -150,7 +150,8 @@ stands(struct store *s, const uint8_t rk[16], const struct queue_entry *q, int64
 	struct store_view v;
 	struct err e = { 0 };
 	bool yes = false;
-	if (q->suppress && !q->erase && store_view(s, &rq, a, &v, &e) == 0)
+	if (q->suppress && !q->erase && q->nconsents == 0 && q->nlifted == 0 &&
+	    store_view(s, &rq, a, &v, &e) == 0)
 		for (size_t i = 0; i < v.nsuppressions_own; i++)
 			yes = yes || (v.suppressions[i].reason == SUPPRESS_UNSUBSCRIBE &&
 				      v.suppressions[i].until_ms == 0 &&
