@@ -46,7 +46,7 @@ lock_take(const char *directory)
 {
 	char path[PATH_MAX];
 	bool said = false;
-	snprintf(path, sizeof(path), "%s/injector.lock", directory);
+	snprintf(path, sizeof(path), "%s/" INJECT_LOCK, directory);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		log_error("injector: %s: %s", path, strerror(errno));

@@ -5,6 +5,7 @@
  *
  *   supervise.c  mailtailord's side: start, wake, restart, stop
  *   inject.c     the process: its lock, its threads, its end
+ *   lock.c       whether one runs
  *   drain.c      due jobs become copies: the cutter
  *   make.c       one batch of jobs of one message
  *   pipeline.c   from the cutter to the senders to the recorder
@@ -37,6 +38,13 @@ struct inject_options {
  * injector at a time. Returns an exit code of sysexits.h. Call from main(), before other threads.
  */
 int inject_serve(const struct inject_options *o);
+
+/* ---- in any process ---- */
+
+/* In the state directory; an injector has it flocked as long as it runs. */
+#define INJECT_LOCK "injector.lock"
+/* 1, 0 none runs, -1 it cannot be known. */
+int inject_runs(const char *directory);
 
 /* ---- in mailtailord ---- */
 

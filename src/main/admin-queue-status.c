@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "inject/inject.h"
 #include "main/admin-queue.h"
 
 #define RATE_WINDOW_MS 60000
@@ -32,6 +33,8 @@ struct picture {
 	int64_t total[SPOOL_STATES];
 	int64_t due; /* of campaigns that are not paused: what the injector has to do now */
 	int64_t bad, sent;
+	int injector; /* as inject_runs has it */
+	bool target;
 	double rate;	/* a second */
 	int64_t end_ms; /* estimate for what is due; 0: none */
 };
@@ -82,6 +85,8 @@ static int
 picture_take(const struct queue *q, struct picture *p, struct err *e)
 {
 	p->now_ms = clock_now_ms();
+	p->injector = inject_runs(q->conf->state.directory);
+	p->target = q->conf->inject.target != NULL;
 	if (!q->store)
 		return 0;
 	if (spool_campaigns(q->store, line_add, p, e) != 0)
@@ -151,6 +156,7 @@ picture_json(const struct picture *p, bool pretty)
 	value_map_set(a, v, STR("total"), total);
 	text_set_int(a, v, "bad", p->bad);
 	text_set_int(a, v, "sent_last_minute", p->sent);
+	value_map_set(a, v, STR("injector"), p->injector < 0 ? &VALUE_NULL_V : value_bool(p->injector > 0));
 	value_map_set(a, v, STR("rate"), value_real(a, p->rate));
 	text_set_time(a, v, "estimated_end", p->end_ms);
 	if (pretty)
@@ -232,6 +238,9 @@ picture_print(const struct picture *p)
 	table_print(p);
 	if (p->bad > 0)
 		printf("bad jobs: %lld; `mailtailor queue list --state bad` shows why\n", (long long)p->bad);
+	if (p->injector == 0)
+		printf("no injector runs: %s\n", p->target ? "nothing leaves until mailtailord runs"
+							   : "the configuration has no inject target");
 	printf("rate: %lld sent in the last minute, %.1f a second\n", (long long)p->sent, p->rate);
 	if (p->end_ms)
 		printf("estimated end of what is due: %s, in %s\n",

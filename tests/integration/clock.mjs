@@ -382,6 +382,7 @@ await test("New York, 14 March, 02:00 is 03:00: 02:30 is 03:00, 09:00 is 09:00, 
 });
 
 await test("mailtailord ends well, and its injector", async () => {
+  assert.equal(JSON.parse(world.mt("queue", "--json")).injector, true);
   await world.stop();
   await port.close();
 });
