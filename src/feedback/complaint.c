@@ -69,13 +69,34 @@ add_all(struct reading *r, const struct mail_fields *report, struct str type)
 	return r->out->n - before;
 }
 
-/* A mail program that unsubscribes by mail writes no more than that. */
+#define TOKEN_LEAST 40 /* a word behind "unsubscribe" that is shorter is a word */
+
 static bool
-is_unsubscribe(struct reading *r)
+looks_like_token(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ascii_isalpha(s.p[i]) && !ascii_isdigit(s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
+			return false;
+	return s.n >= TOKEN_LEAST && s.n <= FEEDBACK_MAX_URL / 2;
+}
+
+/*
+ * A mail program that unsubscribes by mail writes no more than that. The subject is the one that the copy's
+ * List-Unsubscribe gave it: the word, and behind it the token that says whose copy it was.
+ */
+static bool
+is_unsubscribe(struct reading *r, struct str *token)
 {
 	struct str s = str_trim(r->parts.subject);
 	struct str submitted = field_value(r->arena, r->parts.head, "Auto-Submitted");
-	if (!str_caseeq(s, STR("unsubscribe")) && !str_caseeq(s, STR("list-unsubscribe")))
+	size_t end = 0;
+	while (end < s.n && !ascii_isspace(s.p[end]))
+		end++;
+	const struct str word = str_sub(s, 0, end);
+	*token = str_trim(str_sub(s, end, s.n));
+	if (!str_caseeq(word, STR("unsubscribe")) && !str_caseeq(word, STR("list-unsubscribe")))
+		return false;
+	if (token->n > 0 && !looks_like_token(*token))
 		return false;
 	return str_casestarts(submitted, STR("auto-")) || str_trim(r->parts.notice).n < 300;
 }
@@ -85,6 +106,7 @@ complaint_find(struct reading *r)
 {
 	static const struct mail_fields none;
 	struct mail_fields report;
+	struct str token;
 	if (r->parts.feedback.n > 0) {
 		struct str text = str_trim(r->parts.feedback);
 		mail_fields_split(r->arena, text, &report);
@@ -94,13 +116,15 @@ complaint_find(struct reading *r)
 	}
 	if (mail_fields_find(&r->parts.returned, STR("X-HmXmrOriginalRecipient")))
 		return add_all(r, &none, STR("abuse"));
-	if (is_unsubscribe(r)) {
+	if (is_unsubscribe(r, &token)) {
 		struct feedback_item *it = item_add(r, FEEDBACK_COMPLAINT);
 		struct feedback_addresses l = { .n = 0 };
 		addresses_of(r->arena, r->parts.head, "From", &l);
 		it->recipient = l.n > 0 ? l.v[0] : STR_NULL;
 		it->reason = FEEDBACK_OTHER;
 		type_set(it, STR("opt-out"));
+		if (token.n > 0)
+			r->out->origin.unsubscribe = arena_printf(r->arena, "/u/%.*s", STR_ARG(token));
 		return 1;
 	}
 	return 0;

@@ -60,7 +60,8 @@ struct feedback_origin {
 	    to; /* where this message was addressed to: X-Original-To, Delivered-To, To */
 	struct feedback_addresses path;	     /* return path of the returned message, Original-Mail-From … */
 	struct feedback_addresses recipient; /* To of the returned message */
-	struct str unsubscribe;		     /* https URI of its List-Unsubscribe; absent */
+	struct str unsubscribe;		     /* https URI of its List-Unsubscribe; "/u/TOKEN" of an
+						unsubscription by mail; absent */
 	struct str job;			     /* its X-Mailtailor-Job; absent */
 	struct str message_id;		     /* its Message-ID; absent */
 	struct str feedback_id;		     /* its Feedback-ID; absent */

@@ -212,6 +212,21 @@ to_rewrite(struct edits *l, struct tpl_error *te, struct err *e)
 	return RENDER_OK;
 }
 
+/*
+ * What comes back by mail could be anybody's: the subject says whose copy it was (src/feedback/complaint.c).
+ * One that the configuration gives stays as it is.
+ */
+static struct str
+unsubscribe_mailto(const struct copy *c, struct str mailto)
+{
+	const struct str url = c->unsubscribe_url, before = STR("/u/");
+	const size_t at = str_find(url, before);
+	if (at == url.n || str_find_char(mailto, '?') < mailto.n)
+		return mailto;
+	return arena_printf(c->arena, "%.*s?subject=unsubscribe%%20%.*s", STR_ARG(mailto),
+			    STR_ARG(str_sub(url, at + before.n, url.n)));
+}
+
 static void
 list_headers(struct edits *l)
 {
@@ -221,7 +236,8 @@ list_headers(struct edits *l)
 	if (k->list_unsubscribe && c->unsubscribe_url.n > 0) {
 		struct str value = arena_printf(a, "<%.*s>", STR_ARG(c->unsubscribe_url));
 		if (k->unsubscribe_mailto != NULL)
-			value = arena_printf(a, "%.*s,\n <%s>", STR_ARG(value), k->unsubscribe_mailto);
+			value = arena_printf(a, "%.*s,\n <%.*s>", STR_ARG(value),
+					     STR_ARG(unsubscribe_mailto(c, str_of(k->unsubscribe_mailto))));
 		edit_delete_all(l, STR("List-Unsubscribe"), false);
 		edit_delete_all(l, STR("List-Unsubscribe-Post"), false);
 		edit_add(l, TAILOR_HEADER_ADD, STR("List-Unsubscribe"), 0, value);

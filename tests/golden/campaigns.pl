@@ -191,7 +191,7 @@ sub common {
 	my ($c) = @_;
 	my @wrong;
 	my %token = (unsubscribe => qr{https://t\.shop\.example/u/[\w-]{40,}}, preferences => qr{https://t\.shop\.example/p/[\w-]{40,}});
-	push @wrong, 'no List-Unsubscribe by https alone' unless $c->{head} =~ /^List-Unsubscribe: <$token{unsubscribe}>\s*$/m;
+	push @wrong, 'no List-Unsubscribe by https and mailto' unless $c->{head} =~ /^List-Unsubscribe: <$token{unsubscribe}>,\s*<mailto:/m;
 	push @wrong, 'no one-click' unless $c->{head} =~ /^List-Unsubscribe-Post: List-Unsubscribe=One-Click$/m;
 	push @wrong, 'a field of ours is left' if $c->{head} =~ /^X-Mailtailor/m;
 	push @wrong, 'a subject of ' . length($c->{subject}) if length($c->{subject}) < 5 || length($c->{subject}) > 90;

@@ -19,10 +19,10 @@ function service(world) {
   return [text.replace("user=mailtailor", "user=nobody:nogroup").replace("/usr/bin/mailtailor feedback", `${world.dir}/mailtailor feedback -c ${world.conf}`)];
 }
 const world = await World.start({
-  conf: `campaign spring { category = promo match_sender = { "spring@shop.example" } return_path = "bounces@shop.example" }`,
+  conf: `campaign spring { category = promo match_sender = { "spring@shop.example" } return_path = "bounces@shop.example" unsubscribe_mailto = "unsubscribe@shop.example" }`,
   inject: "connections = 4",
   track: "rate = 0",
-  settings: { recipient_delimiter: "+", transport_maps: "inline:{{bounces@shop.example = mailtailor-feedback:}}", "mailtailor-feedback_destination_recipient_limit": "1" },
+  settings: { recipient_delimiter: "+", transport_maps: "inline:{{bounces@shop.example = mailtailor-feedback:} {unsubscribe@shop.example = mailtailor-feedback:}}", "mailtailor-feedback_destination_recipient_limit": "1" },
   services: service,
 });
 // pipe(8) runs nothing as root: what the daemon's user has on a real machine.
@@ -92,6 +92,29 @@ await test("a complaint (ARF) about a copy suppresses at once", async () => {
   await assertDropped(to, "suppressed");
 });
 
+await test("who unsubscribes by mail gets no more, whatever address he writes from; a token that is none says nothing", async () => {
+  const [to, other] = ["leaver@customers.example", "stayer@customers.example"];
+  const leave = async (subject) => {
+    await world.submit({ port: "plain", envelope: { from: "work@elsewhere.example", to: "unsubscribe@shop.example" }, from: "work@elsewhere.example", to: "unsubscribe@shop.example", subject, text: "\n" });
+    await world.postfix.drained();
+  };
+  const copy = await world.copy(mail(to));
+  const uri = new URL(/<(mailto:[^>]+)>/.exec(copy.raw.toString("latin1"))[1]);
+  assert.equal(uri.pathname, "unsubscribe@shop.example");
+  const subject = uri.searchParams.get("subject");
+  await world.copy(mail(other));
+  await leave(subject.slice(0, -4) + "AAAA");
+  await leave("unsubscribe");
+  assert.deepEqual([to, other].flatMap(suppressions), []);
+  await leave(subject);
+  const [event] = await until("the event", () => events("unsubscribed").length > 0 && events("unsubscribed"));
+  assert.equal(event.campaign, "spring");
+  assert.equal(event.details.proof, "unsubscribe-link");
+  assert.deepEqual(suppressions(to).map((s) => s.reason), ["unsubscribe"]);
+  assert.deepEqual(suppressions(other), []);
+  await assertDropped(to, "suppressed");
+});
+
 await test("a forged bounce says nothing; pipe(8) is content with it", async () => {
   const to = "loyal@customers.example";
   await world.copy(mail(to));
@@ -109,12 +132,12 @@ await test("the log: copies that were made in place and copies that were injecte
   for (const to of many) await world.sink.take(to);
   await world.postfix.drained();
   const ids = () => events("injected").filter((e) => e.queue_id).length;
-  await until("the copies' events", () => ids() >= 6);
+  await until("the copies' events", () => ids() >= 8);
   const taken = take();
   const delivered = events("delivered");
-  // angry, loyal and three of many; gone's never was
-  assert.equal(delivered.length, 5);
-  assert.equal(taken.filter((t) => t.event === "delivered").length, 5);
+  // angry, leaver, stayer, loyal and three of many; gone's never was
+  assert.equal(delivered.length, 7);
+  assert.equal(taken.filter((t) => t.event === "delivered").length, 7);
   for (const e of delivered) {
     assert.equal(e.campaign, "spring");
     assert.equal(e.source, "maillog");
