@@ -81,8 +81,9 @@ tell(struct request *rq, const char *what)
 	log_info("recipient=%s: what is held %s at his own wish", hex, what);
 }
 
+/* Reads much, and the audit log may be locked by somebody: not in a thread that others' opens wait for. */
 static void
-hand_out(struct request *rq, struct str address)
+hand_out(struct request *rq)
 {
 	struct epoch *ep = rq->site->epoch;
 	struct store *s = web_store(rq->web);
@@ -108,7 +109,7 @@ hand_out(struct request *rq, struct str address)
 	const struct recipient_source src = {
 		.store = s, .keys = ep->keys, .sealer = w->sealer, .conf = ep->conf
 	};
-	const struct value *v = recipient_export(&src, address, rq->arena, &e);
+	const struct value *v = recipient_export(&src, rq->address, rq->arena, &e);
 	engine_worker_put(ep, &w);
 	if (v == NULL) {
 		log_error("a recipient's data cannot be read: %s", e.text);
@@ -161,7 +162,8 @@ owndata_handle(struct request *rq)
 	} else if (wants_out) {
 		erase(rq);
 	} else {
-		hand_out(rq, address);
+		rq->address = address;
+		rq->later = hand_out;
 	}
 	return true;
 }

@@ -65,7 +65,11 @@ struct request {
 	size_t nevents;
 	struct queue_entry change; /* made before the events are written */
 	bool changed;		   /* it is in the database */
-	bool must_record;	   /* without a durable record there is no success to report: 503 */
+	/* What sets the response and may wait for a disk: a thread of the recorder's does it. NULL: nothing.
+	 */
+	void (*later)(struct request *rq);
+	struct str address; /* owndata: as typed in, and his */
+	bool must_record;   /* without a durable record there is no success to report: 503 */
 	bool recorded;
 	/* The answer, made before the record and sent after it. */
 	unsigned status;

@@ -4,8 +4,9 @@
  * or while that does not work in the queue file.
  *
  * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
- * and a few threads of their own make them, so that opens never wait for them. While older ones lie in the
- * queue file they are left to the recorder, which moves those first: the recipient's last word is the last.
+ * and a few threads of their own make them, so that opens never wait for them; so do what only reads but
+ * waits for a disk (owndata.c). While older ones lie in the queue file they are left to the recorder, which
+ * moves those first: the recipient's last word is the last.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,18 @@ list_add(struct list *l, struct request *rq)
 	rq->next = NULL;
 	*l->tail = rq;
 	l->tail = &rq->next;
+}
+
+/* The first of some. */
+static struct request *
+list_pop(struct list *l)
+{
+	struct request *rq = l->head;
+	l->head = rq->next;
+	if (l->head == NULL)
+		l->tail = &l->head;
+	rq->next = NULL;
+	return rq;
 }
 
 static struct request *
@@ -178,6 +191,17 @@ is_change(const struct queue_entry *q)
 	return q->erase || q->suppress || q->nconsents > 0 || q->nlifted > 0;
 }
 
+static void
+change_one(const struct recorder *r, struct request *rq)
+{
+	struct store *s = atomic_load(&r->queued) ? NULL : web_store(r->web);
+	struct err e = { 0 };
+	rq->changed =
+	    s != NULL && change_apply(r, s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
+	if (s != NULL && !rq->changed)
+		log_error("an unsubscribe or preference cannot be stored now: %s", e.text);
+}
+
 static void *
 changer_main(void *arg)
 {
@@ -188,18 +212,22 @@ changer_main(void *arg)
 			pthread_cond_wait(&r->change_work, &r->lock);
 		if (r->changes.head == NULL)
 			break;
-		struct request *rq = list_take(&r->changes, 0);
+		struct request *rq = list_pop(&r->changes);
 		r->changing++;
 		pthread_mutex_unlock(&r->lock);
-		struct store *s = atomic_load(&r->queued) ? NULL : web_store(r->web);
-		struct err e = { 0 };
-		rq->changed =
-		    s != NULL && change_apply(r, s, rq->token.recipient.b, &rq->change, rq->now_ms, &e) == 0;
-		if (s != NULL && !rq->changed)
-			log_error("an unsubscribe or preference cannot be stored now: %s", e.text);
+		const bool change = rq->later == NULL;
+		if (change) {
+			change_one(r, rq);
+		} else {
+			rq->later(rq);
+			MHD_resume_connection(rq->connection); /* now it may be answered and freed */
+		}
 		pthread_mutex_lock(&r->lock);
 		r->changing--;
-		list_add(&r->waiting, rq);
+		if (change)
+			list_add(&r->waiting, rq);
+		else if (--r->held == 0)
+			pthread_cond_signal(&r->empty);
 		pthread_cond_signal(&r->work);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -419,7 +447,7 @@ recorder_main(void *arg)
 bool
 recorder_add(struct recorder *r, struct request *rq)
 {
-	bool change = is_change(&rq->change);
+	bool change = rq->later != NULL || is_change(&rq->change);
 	pthread_mutex_lock(&r->lock);
 	bool ok = !r->refusing;
 	if (ok) {

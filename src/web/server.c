@@ -81,7 +81,7 @@ static enum MHD_Result
 finish(struct request *rq)
 {
 	struct metrics *m = &rq->web->metrics;
-	if (rq->waiting && rq->must_record && !rq->recorded)
+	if (rq->response == NULL || (rq->waiting && rq->must_record && !rq->recorded))
 		respond_unavailable(rq);
 	if (rq->route.kind != ROUTE_NONE && !rq->route.allowed)
 		respond_header(rq, MHD_HTTP_HEADER_ALLOW, rq->route.allow);
@@ -144,7 +144,7 @@ answer(struct request *rq)
 {
 	if (rq->response == NULL)
 		dispatch(rq);
-	if (rq->nevents == 0)
+	if (rq->nevents == 0 && rq->later == NULL)
 		return finish(rq);
 	rq->waiting = true;
 	reaper_touch(rq->connection, INT64_MAX);

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { World, until } from "./harness.mjs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { World, sleep, until } from "./harness.mjs";
 import { field, links, pixels } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -74,6 +77,19 @@ await test("a wish only tightens: the sender's cap holds with it and without; an
   assert.ok(!held(to).consents.some((c) => c.topic.startsWith("at-most")));
   await post(copy.preferences, [["category", "promo"], ["category", "news"], ["often", "any"], ["save", "yes"]]);
   assert.deepEqual([await mailed(to, "weekly@shop.example"), await mailed(to, "weekly@shop.example"), await mailed(to, "weekly@shop.example")], [true, true, false]);
+});
+
+await test("export my data: who asks waits for the audit log, and nobody else does", async () => {
+  const to = "waits@data.example";
+  const copy = await copyFor(to);
+  const lock = spawn("flock", [join(world.dir, "state/audit.log"), "-c", "echo held; exec sleep 4"], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(lock.stdout, "data");
+  let answered = 0;
+  const asked = Array.from({ length: 5 }, () => post(copy.preferences, { address: to, export: "yes" }).then((answer) => (answered++, answer)));
+  await sleep(300);
+  for (let i = 0; i < 4; i++) assert.equal((await get(copy.open)).status, 200);
+  assert.equal(answered, 0, "the log is still locked");
+  for (const { status, body } of await Promise.all(asked)) assert.equal([status, JSON.parse(body).address].join(" "), `200 ${to}`);
 });
 
 await test("export my data: all that is held, opened, as a download, for who knows the address", async () => {
