@@ -22,7 +22,7 @@ static const char usage[] =
     "\n"
     "  remove    takes out the one there is; of several, which have different reasons, that of\n"
     "            --reason: one who bounced may have unsubscribed as well\n"
-    "  check     exit code 0: may be mailed; 1: suppressed, and says why\n"
+    "  check     exit code 0: may be mailed; 1: suppressed or refused, and says why\n"
     "  list      shows hashes: no plain address is stored. With ADDRESS, what concerns it\n"
     "  import    one address or @domain per line, as CSV: what follows the first comma is\n"
     "            ignored, so are blank lines, lines that begin with # and a header \"email\"\n"
@@ -166,14 +166,18 @@ check(struct desk *d, const struct request *r)
 	if (recipient_read(&src, str_of(r->arg), STR("<check>"), clock_now_ms(), d->arena, &s, &e) != 0)
 		return admin_fail(&e);
 	if (r->json)
-		printf("{\"suppressed\": %s, \"reason\": %s%s%s}\n", s->suppressed ? "true" : "false",
-		       s->suppressed ? "\"" : "", s->suppressed ? s->suppressed_reason : "null",
-		       s->suppressed ? "\"" : "");
+		printf("{\"suppressed\": %s, \"reason\": %s%s%s, \"refused\": %s}\n",
+		       s->suppressed ? "true" : "false", s->suppressed ? "\"" : "",
+		       s->suppressed ? s->suppressed_reason : "null", s->suppressed ? "\"" : "",
+		       s->mail_denied ? "true" : "false");
 	else if (s->suppressed)
 		printf("suppressed: %s\n", s->suppressed_reason);
+	else if (s->mail_denied)
+		printf("refused: consent to this mail is denied; `mailtailor profile export %s` shows it\n",
+		       r->arg);
 	else
 		printf("not suppressed\n");
-	return s->suppressed ? 1 : EX_OK;
+	return s->suppressed || s->mail_denied ? 1 : EX_OK;
 }
 
 /* ---- list ---- */
