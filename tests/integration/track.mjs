@@ -160,10 +160,12 @@ await test("preferences: what is ticked comes, what is not does not; tracking ma
   assert.equal((await save("category=news&tracking=no&save=yes")).status, 200);
   assert.ok(!(await mailed(to, "spring@shop.example")));
   assert.ok(await mailed(to, "weekly@shop.example"));
-  const before = events().length;
+  // Of what he does; what mailtailord moves into the log meanwhile is its own.
+  const done = () => events("opened").length + events("clicked").length;
+  const before = done();
   assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
   assert.equal((await trackd.request(copy.open, { headers: BROWSER })).status, 200);
-  assert.equal(events().length, before, "nothing is recorded");
+  assert.equal(done(), before, "nothing is recorded");
   const again = (await trackd.request(copy.preferences, { headers: BROWSER })).body.toString();
   assert.doesNotMatch(again, /value="promo" checked/);
   assert.match(again, /value="no" checked/);
