@@ -223,7 +223,7 @@ row_write(struct import *m, const struct row *row, struct err *e)
 	recipient_key_of(d->keys, normal, &rk);
 	if (!m->replace) {
 		if (recipient_profile_get(&d->src, normal, m->arena, &old, e) < 0)
-			return e->kind == ERR_CORRUPT ? -1 : -2;
+			return e->kind == ERR_CORRUPT || e->kind == ERR_MISSING ? -1 : -2;
 		profile = merge(m->arena, old, profile);
 	}
 	if (recipient_profile_put(&d->src, normal, profile, e) != 0)

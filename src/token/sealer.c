@@ -55,13 +55,19 @@ sealed_header(uint8_t out[SEALED_HEADER_LEN], uint32_t key_id)
 	out[4] = (uint8_t)key_id;
 }
 
+static bool
+is_sealed(struct str s)
+{
+	return s.n >= SEALED_OVERHEAD && (uint8_t)s.p[0] == SEALED_VERSION;
+}
+
 struct sealer_key *
 sealer_key_of(struct sealer *s, struct str sealed)
 {
 	const uint8_t *p = (const uint8_t *)sealed.p;
 	uint32_t id;
 
-	if (sealed.n < SEALED_OVERHEAD || p[0] != SEALED_VERSION)
+	if (!is_sealed(sealed))
 		return NULL;
 	id = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
 	for (size_t i = 0; i < s->nkeys; i++)
@@ -169,6 +175,8 @@ sealer_open_data(struct sealer *s, const char *purpose, const struct recipient_k
 	struct sealer_key *k = sealer_key_of(s, sealed);
 	struct siv_ad ad;
 
+	if (!is_sealed(sealed))
+		return err_set(e, ERR_CORRUPT, "stored %s data: the record is damaged", purpose);
 	if (!k)
 		return err_set(
 		    e, ERR_MISSING,
