@@ -26,8 +26,9 @@ function queueId(mail) {
 
 /**
  * The extra copies of one recipient: [{ cause, kill }], kill undefined when none explains it. mails: in the order of
- * arrival; uncertain: how often the log says so of this copy; kills: in their order, { at, postfix, injector, generation }:
- * the moment when all that was killed was dead, what it killed, and the generation of Postfix that it ended.
+ * arrival; uncertain: how often the log says so of this copy; kills: in their order, { from, at, postfix, injector,
+ * generation }: when it was begun, when all that was killed was seen to be dead (its successor may have handed over by
+ * then, where this process is slow), what it killed, and the generation of Postfix that it ended.
  */
 export function attribute(mails, uncertain, kills) {
   const out = [];
@@ -41,7 +42,7 @@ export function attribute(mails, uncertain, kills) {
       out.push({ cause: "redelivered", kill: kills.find((kill) => kill.postfix && kill.generation === before.generation) });
   const times = [...handed.keys()].map(queueTime).sort((a, b) => a - b);
   const again = times.slice(0, -1).map((begin, i) => {
-    const first = (what) => kills.find((kill) => kill[what] && kill.at >= begin && kill.at <= times[i + 1]);
+    const first = (what) => kills.find((kill) => kill[what] && kill.at >= begin && kill.from <= times[i + 1]);
     return { postfix: first("postfix"), injector: first("injector") };
   });
   // A kill of both may be the one or the other: what the log says of a copy goes first to where nothing else explains it.

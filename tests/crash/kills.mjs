@@ -102,6 +102,7 @@ async function round(load, n) {
   entry.unanswered = load.unanswered;
   entry.undelivered = load.expected.size - load.delivered(sink.mails);
   entry.duplicates = Object.fromEntries(CAUSES.map((cause) => [cause, 0]));
+  entry.from = Date.now();
   await kill(kind);
   entry.at = Date.now();
   kills.push(entry);
