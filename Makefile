@@ -221,6 +221,8 @@ check-tsan: deps-check
 run-sanitized: export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0
 run-sanitized: export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/tsan.supp
 run-sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp
+# As what learns does; what OpenBLAS' own threads hand to each other no sanitizer sees.
+run-sanitized: export OPENBLAS_NUM_THREADS := 1
 run-sanitized:
 	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
 
