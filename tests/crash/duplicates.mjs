@@ -20,7 +20,7 @@ export function queueTime(id) {
 }
 
 /** The queue id under which a copy came from the injector into Postfix: in its first Received field. */
-function queueId(mail) {
+export function queueId(mail) {
   return /^Received:(?:.|\r\n[ \t])*?\bid ([0-9A-Za-z]+)/.exec(mail.raw.subarray(0, 1000).toString("latin1"))[1];
 }
 

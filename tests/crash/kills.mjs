@@ -17,7 +17,7 @@ import { World, lives, root, sleep, slow, timeLimit, until } from "../integratio
 import { assertTailored, links, read } from "../integration/mail.mjs";
 import { bail, comment, done, test } from "../integration/tap.mjs";
 import { chance, options, progress, shuffled, table, writeJson } from "./common.mjs";
-import { CAUSES, attribute } from "./duplicates.mjs";
+import { CAUSES, attribute, queueId, queueTime } from "./duplicates.mjs";
 import { Load } from "./load.mjs";
 
 const opt = options({ rounds: 208, sets: 8, messages: 50, recipients: 100, seed: Math.floor(Math.random() * 2 ** 31) });
@@ -104,7 +104,7 @@ async function round(load, n) {
   entry.duplicates = Object.fromEntries(CAUSES.map((cause) => [cause, 0]));
   entry.from = Date.now();
   await kill(kind);
-  entry.at = Date.now();
+  entry.at = Date.now() + 1; // it is cut to the millisecond, and queue ids are not
   kills.push(entry);
   await restart(kind);
 }
@@ -163,7 +163,7 @@ function account(load, log) {
     const times = [...said].find(([prefix]) => hash.startsWith(prefix))?.[1] ?? 0;
     for (const { cause, kill: by } of attribute(mails, times, kills)) {
       if (by) by.duplicates[cause]++;
-      else unknown.push(`${to}: ${cause}`);
+      else unknown.push(`${to}: ${cause}, handed over at ${mails.map((mail) => queueTime(queueId(mail)))}; kills ${kills.map((k) => `${k.kind} ${k.from}-${k.at}`)}; ${log.split("\n").filter((line) => line.includes(hash.slice(0, 16))).join("; ")}`);
     }
   }
   return unknown;
