@@ -21,15 +21,6 @@ struct adding {
 };
 
 static int
-bad_known(struct store_txn *t, const struct spool_key *key, bool *known)
-{
-	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
-	int rc = mdb_get(t->txn, t->s->sp.bad, &k, &v);
-	*known = rc == 0;
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int
 job_add(struct tally *tl, const struct spool_add *rq, struct spool_place *place,
 	const struct spool_job *given, uint64_t number)
 {
@@ -94,7 +85,7 @@ new_find(struct store_txn *t, const struct adding *a, size_t *n, bool *live, str
 		const struct spool_job *j = &a->rq->jobs[a->order[i]];
 		bool known = a->known[i] || (i > 0 && memcmp(a->keys[i - 1], a->keys[i], SPOOL_KEY_LEN) == 0);
 		if (!known)
-			rc = bad_known(t, &j->key, &known);
+			rc = spool_bad_known(t->s, t->txn, &j->key, &known);
 		a->rq->added[a->order[i]] = !known;
 		*n += !known;
 		*live = *live || (!known && spool_live(j->state));

@@ -27,10 +27,18 @@ spool_get(struct store *s, const struct spool_key *key, struct arena *a, struct 
 }
 
 int
+spool_bad_known(struct store *s, MDB_txn *txn, const struct spool_key *key, bool *known)
+{
+	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
+	int rc = mdb_get(txn, s->sp.bad, &k, &v);
+	*known = rc == 0;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int
 spool_known(struct store *s, const struct spool_key *key, struct err *e)
 {
 	MDB_txn *txn;
-	MDB_val k = { SPOOL_KEY_LEN, (void *)(uintptr_t)key }, v;
 	struct spool_found f;
 	if (!s->spool.env)
 		return 0;
@@ -38,12 +46,10 @@ spool_known(struct store *s, const struct spool_key *key, struct err *e)
 		return -1;
 	int rc = spool_find(s, txn, key, &f);
 	bool known = rc == 0 && f.found;
-	if (rc == 0 && !known) {
-		rc = mdb_get(txn, s->sp.bad, &k, &v);
-		known = rc == 0;
-	}
+	if (rc == 0 && !known)
+		rc = spool_bad_known(s, txn, key, &known);
 	read_end(s, &s->spool, txn);
-	return rc == 0 || rc == MDB_NOTFOUND ? known : store_err(s, e, rc, "cannot look for a job");
+	return rc == 0 ? known : store_err(s, e, rc, "cannot look for a job");
 }
 
 /* ---- campaigns ---- */

@@ -78,6 +78,9 @@ struct spool_bad_record {
 void spool_bad_encode(const struct spool_bad_record *b, struct buf *out);
 int spool_bad_decode(struct str bytes, struct spool_bad_record *b);
 
+/* spool-look.c: whether there is a bad job of that key. */
+int spool_bad_known(struct store *s, MDB_txn *txn, const struct spool_key *key, bool *known);
+
 /* Where a job of that state stands. */
 enum spool_class spool_class_of(enum spool_state s);
 int64_t spool_time_add(int64_t a, int64_t b);

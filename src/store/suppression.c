@@ -57,13 +57,12 @@ old_remove(struct store_txn *t, struct change *c, struct str key, struct err *e)
 	enum op_result res = txn_get(t, t->s->suppression, key, &val, &there);
 	if (res != OP_OK || !there)
 		return res;
-	if (suppression_decode(val, &r) != 0 && !c->put) {
+	const bool readable = suppression_decode(val, &r) == 0;
+	if (!readable && !c->put) {
 		store_corrupt(t->s, e, "suppression");
 		return OP_FAIL;
 	}
-	return suppression_decode(val, &r) != 0 || r.reason == c->reason
-		   ? txn_del(t, t->s->suppression, key, &c->removed)
-		   : OP_OK;
+	return !readable || r.reason == c->reason ? txn_del(t, t->s->suppression, key, &c->removed) : OP_OK;
 }
 
 static enum op_result
