@@ -189,10 +189,10 @@ FORCE:
 .PHONY: check check-unit check-asan check-tsan check-tree
 check: deps-check
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
-	@tests/run -l $(BUILD)/log contrib/check-tree $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
+	@tests/run -j$(JOBS) -l $(BUILD)/log contrib/check-tree $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
 
 check-unit: test-programs
-	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN)
+	@tests/run -j$(JOBS) -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN)
 
 # kill -9 at 208 random moments, full disks, ports that misbehave: some 20 minutes.
 .PHONY: check-crash
@@ -224,7 +224,7 @@ run-sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp
 # As what learns does; what OpenBLAS' own threads hand to each other no sanitizer sees.
 run-sanitized: export OPENBLAS_NUM_THREADS := 1
 run-sanitized:
-	@tests/run -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
+	@tests/run -j$(JOBS) -l $(BUILD)/log $(UNIT_RUN) $(GOLDEN_RUN) $(INTEGRATION_RUN)
 
 # ---- fuzzing: FUZZ_SECONDS each; findings are kept in build/clang-fuzz/fuzz/NAME/ ----
 FUZZ_SECONDS ?= 60

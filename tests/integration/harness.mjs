@@ -55,10 +55,14 @@ export async function until(what, condition, seconds = 20) {
   }
 }
 
-/** A port that nobody listens on, below those the kernel gives to clients: it may be connected to before it is opened. */
+/**
+ * A port that nobody listens on, below those the kernel gives to clients: it may be connected to before it is opened. Tests
+ * that run side by side (tests/run) have ports of their own.
+ */
 export async function freePort() {
+  const lanes = 8, each = 12000 / lanes;
   for (;;) {
-    const port = 20000 + Math.floor(Math.random() * 12000);
+    const port = 20000 + (Number(process.env.MT_LANE ?? 0) % lanes) * each + Math.floor(Math.random() * each);
     const server = net.createServer().listen(port, "127.0.0.1");
     const free = await new Promise((done) => server.on("listening", () => done(true)).on("error", () => done(false)));
     if (!free) continue;
