@@ -488,6 +488,8 @@ await test("SIGUSR1 while the port takes its time over the final dot: the copy i
 await test("a key that the injector has not read when it sees the first job under it: the job waits for its successor, and is not put aside", async () => {
   for (let round = 0; round < 8; round++) {
     const pid = world.daemon.injector();
+    // Not while it writes: nobody else can, then.
+    await until("the end of what is under way", () => JSON.parse(world.mt("queue", "--json")).total.queued === 0);
     process.kill(pid, "SIGSTOP");
     world.mt("key", "rotate");
     assert.match(await world.daemon.reload(), /is in use/);
