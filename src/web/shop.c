@@ -98,7 +98,7 @@ read_recipient(struct request *rq, const struct value *v, struct event *ev)
 		memcpy(ev->copy, t.copy, sizeof(ev->copy));
 		ev->campaign = t.campaign;
 		ev->arm = t.arm;
-		ev->link = t.link;
+		ev->link = t.link == TOKEN_HONEYPOT_LINK ? EVENT_NO_LINK : t.link; /* as track.c has it */
 		return NULL;
 	}
 	struct str normal;
@@ -205,6 +205,7 @@ read_event(struct request *rq, const struct conf_shop *shop, const struct value 
 		{ STR("viewed"), EVENT_VIEWED },
 	};
 	struct str id = text_of(v, "id"), type = text_of(v, "type");
+	struct err e = { 0 };
 	const char *why;
 	*ev = (struct event){ .class = EVENT_HUMAN, .link = EVENT_NO_LINK };
 	for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
@@ -223,7 +224,7 @@ read_event(struct request *rq, const struct conf_shop *shop, const struct value 
 	keyed_id(rq->site->epoch->keys, "shop event", parts, 3, ev->idem);
 	ev->source = arena_printf(rq->arena, "shop:%s", shop->name);
 	ev->reason = STR("shop");
-	return NULL;
+	return event_valid(ev, &e) == 0 ? NULL : arena_cstr(rq->arena, str_of(e.text));
 }
 
 /* ---- the batch ---- */
