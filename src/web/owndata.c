@@ -136,7 +136,7 @@ erase(struct request *rq)
 	memset(ev->rk, 0, sizeof(ev->rk));
 	memset(ev->copy, 0, sizeof(ev->copy));
 	ev->details = STR_NULL;
-	*c = (struct consent_record){ STR("tracking"), CONSENT_DENIED, rq->now_ms, STR("erased") };
+	*c = (struct consent_record){ STR("tracking"), CONSENT_DENIED, rq->now_ms, STR(CONSENT_ERASED) };
 	rq->change = (struct queue_entry){ .erase = true, .suppress = true, .category = STR("") };
 	rq->change.consents = c;
 	rq->change.nconsents = 1;

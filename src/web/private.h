@@ -139,6 +139,28 @@ void respond_drop(struct request *rq); /* with nothing */
 void respond_unavailable(struct request *rq);
 void respond_header(struct request *rq, const char *name, const char *value);
 
+/* ---- change.c ---- */
+bool is_change(const struct queue_entry *q);
+/*
+ * Stores it; the audit log in that directory is told. waited: it comes out of the queue, and what was refused
+ * since holds. Safe. -1: nothing, or a part of it; to be done again as a whole.
+ */
+int change_apply(const char *directory, struct store *s, const uint8_t rk[16], const struct queue_entry *q,
+		 int64_t at_ms, bool waited, struct err *e);
+/* Source of the refusal of tracking that an erasure leaves behind. */
+#define CONSENT_ERASED "erased"
+
+/* ---- backlog.c: the recorder's thread alone, but for backlog_holds ---- */
+struct backlog *backlog_open(struct web *w); /* never NULL: without a queue file it takes nothing */
+void backlog_close(struct backlog **b);
+/* Is a change of that recipient to wait behind others? */
+bool backlog_holds(struct backlog *b, const uint8_t rk[16]);
+int backlog_write(struct backlog *b, const struct queue_entry *v, size_t n, struct err *e);
+/* Moves what waits into the database. True: new events may go there directly. */
+bool backlog_settle(struct backlog *b);
+/* event_add, but for those of v that can never be taken: they are logged and left out. Changes v. */
+int events_store(struct store *s, struct event *v, size_t n, struct err *e);
+
 /* ---- recorder.c ---- */
 struct recorder *recorder_start(struct web *w, struct err *e);
 /* Takes a suspended request; resumes it when its events are on disk, or cannot be. */

@@ -40,12 +40,16 @@ void queue_close(struct queue **q);
 int queue_write(struct queue *q, const struct queue_entry *v, size_t n, struct err *e);
 bool queue_empty(const struct queue *q);
 /*
- * Calls fn with up to `max` entries at a time, oldest first, until it fails or all are handed over; then the
- * file is emptied. Lines that make no sense are logged and left out. 0, or -1: what fn said, or the file
- * cannot be read; nothing is lost then.
+ * Calls fn with up to `max` entries at a time, changes only or events only, oldest first, until it fails or
+ * all are handed over. What fn took is not handed over again by this process, and lies in the file until
+ * queue_clear: who comes after a crash begins anew. Lines that make no sense are logged and left out. 0, or
+ * -1: what fn said, or the file cannot be read; nothing is lost then.
  */
 typedef int queue_fn(void *ctx, const struct queue_entry *v, size_t n, struct err *e);
-int queue_drain(struct queue *q, size_t max, queue_fn *fn, void *ctx, struct err *e);
+enum queue_kind { QUEUE_CHANGES, QUEUE_EVENTS };
+int queue_drain(struct queue *q, enum queue_kind kind, size_t max, queue_fn *fn, void *ctx, struct err *e);
+/* Empties the file, if all of it was handed over. */
+int queue_clear(struct queue *q, struct err *e);
 
 /* ---- one line, for tests and fuzzing ---- */
 void queue_entry_print(const struct queue_entry *v, struct buf *out);

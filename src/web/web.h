@@ -10,7 +10,8 @@
  *   preferences.c  what mail, how often, tracking; owndata.c: "export my data", "erase me"
  *   agent.c     human, proxy or machine, by one request; watch.c by what several show together
  *   limit.c     requests per client address
- *   recorder.c  events and changes, many requests in one commit; queue.c while the database is gone
+ *   recorder.c  events and changes, many requests in one commit; change.c stores a change
+ *   backlog.c   what cannot be stored now, in a file: queue.c
  *   page.c      templates of pages, in the reader's language
  *   metrics.c   Prometheus text
  *   service.c   start, reload, stop

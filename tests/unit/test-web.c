@@ -355,13 +355,24 @@ test_queue(void **state)
 	struct queue *second = queue_open(path, &e);
 	assert_null(second);
 	assert_int_equal(e.kind, ERR_TEMP);
-	/* What cannot be taken stays, all of it. */
+	/* What cannot be taken stays, and is what comes next; who comes after a crash begins anew. */
 	g.fail_at = 120;
-	assert_int_equal(queue_drain(q, 40, take, &g, &e), -1);
+	assert_int_equal(queue_drain(q, QUEUE_EVENTS, 40, take, &g, &e), -1);
+	assert_int_equal(queue_clear(q, &e), 0);
 	assert_false(queue_empty(q));
-	g = (struct got){ 0 };
-	assert_int_equal(queue_drain(q, 40, take, &g, &e), 0);
+	g = (struct got){ .n = 120 };
+	assert_int_equal(queue_drain(q, QUEUE_EVENTS, 40, take, &g, &e), 0);
 	assert_int_equal(g.n, 150);
+	queue_close(&q);
+	q = queue_open(path, &e);
+	assert_non_null(q);
+	g = (struct got){ 0 };
+	assert_int_equal(queue_drain(q, QUEUE_EVENTS, 40, take, &g, &e), 0);
+	assert_int_equal(g.n, 150);
+	assert_int_equal(queue_clear(q, &e), 0);
+	assert_false(queue_empty(q)); /* nobody looked for changes */
+	assert_int_equal(queue_drain(q, QUEUE_CHANGES, 40, take, &g, &e), 0);
+	assert_int_equal(queue_clear(q, &e), 0);
 	assert_true(queue_empty(q));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 0);
@@ -391,9 +402,20 @@ test_queue(void **state)
 	assert_non_null(q);
 	write_some(q, 3, 2);
 	g = (struct got){ 0 };
-	assert_int_equal(queue_drain(q, 40, take, &g, &e), 0);
+	assert_int_equal(queue_drain(q, QUEUE_CHANGES, 1, take, &g, &e), 0);
+	assert_int_equal(g.n, 0);
+	assert_int_equal(g.changes, 1);
+	assert_int_equal(queue_drain(q, QUEUE_EVENTS, 40, take, &g, &e), 0);
 	assert_int_equal(g.n, 5);
 	assert_int_equal(g.changes, 1);
+	/* What is written now is handed over, and nothing twice. */
+	write_some(q, 5, 1);
+	assert_int_equal(queue_drain(q, QUEUE_CHANGES, 1, take, &g, &e), 0);
+	assert_int_equal(queue_drain(q, QUEUE_EVENTS, 40, take, &g, &e), 0);
+	assert_int_equal(g.n, 6);
+	assert_int_equal(g.changes, 1);
+	assert_int_equal(queue_clear(q, &e), 0);
+	assert_true(queue_empty(q));
 	queue_close(&q);
 	unlink(path);
 }
