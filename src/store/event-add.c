@@ -40,6 +40,8 @@ struct adding {
 	size_t *order;
 	struct word_slot *slots; /* NULL: for few it does not pay */
 	bool *added;
+	struct lane *lane;	 /* NULL, or in whose queue they lie */
+	const uint64_t *numbers; /* there */
 	int64_t now_ms;
 	int64_t bytes; /* that it writes */
 	/* kept from one record to the next */
@@ -151,6 +153,20 @@ row_begin(struct store_txn *t, struct adding *a, struct item *it)
 	return rc;
 }
 
+/* ---- what was queued ---- */
+
+/* Who takes them out has added them: they are not missed, and may have been forgotten since. */
+static int
+step_queued(struct store *s, struct adding *a, struct err *e)
+{
+	uint64_t first = 0;
+	if (a->lane && outbox_first(s, a->lane, &first, e) != 0)
+		return -1;
+	for (size_t i = 0; i < a->n && a->lane; i++)
+		a->items[i].skip = a->numbers[i] < first;
+	return 0;
+}
+
 /* ---- idempotency ---- */
 
 static int64_t
@@ -185,7 +201,7 @@ step_once(struct store_txn *t, struct adding *a)
 	order_by(a, by_idem);
 	for (size_t i = 0; i < a->n && rc == 0; i++) {
 		struct item *it = &a->items[a->order[i]];
-		if (!event_zero(it->row.idem, STORE_KEY_LEN))
+		if (!it->skip && !event_zero(it->row.idem, STORE_KEY_LEN))
 			rc = once_check(t, a, it);
 	}
 	return rc;
@@ -410,6 +426,8 @@ op_add(struct store_txn *t, void *arg, struct err *e)
 		memset(a->slots, 0, WORD_SLOTS * sizeof *a->slots);
 	for (size_t i = 0; i < a->n && rc == 0; i++)
 		rc = row_begin(t, a, &a->items[i]);
+	if (rc == 0 && step_queued(t->s, a, e) != 0)
+		return OP_FAIL;
 	if (rc == 0)
 		rc = step_once(t, a);
 	if (rc == 0)
@@ -486,10 +504,10 @@ event_valid(const struct event *ev, struct err *e)
 	return value_check(ev, e);
 }
 
-int
-event_add(struct store *s, const struct event *v, size_t n, bool *added, struct err *e)
+static int
+add(struct store *s, struct adding a, const struct event *v, struct err *e)
 {
-	struct adding a = { .n = n, .added = added, .now_ms = clock_now_ms() };
+	const size_t n = a.n;
 	if (n > EVENT_MAX_BATCH)
 		return err_set(e, ERR_LIMIT, "event: %zu at once, more than the %zu allowed", n,
 			       EVENT_MAX_BATCH);
@@ -520,4 +538,20 @@ out:
 	free(a.order);
 	free(a.slots);
 	return r;
+}
+
+int
+event_add(struct store *s, const struct event *v, size_t n, bool *added, struct err *e)
+{
+	const struct adding a = { .n = n, .added = added, .now_ms = clock_now_ms() };
+	return add(s, a, v, e);
+}
+
+int
+event_add_moved(struct store *s, const struct moving *m, size_t from, size_t n, struct err *e)
+{
+	const struct adding a = {
+		.n = n, .lane = m->lane, .numbers = m->numbers + from, .now_ms = clock_now_ms()
+	};
+	return add(s, a, m->v + from, e);
 }

@@ -4,6 +4,9 @@
  * too: that costs no commit, loses nothing, and does not fail because another
  * database is full. Whoever moves them adds them to the log first and takes them
  * out afterwards; `once` and idempotency keys make it that nothing counts twice.
+ * Nor does what was read come back when somebody else has moved it since and its
+ * recipient was forgotten: inside of the transaction that adds, the queue is asked
+ * whether it is still there (whoever forgets moves all of it first).
  */
 #include "store/event-private.h"
 
@@ -61,32 +64,25 @@ event_post(struct store *s, const struct event *ev, struct err *e)
 
 /* ---- moving ---- */
 
-struct moving {
-	struct arena *a;
-	struct event *v;
-	size_t n, max;
-	uint64_t last; /* number of the last one read */
-	bool any;
-};
-
 static void
 move_note(struct moving *m, struct str key, struct str val, const struct lane *lane)
 {
 	m->last = be64_get((const uint8_t *)key.p);
 	m->any = true;
 	if (event_decode(arena_str(m->a, val), &m->v[m->n]) == 0)
-		m->n++;
+		m->numbers[m->n++] = m->last;
 	else
 		log_warn("%s: a queued event is damaged; it was dropped", lane->file);
 }
 
-static int
-move_read(struct store *s, struct lane *lane, struct moving *m, struct err *e)
+int
+outbox_read(struct store *s, struct lane *lane, struct moving *m, struct err *e)
 {
 	MDB_txn *txn;
 	MDB_cursor *c = NULL;
 	MDB_val k, v;
 	size_t bytes = 0;
+	m->lane = lane;
 	if (read_begin(s, lane, &txn, e) != 0)
 		return -1;
 	int rc = mdb_cursor_open(txn, lane->outbox, &c);
@@ -103,15 +99,35 @@ move_read(struct store *s, struct lane *lane, struct moving *m, struct err *e)
 	return rc == 0 || rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read queued events");
 }
 
+int
+outbox_first(struct store *s, struct lane *lane, uint64_t *number, struct err *e)
+{
+	MDB_txn *txn;
+	MDB_cursor *c = NULL;
+	MDB_val k, v;
+	*number = UINT64_MAX;
+	if (read_begin(s, lane, &txn, e) != 0)
+		return -1;
+	int rc = mdb_cursor_open(txn, lane->outbox, &c);
+	if (rc == 0)
+		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+	if (rc == 0 && k.mv_size == EVENT_NUMBER_LEN)
+		*number = be64_get(k.mv_data);
+	if (c)
+		mdb_cursor_close(c);
+	read_end(s, lane, txn);
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read queued events");
+}
+
 /* Those that the log refuses for what they say must not hold up the others. */
-static int
-move_add(struct store *s, struct moving *m, struct err *e)
+int
+outbox_add(struct store *s, struct moving *m, struct err *e)
 {
 	struct err own = { 0 };
-	int r = event_add(s, m->v, m->n, NULL, &own);
+	int r = event_add_moved(s, m, 0, m->n, &own);
 	for (size_t i = 0; r != 0 && (own.kind == ERR_INPUT || own.kind == ERR_LIMIT) && i < m->n; i++) {
 		struct err one = { 0 };
-		if (event_add(s, &m->v[i], 1, NULL, &one) == 0)
+		if (event_add_moved(s, m, i, 1, &one) == 0)
 			continue;
 		if (one.kind == ERR_INPUT || one.kind == ERR_LIMIT)
 			log_error("a queued event was dropped: %s", one.text);
@@ -152,12 +168,14 @@ move_lane(struct store *s, struct lane *lane, size_t max, struct err *e)
 		return 0;
 	m.a = arena_new(65536);
 	m.v = calloc(max, sizeof *m.v);
-	int r = m.v ? move_read(s, lane, &m, e) : err_set(e, ERR_TEMP, "event: out of memory");
+	m.numbers = calloc(max, sizeof *m.numbers);
+	int r = m.v && m.numbers ? outbox_read(s, lane, &m, e) : err_set(e, ERR_TEMP, "event: out of memory");
 	if (r == 0 && m.n > 0)
-		r = move_add(s, &m, e);
+		r = outbox_add(s, &m, e);
 	if (r == 0 && m.any)
 		r = store_submit_heavy(s, lane, op_moved, &m, 1 + m.n / 64, e);
 	free(m.v);
+	free(m.numbers);
 	arena_free(&m.a);
 	return r == 0 ? (int)m.n : -1;
 }

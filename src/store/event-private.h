@@ -88,6 +88,25 @@ void event_tally_add(struct event_tally *t, const struct event_row *r);
 void event_tally_encode(const struct event_tally *t, struct buf *out);
 int event_tally_decode(struct str bytes, struct event_tally *t);
 
+/* ---- event-outbox.c: the steps of event_move, and event-add.c's part of it ---- */
+
+struct moving {
+	struct arena *a;
+	struct lane *lane;
+	struct event *v;
+	uint64_t *numbers; /* in the queue, rising */
+	size_t n, max;
+	uint64_t last; /* number of the last one read */
+	bool any;
+};
+/* v and numbers have room for max. 0, -1 */
+int outbox_read(struct store *s, struct lane *lane, struct moving *m, struct err *e);
+int outbox_add(struct store *s, struct moving *m, struct err *e);
+/* The lowest number in the queue; UINT64_MAX: it is empty. 0, -1 */
+int outbox_first(struct store *s, struct lane *lane, uint64_t *number, struct err *e);
+/* event_add of n of them from `from` on, but for those that have been taken out of the queue meanwhile. */
+int event_add_moved(struct store *s, const struct moving *m, size_t from, size_t n, struct err *e);
+
 /* ---- event-look.c ---- */
 
 /* What a counter's key says. */

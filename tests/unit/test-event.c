@@ -502,6 +502,31 @@ test_store_forget_covers_events(void **state)
 	check_forgotten(f, 5);
 }
 
+/* A mover that had read his event before all of it happened: the event is not there again. */
+static void
+test_movers_bring_nobody_back(void **state)
+{
+	struct fixture *f = *state;
+	struct event ev = event_of(EVENT_INJECTED, 1, 1), v[4];
+	uint64_t numbers[4];
+	struct event_person p;
+	struct moving m = { .a = f->a, .v = v, .numbers = numbers, .max = 4 };
+	ev.once = true;
+	assert_int_equal(event_post(f->s, &ev, &f->e), 0);
+	assert_int_equal(outbox_read(f->s, &f->s->books, &m, &f->e), 0);
+	assert_int_equal(m.n, 1);
+	assert_int_equal(store_forget(f->s, ev.rk, NULL, &f->e), 0);
+	assert_int_equal(event_person_get(f->s, ev.rk, f->a, &p, &f->e), 0);
+	assert_int_equal(outbox_add(f->s, &m, &f->e), 0);
+	assert_int_equal(event_person_get(f->s, ev.rk, f->a, &p, &f->e), 0);
+	/* One that is still queued is added. */
+	assert_int_equal(event_post(f->s, &ev, &f->e), 0);
+	m.n = 0;
+	assert_int_equal(outbox_read(f->s, &f->s->books, &m, &f->e), 0);
+	assert_int_equal(outbox_add(f->s, &m, &f->e), 0);
+	assert_int_equal(event_person_get(f->s, ev.rk, f->a, &p, &f->e), 1);
+}
+
 /* A damaged event in the middle hides those before it from the chain, not from forgetting. */
 static void
 test_forget_goes_round_damage(void **state)
@@ -840,6 +865,7 @@ main(void)
 		EVENT_TEST(test_sent_since_click),
 		EVENT_TEST(test_forget),
 		EVENT_TEST(test_store_forget_covers_events),
+		EVENT_TEST(test_movers_bring_nobody_back),
 		EVENT_TEST(test_forget_goes_round_damage),
 		EVENT_TEST(test_wire),
 		EVENT_TEST(test_queued_events_are_moved),
