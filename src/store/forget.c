@@ -139,10 +139,11 @@ store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err 
 	if (removed)
 		*removed = 0;
 	/* Several commits. Whoever is interrupted between them forgets again, and finds the rest. The spool
-	 * is first: nothing is to be made of its jobs with half a profile. */
-	if (spool_forget(s, rk, &jobs, e) != 0 || events_settle(s, e) != 0 ||
+	 * is first: nothing is to be made of its jobs with half a profile. Events are taken out of the queues
+	 * behind those: what was reserved until then has its event there. */
+	if (spool_forget(s, rk, &jobs, e) != 0 ||
+	    store_submit(s, &s->books, op_forget_books, &books, e) != 0 || events_settle(s, e) != 0 ||
 	    event_forget(s, rk, &events, e) != 0 ||
-	    store_submit(s, &s->books, op_forget_books, &books, e) != 0 ||
 	    store_submit(s, &s->records, op_forget_records, &records, e) != 0)
 		return -1;
 	if (removed)

@@ -4,6 +4,8 @@
 #include "store/spool-private.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,11 +19,12 @@ struct updating {
 };
 
 static int
-update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms)
+update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms, bool *there)
 {
 	struct spool_found f;
 	int rc = spool_find(tl->t->s, tl->t->txn, &u->key, &f);
 	u->found = false;
+	*there = f.found;
 	if (rc != 0 || !f.found)
 		return rc;
 	if (f.damaged)
@@ -61,18 +64,39 @@ events_fit(struct store_txn *t, const struct updating *u)
 	return false;
 }
 
+/*
+ * A job that is not there was its recipient's who has been forgotten while the injector had it. What became
+ * of it is counted, and names nobody.
+ */
+static enum op_result
+event_queue(struct store_txn *t, const struct event *of, bool there)
+{
+	struct event ev = *of;
+	if (!there) {
+		memset(ev.rk, 0, sizeof ev.rk);
+		memset(ev.copy, 0, sizeof ev.copy);
+		ev.queue_id = ev.details = STR_NULL;
+		ev.once = false;
+		/* moved twice, it counts once */
+		if (getrandom(ev.idem, sizeof ev.idem, 0) != sizeof ev.idem)
+			abort();
+	}
+	return outbox_put(t, &ev);
+}
+
 static enum op_result
 op_update(struct store_txn *t, void *arg, struct err *e)
 {
 	const struct updating *u = arg;
 	const size_t end = u->part.from + u->part.n;
 	struct tally tl = { .t = t };
+	bool there;
 	int rc = 0;
 	(void)e;
 	const bool events = events_fit(t, u);
 	for (size_t i = u->part.from; i < end && rc == 0; i++) {
-		rc = update_one(&tl, &u->v[i], u->keep_ms);
-		if (rc == 0 && events && u->v[i].event && outbox_put(t, u->v[i].event) != OP_OK)
+		rc = update_one(&tl, &u->v[i], u->keep_ms, &there);
+		if (rc == 0 && events && u->v[i].event && event_queue(t, u->v[i].event, there) != OP_OK)
 			rc = t->rc;
 	}
 	return op_end(t, tally_end(&tl, rc));

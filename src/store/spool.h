@@ -134,7 +134,8 @@ struct spool_update {
 	bool attempted; /* counts one attempt */
 	const char *reason;
 	struct str note;	   /* cut at SPOOL_MAX_NOTE */
-	const struct event *event; /* event.h: queued in the same commit, whatever is found; or NULL */
+	const struct event *event; /* event.h: queued in the same commit, whatever is found (of a job that is
+				      not there at all: without his name); or NULL */
 	bool
 	    found; /* out: false when the job was not live any more (dropped by an administrator meanwhile) */
 };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "store/spool.h"
 #include "test-event.h"
 
 /* ---- the log ---- */
@@ -527,6 +528,26 @@ test_movers_bring_nobody_back(void **state)
 	assert_int_equal(event_person_get(f->s, ev.rk, f->a, &p, &f->e), 1);
 }
 
+/* A copy that the injector had in its hands is counted; whose it was is not told again. */
+static void
+test_ends_of_forgotten_jobs_name_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct event ev = event_of(EVENT_INJECTED, 1, 1);
+	struct event_person p;
+	ev.once = true;
+	ev.campaign = STR("spring");
+	ev.queue_id = STR("4WxYz1Q2");
+	struct spool_update u = { .state = SPOOL_SENT, .due_ms = NOW, .reason = "sent", .event = &ev };
+	memcpy(u.key.rk, ev.rk, sizeof u.key.rk);
+	assert_int_equal(spool_update(f->s, &u, 1, DAY, &f->e), 0);
+	assert_false(u.found);
+	assert_int_equal(event_move(f->s, 10, &f->e), 1);
+	assert_int_equal(event_person_get(f->s, ev.rk, f->a, &p, &f->e), 0);
+	struct event_counter sum = counted(f, STR("spring"), EVENT_INJECTED, EVENT_UNKNOWN);
+	assert_int_equal(sum.count, 1);
+}
+
 /* A damaged event in the middle hides those before it from the chain, not from forgetting. */
 static void
 test_forget_goes_round_damage(void **state)
@@ -866,6 +887,7 @@ main(void)
 		EVENT_TEST(test_forget),
 		EVENT_TEST(test_store_forget_covers_events),
 		EVENT_TEST(test_movers_bring_nobody_back),
+		EVENT_TEST(test_ends_of_forgotten_jobs_name_nobody),
 		EVENT_TEST(test_forget_goes_round_damage),
 		EVENT_TEST(test_wire),
 		EVENT_TEST(test_queued_events_are_moved),
