@@ -236,7 +236,7 @@ tables_open(struct store *s, struct lane *lane, MDB_txn *txn, unsigned flags)
 		if (tables[i].lane == lane)
 			rc = mdb_dbi_open(txn, tables[i].name, flags | sorted, tables[i].dbi);
 	}
-	if (rc != 0 || (lane != &s->books && lane != &s->spool))
+	if (rc != 0 || lane == &s->records || lane == &s->events)
 		return rc;
 	/* Of a directory that an earlier version made. */
 	rc = mdb_dbi_open(txn, "outbox", flags, &lane->outbox);
@@ -364,10 +364,12 @@ store_open(const struct store_options *o, struct err *e)
 	s->books.file = "ledger.mdb";
 	s->spool.file = "spool.mdb";
 	s->events.file = "events.mdb";
+	s->arrivals.file = "arrivals.mdb";
 	s->records.schema = RECORD_SCHEMA_VERSION;
 	s->books.schema = STORE_SCHEMA_VERSION;
 	s->spool.schema = SPOOL_SCHEMA_VERSION;
 	s->events.schema = EVENT_SCHEMA_VERSION;
+	s->arrivals.schema = ARRIVAL_SCHEMA_VERSION;
 	for (int i = 0; i < STORE_LANES; i++)
 		s->lanes[i].schema_read = s->lanes[i].schema_found = s->lanes[i].schema;
 	s->records.schema_read = 1;
@@ -376,7 +378,8 @@ store_open(const struct store_options *o, struct err *e)
 	if (getrandom(s->sweep_at, sizeof s->sweep_at, 0) < 0)
 		memset(s->sweep_at, 0, sizeof s->sweep_at);
 	if (lane_open(s, &s->records, o, e) != 0 || lane_open(s, &s->books, o, e) != 0 ||
-	    lane_open_later(s, &s->spool, o, e) != 0 || lane_open_later(s, &s->events, o, e) != 0)
+	    lane_open_later(s, &s->spool, o, e) != 0 || lane_open_later(s, &s->events, o, e) != 0 ||
+	    lane_open_later(s, &s->arrivals, o, e) != 0)
 		store_close(&s);
 	return s;
 }

@@ -2,11 +2,12 @@
  * event-outbox: events that wait in the environment of what they tell of. The
  * transaction that takes a copy's place, or writes down its end, queues its event
  * too: that costs no commit, loses nothing, and does not fail because another
- * database is full. Whoever moves them adds them to the log first and takes them
- * out afterwards; `once` and idempotency keys make it that nothing counts twice.
- * Nor does what was read come back when somebody else has moved it since and its
- * recipient was forgotten: inside of the transaction that adds, the queue is asked
- * whether it is still there (whoever forgets moves all of it first).
+ * database is full. What arrives in crowds has an environment of its own: behind
+ * each other they fill a page with twenty, where the log, which keeps what is
+ * known of each recipient, copies a page for each. Whoever moves them adds them to the log first and takes
+ * them out afterwards; `once` and idempotency keys make it that nothing counts twice. Nor does what was read
+ * come back when somebody else has moved it since and its recipient was forgotten: inside of the transaction
+ * that adds, the queue is asked whether it is still there (whoever forgets moves all of it first).
  */
 #include "store/event-private.h"
 
@@ -16,6 +17,7 @@
 
 /* So much is read in one go. */
 #define MOVE_BYTES ((size_t)8 << 20)
+#define COMMIT_MAX 2048
 #define RECORD_BYTES 160
 
 int64_t
@@ -26,22 +28,34 @@ outbox_bytes(const struct event *ev)
 			 ev->reason.n + ev->source.n + ev->url.n + ev->queue_id.n + ev->details.n);
 }
 
-enum op_result
-outbox_put(struct store_txn *t, const struct event *ev)
+static enum op_result
+put_many(struct store_txn *t, const struct event *v, size_t n)
 {
 	uint8_t key[EVENT_NUMBER_LEN];
 	struct buf b = { 0 };
+	MDB_cursor *c = NULL;
 	uint64_t number;
-	int rc = number_take(t, t->lane->outbox, STR("outbox-next"), 1, &number);
-	if (rc == 0) {
-		event_encode(ev, &b);
-		be64_put(key, number);
-		MDB_val k = { sizeof key, key }, v = val_of(buf_str(&b));
+	int rc = number_take(t, t->lane->outbox, STR("outbox-next"), n, &number);
+	if (rc == 0)
+		rc = mdb_cursor_open(t->txn, t->lane->outbox, &c);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		buf_reset(&b);
+		event_encode(&v[i], &b);
+		be64_put(key, number + i);
+		MDB_val k = { sizeof key, key }, value = val_of(buf_str(&b));
 		t->dirty = true;
-		rc = mdb_put(t->txn, t->lane->outbox, &k, &v, MDB_APPEND);
-		buf_free(&b);
+		rc = mdb_cursor_put(c, &k, &value, MDB_APPEND);
 	}
+	if (c)
+		mdb_cursor_close(c);
+	buf_free(&b);
 	return op_end(t, rc);
+}
+
+enum op_result
+outbox_put(struct store_txn *t, const struct event *ev)
+{
+	return put_many(t, ev, 1);
 }
 
 static enum op_result
@@ -60,6 +74,34 @@ event_post(struct store *s, const struct event *ev, struct err *e)
 	if (event_valid(ev, e) != 0)
 		return -1;
 	return store_submit(s, &s->books, op_post, &copy, e);
+}
+
+struct arriving {
+	const struct event *v;
+	size_t n;
+};
+
+static enum op_result
+op_arrive(struct store_txn *t, void *arg, struct err *e)
+{
+	const struct arriving *a = arg;
+	int64_t bytes = 0;
+	for (size_t i = 0; i < a->n; i++)
+		bytes += outbox_bytes(&a->v[i]);
+	/* They lie side by side. */
+	if (room_take(t, bytes, 1, ROOM_NEW, e) != OP_OK)
+		return OP_FAIL;
+	return put_many(t, a->v, a->n);
+}
+
+int
+event_arrive(struct store *s, const struct event *v, size_t n, struct err *e)
+{
+	struct arriving a = { v, n };
+	for (size_t i = 0; i < n; i++)
+		if (event_valid(&v[i], e) != 0)
+			return -1;
+	return n > 0 ? store_submit(s, &s->arrivals, op_arrive, &a, e) : 0;
 }
 
 /* ---- moving ---- */
@@ -120,12 +162,13 @@ outbox_first(struct store *s, struct lane *lane, uint64_t *number, struct err *e
 }
 
 /* Those that the log refuses for what they say must not hold up the others. */
-int
-outbox_add(struct store *s, struct moving *m, struct err *e)
+static int
+add_some(struct store *s, const struct moving *m, size_t from, size_t n, struct err *e)
 {
 	struct err own = { 0 };
-	int r = event_add_moved(s, m, 0, m->n, &own);
-	for (size_t i = 0; r != 0 && (own.kind == ERR_INPUT || own.kind == ERR_LIMIT) && i < m->n; i++) {
+	int r = event_add_moved(s, m, from, n, &own);
+	for (size_t i = from; r != 0 && (own.kind == ERR_INPUT || own.kind == ERR_LIMIT) && i < from + n;
+	     i++) {
 		struct err one = { 0 };
 		if (event_add_moved(s, m, i, 1, &one) == 0)
 			continue;
@@ -139,6 +182,56 @@ outbox_add(struct store *s, struct moving *m, struct err *e)
 	if (e)
 		*e = own;
 	return -1;
+}
+
+/* By recipient; what happened to one of them, as it was queued. */
+static int
+by_recipient(const void *pa, const void *pb, void *events)
+{
+	const size_t a = *(const size_t *)pa, b = *(const size_t *)pb;
+	const struct event *v = events;
+	int c = memcmp(v[a].rk, v[b].rk, STORE_KEY_LEN);
+	return c != 0 ? c : a < b ? -1 : a > b;
+}
+
+static int
+order(struct moving *m, struct err *e)
+{
+	size_t *at = malloc(m->n * sizeof *at);
+	struct event *v = malloc(m->n * sizeof *v);
+	uint64_t *numbers = malloc(m->n * sizeof *numbers);
+	if (!at || !v || !numbers) {
+		free(at);
+		free(v);
+		free(numbers);
+		return err_set(e, ERR_TEMP, "event: out of memory");
+	}
+	for (size_t i = 0; i < m->n; i++)
+		at[i] = i;
+	qsort_r(at, m->n, sizeof *at, by_recipient, m->v);
+	for (size_t i = 0; i < m->n; i++) {
+		v[i] = m->v[at[i]];
+		numbers[i] = m->numbers[at[i]];
+	}
+	free(at);
+	free(m->v);
+	free(m->numbers);
+	m->v = v;
+	m->numbers = numbers;
+	return 0;
+}
+
+/*
+ * Many are added in several commits, each of neighbours: the pages that hold what is known of recipients are
+ * copied once for all of them, and yet no commit keeps the disk from others for long.
+ */
+int
+outbox_add(struct store *s, struct moving *m, struct err *e)
+{
+	int r = m->n > COMMIT_MAX ? order(m, e) : 0;
+	for (size_t i = 0; i < m->n && r == 0; i += COMMIT_MAX)
+		r = add_some(s, m, i, m->n - i < COMMIT_MAX ? m->n - i : COMMIT_MAX, e);
+	return r;
 }
 
 static enum op_result
@@ -181,8 +274,21 @@ move_lane(struct store *s, struct lane *lane, size_t max, struct err *e)
 }
 
 int
+event_move_arrived(struct store *s, size_t max, struct err *e)
+{
+	return move_lane(s, &s->arrivals, max, e);
+}
+
+int
 event_move(struct store *s, size_t max, struct err *e)
 {
-	int a = move_lane(s, &s->books, max, e), b = a < 0 ? -1 : move_lane(s, &s->spool, max, e);
-	return b < 0 ? -1 : a + b;
+	struct lane *lanes[] = { &s->books, &s->spool, &s->arrivals };
+	int sum = 0;
+	for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++) {
+		int n = move_lane(s, lanes[i], max, e);
+		if (n < 0)
+			return -1;
+		sum += n;
+	}
+	return sum;
 }

@@ -14,6 +14,7 @@
  *                              cap id, time, idem  → nothing: a place
  *   spool.mdb     see spool.h and spool-private.h
  *   events.mdb    see event.h and event-private.h
+ *   arrivals.mdb  events on their way there (event_arrive)
  *
  * and in each unnamed database, whose one leaf every commit rewrites anyway:
  * "schema" → version; in the ledger's "places", "decisions" → how many there are.
@@ -62,7 +63,7 @@ struct lane {
 	int schema_found; /* at opening; less than schema: raised by what writes what the older cannot read */
 	MDB_env *env;	  /* NULL: a spool or event log that is not there */
 	MDB_dbi main;
-	MDB_dbi outbox;	      /* of books and spool: events to be moved; 0: an earlier version's */
+	MDB_dbi outbox;	      /* of books, spool, arrivals: events to be moved; 0: an earlier version's */
 	pthread_mutex_t lock; /* guards what follows */
 	bool leading;
 	struct request *head, **tail;
@@ -79,12 +80,12 @@ struct event_tables {
 	MDB_dbi log, word, counter, person, once, link, queue;
 };
 
-#define STORE_LANES 4
+#define STORE_LANES 5
 struct store {
 	union {
 		struct lane lanes[STORE_LANES];
 		struct {
-			struct lane records, books, spool, events;
+			struct lane records, books, spool, events, arrivals;
 		};
 	};
 	MDB_dbi profile, consent, suppression; /* of records */

@@ -51,8 +51,8 @@ struct store_options {
 	int64_t max_readers; /* 0: 1024 */
 	bool read_only;	     /* refuses to create */
 	/*
-	 * Make directory (0700) and schema when absent. A directory that lacks spool.mdb or events.mdb (an
-	 * earlier version's) is opened without create too: they are empty, and writes to them give
+	 * Make directory (0700) and schema when absent. A directory that lacks spool.mdb, events.mdb or
+	 * arrivals.mdb (an earlier version's) is opened without create too: they are empty, and writes to them give
 	 * ERR_MISSING.
 	 */
 	bool create;

@@ -47,6 +47,8 @@ metrics_print(const struct metrics *m, const struct event_stats *stats, struct b
 	metric_one(out, "mailtailor_events_queued_total", "counter",
 		   "Events written to the queue file, because the database took none.",
 		   atomic_load(&m->queued));
+	metric_one(out, "mailtailor_events_waiting", "gauge",
+		   "Events on disk, in arrivals.mdb, that are not in the log yet.", atomic_load(&m->waiting));
 	metric_one(out, "mailtailor_events_lost_total", "counter", "Events that could be written nowhere.",
 		   atomic_load(&m->lost));
 	metric_one(out, "mailtailor_store_failures_total", "counter", "Commits of events that failed.",

@@ -21,6 +21,7 @@ struct metrics {
 	atomic_llong queued;	     /* events written to the queue file */
 	atomic_llong lost;	     /* opens and clicks that could be written nowhere */
 	atomic_llong failures;	     /* the database said no */
+	atomic_llong waiting;	     /* now: events in arrivals.mdb that are not in the log yet */
 	atomic_llong connections;    /* now */
 	struct metric_times latency; /* from request to answer */
 };

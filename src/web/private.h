@@ -161,6 +161,16 @@ bool backlog_settle(struct backlog *b);
 /* event_add, but for those of v that can never be taken: they are logged and left out. Changes v. */
 int events_store(struct store *s, struct event *v, size_t n, struct err *e);
 
+/* ---- arrivals.c ---- */
+struct arrivals *arrivals_start(struct web *w); /* NULL: no thread could be started */
+/* Moves what waits, if it can be, then ends. Takes NULL; leaves NULL. */
+void arrivals_stop(struct arrivals **a);
+/* May it wait there? Of other events it must be known at once what became of them. Those that may stay in
+ * their order. */
+bool arrivals_take(const struct event *ev);
+/* As events_store: on disk when it returns, in the log perhaps a moment later. One thread at a time. */
+int arrivals_store(struct arrivals *a, struct store *s, struct event *v, size_t n, struct err *e);
+
 /* ---- recorder.c ---- */
 struct recorder *recorder_start(struct web *w, struct err *e);
 /* Takes a suspended request; resumes it when its events are on disk, or cannot be. */

@@ -1,13 +1,14 @@
 /*
- * recorder: one thread that writes the events of all waiting requests in one commit, while libmicrohttpd's
- * threads go on reading. A request is resumed, and so answered, when its events are on disk: in the database,
- * or while that does not work in the queue file.
+ * recorder: one thread that writes the events of many waiting requests in one commit, while libmicrohttpd's
+ * threads go on reading. A request is resumed, and so answered, when its events are on disk: in the database
+ * (arrivals.c), or while that does not work in the queue file.
  *
  * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
  * and a few threads of their own make them, so that opens never wait for them; so do what only reads but
  * waits for a disk (owndata.c). While older ones lie in the queue file (backlog.c) they are left to the
  * recorder, which moves those first: the recipient's last word is the last.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +19,13 @@
 #define BATCH 4096    /* events of one commit */
 #define CHANGERS 4    /* changes under way at once */
 #define RETRY_MS 5000 /* how soon a database that failed is tried again */
-/* Under load those who were just answered ask again within this time; who waits for them has one commit for
- * all instead of a small one before each large one. */
+/*
+ * Under load a commit takes half of those who are about: while the disk works on them the other half is read
+ * and answered. Who was just answered asks again within GATHER_US; a half that is not complete is waited for
+ * that long, instead of a small commit before each large one.
+ */
 #define GATHER_US 500
-#define GATHER_FROM 32 /* requests in the last commit */
+#define GATHER_FROM 32 /* requests in such a half */
 
 struct list {
 	struct request *head, **tail;
@@ -33,14 +37,17 @@ struct recorder {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work, change_work, empty;
 	struct list waiting, changes;
-	size_t held; /* added, not yet resumed */
+	size_t nwaiting; /* in waiting */
+	size_t wanted;	 /* so many are worth waking the recorder for */
+	size_t held;	 /* added, not yet resumed */
 	bool refusing;
 	size_t changing; /* taken out of changes, not yet in waiting */
 	bool stopping;
 	struct backlog *backlog;
 	/* Of the recorder's thread alone. */
 	int64_t retry_at_us; /* monotonic: whoever sets the clock back does not make unsubscribes wait */
-	struct event *events;
+	struct arrivals *arrivals;
+	struct event *events, *others;
 	bool failed, queue_failed; /* said so in the log */
 	pthread_t thread, changers[CHANGERS];
 };
@@ -66,12 +73,14 @@ list_pop(struct list *l)
 }
 
 static struct request *
-list_take(struct list *l, size_t max_events)
+list_take(struct list *l, size_t max, size_t max_events, size_t *taken)
 {
 	struct request *all = l->head, **end = &l->head;
 	size_t n = 0;
-	while (*end != NULL && (n == 0 || n + (*end)->nevents <= max_events)) {
+	*taken = 0;
+	while (*end != NULL && *taken < max && (n == 0 || n + (*end)->nevents <= max_events)) {
 		n += (*end)->nevents;
+		++*taken;
 		end = &(*end)->next;
 	}
 	l->head = *end;
@@ -123,10 +132,12 @@ changer_main(void *arg)
 		}
 		pthread_mutex_lock(&r->lock);
 		r->changing--;
-		if (change)
+		if (change) {
 			list_add(&r->waiting, rq);
-		else if (--r->held == 0)
+			r->nwaiting++;
+		} else if (--r->held == 0) {
 			pthread_cond_signal(&r->empty);
+		}
 		pthread_cond_signal(&r->work);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -164,14 +175,18 @@ queue_requests(struct recorder *r, const struct request *list, bool events, stru
 static int
 store_requests(struct recorder *r, const struct request *list, struct err *e)
 {
-	size_t n = 0;
+	size_t n = 0, others = 0;
 	struct store *s = web_store(r->web);
 	if (s == NULL)
 		return err_set(e, ERR_IO, "the database is not open");
 	for (const struct request *rq = list; rq != NULL; rq = rq->next)
 		for (size_t k = 0; k < rq->nevents; k++)
-			r->events[n++] = rq->events[k];
-	return events_store(s, r->events, n, e);
+			if (arrivals_take(&rq->events[k]))
+				r->events[n++] = rq->events[k];
+			else
+				r->others[others++] = rq->events[k];
+	return events_store(s, r->others, others, e) == 0 ? arrivals_store(r->arrivals, s, r->events, n, e)
+							  : -1;
 }
 
 static void
@@ -227,37 +242,40 @@ record(struct recorder *r, struct request *list)
 	}
 }
 
-static size_t
+static void
 resume_all(struct request *list)
 {
-	size_t n = 0;
 	while (list != NULL) {
 		/* Once resumed it may be answered and freed. */
 		struct request *next = list->next;
 		MHD_resume_connection(list->connection);
 		list = next;
-		n++;
 	}
-	return n;
 }
 
-/* With r->lock held. */
+/* Waits for that many, but not long. With r->lock held. */
 static void
-gather(struct recorder *r, size_t before)
+gather(struct recorder *r, size_t half)
 {
-	const struct timespec t = { .tv_nsec = GATHER_US * 1000L };
-	if (before < GATHER_FROM || r->stopping || r->refusing)
+	struct timespec until;
+	if (r->nwaiting >= half || half < GATHER_FROM)
 		return;
-	pthread_mutex_unlock(&r->lock);
-	nanosleep(&t, NULL);
-	pthread_mutex_lock(&r->lock);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += GATHER_US * 1000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	r->wanted = half;
+	while (r->nwaiting < half && !r->stopping && !r->refusing &&
+	       pthread_cond_timedwait(&r->work, &r->lock, &until) != ETIMEDOUT)
+		;
+	r->wanted = 1;
 }
 
 static void *
 recorder_main(void *arg)
 {
 	struct recorder *r = arg;
-	size_t resumed = 0;
+	size_t half = 0, taken;
 	backlog_settle(r->backlog); /* what an earlier process left */
 	pthread_mutex_lock(&r->lock);
 	for (;;) {
@@ -274,13 +292,16 @@ recorder_main(void *arg)
 		}
 		if (r->waiting.head == NULL)
 			break;
-		gather(r, resumed);
-		struct request *list = list_take(&r->waiting, BATCH);
+		gather(r, half);
+		struct request *list =
+		    list_take(&r->waiting, half < GATHER_FROM ? SIZE_MAX : half, BATCH, &taken);
+		r->nwaiting -= taken;
 		pthread_mutex_unlock(&r->lock);
 		record(r, list);
-		resumed = resume_all(list);
+		resume_all(list);
 		pthread_mutex_lock(&r->lock);
-		r->held -= resumed;
+		half = (taken + r->nwaiting + 1) / 2;
+		r->held -= taken;
 		if (r->held == 0)
 			pthread_cond_signal(&r->empty);
 	}
@@ -297,7 +318,9 @@ recorder_add(struct recorder *r, struct request *rq)
 	if (ok) {
 		r->held++;
 		list_add(change ? &r->changes : &r->waiting, rq);
-		pthread_cond_signal(change ? &r->change_work : &r->work);
+		r->nwaiting += !change;
+		if (change || r->nwaiting >= r->wanted)
+			pthread_cond_signal(change ? &r->change_work : &r->work);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return ok;
@@ -308,6 +331,7 @@ recorder_refuse(struct recorder *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->refusing = true;
+	pthread_cond_signal(&r->work);
 	while (r->held > 0)
 		pthread_cond_wait(&r->empty, &r->lock);
 	pthread_mutex_unlock(&r->lock);
@@ -318,7 +342,8 @@ recorder_start(struct web *w, struct err *e)
 {
 	struct recorder *r = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
-	if (r == NULL || (r->events = calloc(BATCH + 8, sizeof(*r->events))) == NULL)
+	if (r == NULL || (r->events = calloc(BATCH + 8, sizeof(*r->events))) == NULL ||
+	    (r->others = calloc(BATCH + 8, sizeof(*r->others))) == NULL)
 		abort();
 	r->web = w;
 	r->directory = strdup(w->site->epoch->conf->state.directory);
@@ -331,10 +356,12 @@ recorder_start(struct web *w, struct err *e)
 	pthread_condattr_destroy(&attr);
 	pthread_cond_init(&r->change_work, NULL);
 	pthread_cond_init(&r->empty, NULL);
+	r->wanted = 1;
 	r->waiting.tail = &r->waiting.head;
 	r->changes.tail = &r->changes.head;
 	r->backlog = backlog_open(w);
-	bool ok = pthread_create(&r->thread, NULL, recorder_main, r) == 0;
+	r->arrivals = arrivals_start(w);
+	bool ok = r->arrivals != NULL && pthread_create(&r->thread, NULL, recorder_main, r) == 0;
 	for (size_t i = 0; i < CHANGERS; i++)
 		ok = ok && pthread_create(&r->changers[i], NULL, changer_main, r) == 0;
 	if (ok)
@@ -361,12 +388,14 @@ recorder_stop(struct recorder **rp)
 	pthread_cond_broadcast(&r->work);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
+	arrivals_stop(&r->arrivals);
 	backlog_close(&r->backlog);
 	pthread_cond_destroy(&r->work);
 	pthread_cond_destroy(&r->change_work);
 	pthread_cond_destroy(&r->empty);
 	pthread_mutex_destroy(&r->lock);
 	free(r->events);
+	free(r->others);
 	free(r->directory);
 	free(r);
 }

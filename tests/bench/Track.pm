@@ -5,6 +5,7 @@ package Track;
 use strict;
 use warnings;
 use IO::Socket::INET;
+use Time::HiRes qw(sleep time);
 
 use Bench;
 
@@ -91,14 +92,25 @@ sub paced {
 	return $m;
 }
 
+sub metrics {
+	my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port{private}") or die "no metrics: $!\n";
+	print $s "GET /metrics HTTP/1.0\r\n\r\n";
+	local $/;
+	return scalar <$s>;
+}
+
+# Until all that was answered is in the log, too: what was put off belongs to the time that it took. Seconds.
+sub settled {
+	my $begin = time;
+	while ((metrics() =~ /^mailtailor_events_waiting (\d+)$/m)[0]) { sleep 0.02; }
+	return time - $begin;
+}
+
 # Events that the endpoint says it has on disk.
 sub recorded {
 	my ($kind) = @_;
 	my $type = $kind eq 'opens' ? 'opened' : 'clicked';
-	my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port{private}") or die "no metrics: $!\n";
-	print $s "GET /metrics HTTP/1.0\r\n\r\n";
-	local $/;
-	my $text = <$s>;
+	my $text = metrics();
 	my ($lost) = $text =~ /^mailtailor_events_lost_total (\d+)$/m;
 	my ($queued) = $text =~ /^mailtailor_events_queued_total (\d+)$/m;
 	die "trackd lost or queued events; see $dir/trackd.log\n" if $lost || $queued;
@@ -110,7 +122,12 @@ sub recorded {
 sub measure {
 	my ($kind, $clients, $i) = @_;
 	my ($before, $cpu, %m) = (recorded($kind), cpu_us($pid{trackd}));
-	for my $server ($i % 2 ? qw(trackd nginx) : qw(nginx trackd)) { $m{$server} = wrk($server, $kind, $clients); }
+	for my $server ($i % 2 ? qw(trackd nginx) : qw(nginx trackd)) {
+		my $s = $m{$server} = wrk($server, $kind, $clients);
+		next if $server eq 'nginx';
+		my $took = $s->{requests} / $s->{per_s};
+		$s->{per_s} *= $took / ($took + settled());
+	}
 	$m{cpu} = (cpu_us($pid{trackd}) - $cpu) / $m{trackd}{requests};
 	$m{paced} = paced($kind, $clients, int($m{trackd}{per_s} / 2) || 1);
 	my $events = recorded($kind) - $before;

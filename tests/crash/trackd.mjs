@@ -2,7 +2,7 @@
 // there twice. Some rounds begin while the database is away, so that what comes in goes to the queue file, and the next kill
 // falls into its move into the database.
 //
-//   node trackd.mjs [--rounds 50] [--clients 24] [--seed N] [--json FILE]
+//   node trackd.mjs [--rounds 50] [--clients 24] [--crowd 200] [--seed N] [--json FILE]
 //
 // Opens and clicks are asked for once, each link of its own; unsubscribes and a shop's orders are sent until they are answered,
 // as clients do. Moments follow from the seed, what the machine does at that moment does not. What is not shown is the same as
@@ -17,7 +17,7 @@ import { World, build, sleep, slow, timeLimit, until } from "../integration/harn
 import { comment, done, test } from "../integration/tap.mjs";
 import { chance, options, progress, writeJson } from "./common.mjs";
 
-const opt = options({ rounds: 50, clients: 24, seed: Math.floor(Math.random() * 2 ** 31) });
+const opt = options({ rounds: 50, clients: 24, crowd: 200, seed: Math.floor(Math.random() * 2 ** 31) });
 const LONGEST = 400 * slow; // ms of load before a kill, at most
 const DRAIN = 150 * slow; // ms from a start with a full queue file to the kill, at most
 const QUEUE_EVERY = 3; // one round of so many begins without the database
@@ -28,7 +28,7 @@ const TYPES = { open: "opened", click: "clicked", unsubscribe: "unsubscribed", o
 const random = chance(opt.seed);
 
 timeLimit(120 + opt.rounds * 20);
-comment(`seed ${opt.seed}: ${opt.rounds} kills, ${opt.clients} clients`);
+comment(`seed ${opt.seed}: ${opt.rounds} kills, ${opt.clients} clients and ${opt.crowd} in turns`);
 const world = await World.start({
   postfix: false,
   conf: 'campaign spring { category = promo }\nshop webshop { }',
@@ -84,11 +84,13 @@ async function attempt(agent, job) {
 /** Clients that ask until they are stopped. */
 class Clients {
   constructor(links, round) {
-    this.agent = new http.Agent({ keepAlive: true, maxSockets: opt.clients });
+    // Every other time a crowd: its events go another way (src/web/arrivals.c).
+    const clients = round % 2 === 0 ? opt.clients : opt.crowd;
+    this.agent = new http.Agent({ keepAlive: true, maxSockets: clients });
     this.jobs = [];
     this.answers = 0;
     this.stopped = false;
-    this.running = Array.from({ length: opt.clients }, async () => {
+    this.running = Array.from({ length: clients }, async () => {
       for (let link; !this.stopped && (link = links.pop()); ) {
         const kind = MIX[Math.floor(random() * MIX.length)];
         const job = { kind, link, order: `order-${link.copy}`, round, answered: false, tries: 0 };
