@@ -244,6 +244,19 @@ is_any(const char *status, const char *list)
 	return false;
 }
 
+/*
+ * Of RCPT, servers' set phrases for a user they do not have: Outlook.com's is RFC 5321's text of 550 with
+ * 5.5.0, AT&T's goes on with "relay=", which is no word about relaying.
+ */
+static bool
+says_user_by_phrase(const struct judgement *j, const char *status)
+{
+	return j->command == COMMAND_RCPT && j->codes.reply == 550 &&
+	       (words_have(&j->words, "addressee unknown") ||
+		(is_any(status, "5.0 0.0") && !says_policy(&j->words) &&
+		 words_have(&j->words, "requested action not taken mailbox unavailable")));
+}
+
 /* Routing failed for want of an answer, not because of it. */
 static bool
 says_no_answer(const struct words *w)
@@ -284,6 +297,8 @@ reason_of_words(const struct judgement *j, const char *status)
 		return FEEDBACK_OTHER;
 	/* Exchange Online's edge refuses so who is not in the directory */
 	if (is_any(status, "4.1") && believed && words_have(w, "recipient address rejected"))
+		return FEEDBACK_UNKNOWN_USER;
+	if (says_user_by_phrase(j, status))
 		return FEEDBACK_UNKNOWN_USER;
 	if (says_policy(w) && !is_any(status, "1.1"))
 		return FEEDBACK_OTHER;
