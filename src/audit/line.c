@@ -36,6 +36,7 @@ static const char *const names[AUDIT_ACTIONS] = {
 	[AUDIT_PRIVACY_PREFERENCES] = "privacy.preferences",
 	[AUDIT_PRIVACY_EXPORT] = "privacy.export",
 	[AUDIT_PRIVACY_ERASE] = "privacy.erase",
+	[AUDIT_PRIVACY_COMPLAINT] = "privacy.complaint",
 	[AUDIT_DAEMON_START] = "daemon.start",
 	[AUDIT_DAEMON_RELOAD] = "daemon.reload",
 };

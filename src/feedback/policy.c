@@ -199,7 +199,11 @@ suppress(const struct acting *x, enum suppression_reason reason, int64_t until_m
 	int there = stands(x, reason, until_ms, e);
 	if (there != 0)
 		return there < 0 ? -1 : 0;
-	return store_suppression_put(x->src->id.store, x->rk.b, &s, e);
+	if (store_suppression_put(x->src->id.store, x->rk.b, &s, e) != 0)
+		return -1;
+	if (x->src->told)
+		x->src->told(x->src->ctx, &x->rk, reason, x->item, x->who);
+	return 0;
 }
 
 static int

@@ -26,6 +26,10 @@ struct policy_source {
 	struct identify_source id; /* store: open for writing */
 	const struct conf_feedback *conf;
 	const char *source; /* who says so, for events: "feedback", "maillog" */
+	/* NULL, or told of each suppression that was put (not of one that stood already). */
+	void (*told)(void *ctx, const struct recipient_key *rk, enum suppression_reason reason,
+		     const struct feedback_item *it, const struct identity *who);
+	void *ctx;
 };
 
 enum policy_outcome {

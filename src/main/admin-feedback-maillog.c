@@ -340,9 +340,9 @@ follow(struct follower *w)
 	if (w->r->follow && !isatty(STDERR_FILENO))
 		log_open("mailtailor-maillog", LOG_TO_SYSLOG, w->desk.conf->milter.log_level);
 	w->state = w->r->state ? w->r->state : w->desk.conf->feedback.maillog_state;
-	w->src = (struct policy_source){ { w->desk.store, w->desk.keys, w->desk.sealer },
-					 &w->desk.conf->feedback,
-					 "maillog" };
+	w->src = (struct policy_source){ .id = { w->desk.store, w->desk.keys, w->desk.sealer },
+					 .conf = &w->desk.conf->feedback,
+					 .source = "maillog" };
 	if (open_log(w, &e) != 0)
 		return admin_fail(&e);
 	w->maillog = maillog_new(&w->src, took, w);

@@ -131,10 +131,42 @@ struct work {
 	enum policy_outcome outcome[FEEDBACK_MAX_ITEMS];
 };
 
+/* What he wants, as if he had said it on the page: it is done, whether the audit log can tell of it or not.
+ */
+static void
+audit(void *ctx, const struct recipient_key *rk, enum suppression_reason reason,
+      const struct feedback_item *it, const struct identity *who)
+{
+	const struct work *w = ctx;
+	const char *directory = w->desk.conf->state.directory;
+	struct err e = { 0 };
+	const bool leaves = reason == SUPPRESS_UNSUBSCRIBE;
+	const struct audit_entry en = {
+		.action = leaves ? AUDIT_PRIVACY_UNSUBSCRIBE : AUDIT_PRIVACY_COMPLAINT,
+		.at_ms = clock_now_ms(),
+		.actor = STR("recipient"),
+		.subject = rk->b,
+		.campaign = who->campaign,
+		.details = leaves ? STR("all mail, by mail") : str_of(it->type),
+	};
+	if (!leaves && reason != SUPPRESS_COMPLAINT)
+		return;
+	gid_t group = getegid();
+	bool entered = admin_owner_enter(directory);
+	int rc = audit_append(directory, &en, 1, NULL, &e);
+	if (entered)
+		admin_owner_leave(group);
+	if (rc != 0)
+		log_error("a recipient's %s was done, but is not in the audit log: %s",
+			  audit_action_name(en.action), e.text);
+}
+
 static int
 apply(struct work *w, const struct identify_source *id, struct err *e)
 {
-	const struct policy_source src = { *id, &w->desk.conf->feedback, "feedback" };
+	const struct policy_source src = {
+		.id = *id, .conf = &w->desk.conf->feedback, .source = "feedback", .told = audit, .ctx = w
+	};
 	if (policy_apply(&src, &w->f, &w->who, clock_now_ms(), w->arena, w->outcome, e) != 0)
 		return -1;
 	/* pipe(8) keeps what a command says to itself unless it fails */

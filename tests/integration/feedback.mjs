@@ -112,6 +112,14 @@ await test("who unsubscribes by mail gets no more, whatever address he writes fr
   assert.equal(event.details.proof, "unsubscribe-link");
   assert.deepEqual(suppressions(to).map((s) => s.reason), ["unsubscribe"]);
   assert.deepEqual(suppressions(other), []);
+  // Once: who says it again has left already.
+  await leave(subject);
+  const audited = world.mt("audit", "show", "--json").split("\n").filter((line) => line.includes('"privacy.')).map((line) => JSON.parse(line));
+  assert.deepEqual(audited.map((a) => [a.action, a.actor, a.campaign, a.details]), [
+    ["privacy.complaint", "recipient", "spring", "abuse"],
+    ["privacy.unsubscribe", "recipient", "spring", "all mail, by mail"],
+  ]);
+  assert.equal(audited[1].subject, world.token(`${uri.protocol}/u/${subject.split(" ")[1]}`).recipient_key);
   await assertDropped(to, "suppressed");
 });
 
