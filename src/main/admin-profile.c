@@ -256,9 +256,9 @@ forget(struct desk *d, const struct subject *s, const struct request *r)
 		return rc;
 	/* As when he erases himself: links of mail already sent would bring him back. */
 	const struct consent_record refusal = { STR("tracking"), CONSENT_DENIED, clock_now_ms(),
-						STR("forgotten") };
-	if (store_forget(d->store, s->key.b, &removed, &e) != 0 ||
-	    store_consent_put(d->store, s->key.b, &refusal, &e) != 0)
+						STR(CONSENT_FORGOTTEN) };
+	if (store_consent_put(d->store, s->key.b, &refusal, &e) != 0 ||
+	    store_forget(d->store, s->key.b, &removed, &e) != 0)
 		return admin_audit_end(d->conf, AUDIT_PROFILE_FORGET, s->key.b, admin_fail(&e));
 	if (r->json)
 		printf("{\"removed\": %zu}\n", removed);

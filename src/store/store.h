@@ -208,6 +208,9 @@ int store_view_many(struct store *s, const struct store_view_request *rq, size_t
  * mail:… and tracking that are denied): they are what keeps mail and tracking from starting again. *removed
  * counts records. Looks through the whole spool: for administrators. */
 int store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e);
+/* Sources of the refusal of tracking that is put before: by himself, and by an administrator. */
+#define CONSENT_ERASED "erased"
+#define CONSENT_FORGOTTEN "forgotten"
 /* The decisions stored for rk, newest first. */
 int store_decision_each(struct store *s, const uint8_t rk[16],
 			bool (*fn)(void *ctx, const uint8_t idem[16], int64_t at_ms, struct str decision),

@@ -169,8 +169,8 @@ aside_retry(struct backlog *b)
 /* ---- events ---- */
 
 /*
- * When it was queued nobody could ask whether he is tracked. What was queued of somebody who had everything
- * erased since names nobody any more. False: it is not to be kept at all.
+ * When it was queued nobody could ask whether he is tracked. What was queued of somebody of whom
+ * everything was erased since names nobody any more. False: it is not to be kept at all.
  */
 static bool
 may_keep(struct store *s, const struct conf *conf, struct event *ev)
@@ -181,7 +181,8 @@ may_keep(struct store *s, const struct conf *conf, struct event *ev)
 	bool ask = ev->type == EVENT_OPENED || ev->type == EVENT_CLICKED || ev->type == EVENT_VIEWED;
 	bool keep = !ask || !consent_denied(s, conf, ev->rk, ev->campaign, a);
 	if (keep && store_consent_get(s, ev->rk, STR("tracking"), a, &c, &e) == 1 &&
-	    c.state == CONSENT_DENIED && str_eq(c.source, STR(CONSENT_ERASED)) && ev->at_ms <= c.at_ms) {
+	    c.state == CONSENT_DENIED && ev->at_ms <= c.at_ms &&
+	    (str_eq(c.source, STR(CONSENT_ERASED)) || str_eq(c.source, STR(CONSENT_FORGOTTEN)))) {
 		memset(ev->rk, 0, sizeof(ev->rk));
 		memset(ev->copy, 0, sizeof(ev->copy));
 		ev->once = false;

@@ -102,9 +102,10 @@ change_store(struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 	/* Suppressions survive an erasure; with it first, no copy is made in between. */
 	if (q->suppress && store_suppression_put(s, rk, &sr, e) != 0)
 		return -1;
-	if (q->erase && store_forget(s, rk, NULL, e) != 0)
+	/* So do refusals: what he clicks meanwhile is not recorded behind his back. */
+	if (consents_store(s, rk, q, waited, e) != 0 || (q->erase && store_forget(s, rk, NULL, e) != 0))
 		return -1;
-	return consents_store(s, rk, q, waited, e) != 0 ? -1 : lifted_store(s, rk, q, at_ms, waited, e);
+	return lifted_store(s, rk, q, at_ms, waited, e);
 }
 
 /* He has unsubscribed from that already: whoever sends it again and again fills no log. */

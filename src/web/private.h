@@ -147,9 +147,6 @@ bool is_change(const struct queue_entry *q);
  */
 int change_apply(const char *directory, struct store *s, const uint8_t rk[16], const struct queue_entry *q,
 		 int64_t at_ms, bool waited, struct err *e);
-/* Source of the refusal of tracking that an erasure leaves behind. */
-#define CONSENT_ERASED "erased"
-
 /* ---- backlog.c: the recorder's thread alone, but for backlog_holds ---- */
 struct backlog *backlog_open(struct web *w); /* never NULL: without a queue file it takes nothing */
 void backlog_close(struct backlog **b);
