@@ -39,7 +39,7 @@ request_token(struct request *rq, enum token_purpose purpose)
 
 /* ---- who asks ---- */
 
-/* "203.0.113.9", "2001:db8::1", "[2001:db8::1]:4711", "203.0.113.9:4711" → 16 bytes. */
+/* "203.0.113.9", "2001:db8::1", "[2001:db8::1]:4711", "203.0.113.9:4711", "::ffff:203.0.113.9" → 16 bytes. */
 static bool
 address_parse(struct str s, uint8_t out[16])
 {
@@ -47,7 +47,7 @@ address_parse(struct str s, uint8_t out[16])
 	struct in_addr four;
 	if (s.n > 0 && s.p[0] == '[')
 		s = str_sub(s, 1, str_find_char(s, ']'));
-	else if (str_find_char(s, '.') < s.n)
+	else if (str_find_char(s, '.') < str_find_char(s, ':')) /* "::ffff:203.0.113.9" has it behind */
 		s = str_sub(s, 0, str_find_char(s, ':'));
 	if (s.n == 0 || s.n >= sizeof(text))
 		return false;
@@ -134,6 +134,8 @@ client_pseudonym(struct request *rq, uint8_t out[CLIENT_LEN])
 
 /* A click or an open within this time of delivery is a gateway's that looks before the reader can. */
 #define DELIVERY_MS 2000
+/* By so much that machine's clock may be ahead. More, and a clock was set. */
+#define CLOCKS_MS 60000
 
 static bool
 just_delivered(struct request *rq)
@@ -146,7 +148,8 @@ just_delivered(struct request *rq)
 	for (size_t i = 0; i < copy.nfirsts; i++)
 		/* Times of delivery are whole seconds of another machine's clock. */
 		if (copy.firsts[i].type == EVENT_DELIVERED)
-			return rq->now_ms < copy.firsts[i].at_ms + DELIVERY_MS;
+			return rq->now_ms < copy.firsts[i].at_ms + DELIVERY_MS &&
+			       rq->now_ms > copy.firsts[i].at_ms - CLOCKS_MS;
 	return false;
 }
 

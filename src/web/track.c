@@ -64,9 +64,10 @@ track_click(struct request *rq)
 		respond_page(rq, MHD_HTTP_NOT_FOUND, PAGE_NOT_FOUND, NULL);
 		return;
 	}
-	/* An id of his click in the shop's address would be tracking by other means. */
+	/* An id of his click in the shop's address would be tracking by other means: not while nobody can be
+	 * asked, either. */
 	bool denied = tracking_denied(rq);
-	respond_redirect(rq, denied ? rq->token.url : target_url(rq));
+	respond_redirect(rq, denied || web_store(rq->web) == NULL ? rq->token.url : target_url(rq));
 	if (denied)
 		return;
 	struct event *ev = request_event(rq, EVENT_CLICKED);

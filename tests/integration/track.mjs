@@ -236,6 +236,16 @@ await test("a link that is too old says so", async () => {
   assert.equal((await trackd.request(copy.unsubscribe, ONE_CLICK)).status, 200);
 });
 
+await test("a clock that was set back makes nobody a machine", async () => {
+  const copy = await copyFor("jana@clock.example");
+  const { recipient_key: recipient, copy: id } = world.token(copy.open);
+  const file = join(world.dir, "delivered.ndjson");
+  writeFileSync(file, JSON.stringify({ at: new Date(Date.now() + 3600000).toISOString(), type: "delivered", recipient, copy: id }));
+  world.mt("events", "import", file);
+  await trackd.request(copy.clicks[0], { headers: BROWSER });
+  assert.equal(events("clicked").at(-1).class, "human");
+});
+
 await test("a scanner that follows every link at once is a machine, whatever it calls itself", async () => {
   const copy = await copyFor("kurt@burst.example");
   const before = events("clicked").length;
@@ -432,6 +442,9 @@ await test("a limit per client, told by the proxy; 429 says when to come again",
   const limited = await as("203.0.113.1");
   if (limited.status === 429) assert.match(limited.headers["retry-after"], /^\d+$/);
   assert.equal((await as("203.0.113.2")).status, 302, "another client");
+  // As a proxy writes it that listens for both kinds of addresses on one socket.
+  for (let i = 0; i < 20; i++) await as("::ffff:203.0.113.7");
+  assert.equal((await as("::ffff:203.0.113.8")).status, 302, "another client");
   // One-click comes from the servers of a mail provider, for all of its people; the tokens are authentic.
   const byProvider = (path) => trackd.request(path, { ...ONE_CLICK, headers: { ...ONE_CLICK.headers, "x-forwarded-for": "203.0.113.1" } });
   for (const [i, { unsubscribe }] of leaving.entries()) {
@@ -462,19 +475,23 @@ await test("consent that waited in the queue does not undo what was refused sinc
 
 await test("keys alone are enough: without the database links work, and what they tell comes later", async () => {
   const copy = await copyFor("nora@gone.example");
+  const shopping = await copyFor("nora@gone.example", "shopping@shop.example");
   const state = join(world.dir, "state");
   await trackd.stop();
   await world.daemon.stop();
   const count = events("clicked").length;
   renameSync(state, `${state}.away`);
   writeFileSync(state, ""); // no directory can be made there
-  world.configure({ more: 'campaign spring { category = promo match_sender = { "spring@shop.example" } }' });
+  world.configure({ more: `campaign spring { category = promo match_sender = { "spring@shop.example" } }
+campaign shopping { category = promo match_sender = { "shopping@shop.example" } click_id = mtid }` });
   await trackd.start();
   assert.equal((await trackd.request(copy.clicks[0], { headers: BROWSER })).headers.location, SHOP);
   assert.equal((await trackd.request(copy.unsubscribe, ONE_CLICK)).status, 200);
   assert.equal((await trackd.request("/readyz", { port: trackd.metrics })).status, 503);
   const queue = join(world.dir, "trackd.queue");
   assert.equal(readFileSync(queue, "utf8").trim().split("\n").length, 3, "a click, a change and its event");
+  // Whether he has refused tracking nobody knows now.
+  assert.equal((await trackd.request(shopping.clicks[0], { headers: BROWSER })).headers.location, SHOP);
   assert.equal(statSync(queue).mode & 0o777, 0o600);
   assert.doesNotMatch(readFileSync(queue, "utf8"), /gone\.example/);
   // Killed before the database is back, nothing is lost.
@@ -483,7 +500,7 @@ await test("keys alone are enough: without the database links work, and what the
   renameSync(`${state}.away`, state);
   await trackd.start();
   await until("the queue to be empty", () => statSync(queue).size === 0);
-  assert.equal(events("clicked").length, count + 1);
+  assert.equal(events("clicked").length, count + 2);
   assert.ok(suppressed("nora@gone.example", "promo"));
   await world.daemon.start();
 });
