@@ -58,21 +58,6 @@ desk_print_json(const struct value *v)
 	buf_free(&b);
 }
 
-bool
-consent_topic_valid(struct str topic)
-{
-	if (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")) || recipient_wish_find(topic) >= 0)
-		return true;
-	if (!str_starts(topic, STR("mail:")) || topic.n == 5 || topic.n > 69)
-		return false;
-	for (size_t i = 5; i < topic.n; i++) {
-		char c = topic.p[i];
-		if (!ascii_isalpha(c) && !ascii_isdigit(c) && c != '.' && c != '_' && c != '-')
-			return false;
-	}
-	return true;
-}
-
 int
 consent_category_check(const struct conf *conf, const struct consent_record *c, struct err *e)
 {

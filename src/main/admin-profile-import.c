@@ -40,7 +40,7 @@ static const char usage[] =
     "                               replaced, an empty cell changes nothing, a JSON null removes\n"
     "      --replace                forget the profile that is there already\n"
     "      --on-error fail|skip     what a bad row does: stop the import (default; the rows before it are\n"
-    "                               kept), or be passed over\n"
+    "                               kept), or be passed over (what it refuses is kept)\n"
     "      --errors FILE            write all bad rows' line numbers and reasons there\n"
     "      --dry-run                check everything, write nothing\n"
     "      --json                   print the summary as JSON\n"
@@ -153,6 +153,41 @@ consents_apply(struct import *m, const struct value *profile, const struct recip
 			return -1;
 	}
 	return 0;
+}
+
+static int batch_write(struct import *m);
+
+/*
+ * A row that is passed over for its language, say, may hold what somebody has refused: that is kept, behind
+ * the rows before it, for who looks at the row again does so later. An exit code.
+ */
+static int
+refusals_keep(struct import *m, const struct row *row)
+{
+	struct err e = { 0 };
+	const struct value *own = value_map_get(row->profile, STR("_consent"));
+	struct recipient_key rk;
+	struct str normal, topic;
+	const struct value *v;
+	size_t n = own && own->type == VALUE_MAP ? value_map_count(own) : 0;
+	if (!m->skip || m->dry_run || address_normalize(m->arena, row->address, &normal, NULL) != 0)
+		return EX_OK;
+	recipient_key_of(m->desk.keys, normal, &rk);
+	int rc = EX_OK;
+	for (size_t i = 0; i < n + m->nconsent_columns && rc == EX_OK; i++) {
+		struct consent_record c = { .state = CONSENT_UNKNOWN };
+		if (i < n) {
+			value_map_entry(own, i, &topic, &v);
+		} else {
+			topic = m->consent_columns[i - n].topic;
+			v = value_path(row->profile, m->consent_columns[i - n].column);
+		}
+		if (v && consent_topic_valid(topic) && consent_word_parse(word_of(v), &c.state) == 0 &&
+		    c.state == CONSENT_DENIED && (rc = batch_write(m)) == EX_OK &&
+		    consent_write(m, &rk, topic, word_of(v), &e) != 0)
+			rc = admin_fail(&e);
+	}
+	return rc;
 }
 
 static bool
@@ -302,11 +337,14 @@ import_rows(struct import *m)
 		}
 		if (res == ROWS_ROW)
 			admin_columns_see(m->columns, row->profile);
-		if (res == ROWS_BAD || row_check(m, row, &e) != 0)
+		if (res == ROWS_BAD || row_check(m, row, &e) != 0) {
 			row_bad(m, row->line, &e);
-		else
+			if (res == ROWS_ROW)
+				rc = refusals_keep(m, row);
+		} else {
 			m->batch[m->nbatch++] = row;
-		if (m->nbatch == BATCH || arena_size(m->arena) > BATCH_BYTES) {
+		}
+		if (rc == EX_OK && (m->nbatch == BATCH || arena_size(m->arena) > BATCH_BYTES)) {
 			rc = batch_write(m);
 			arena_reset(m->arena);
 		}

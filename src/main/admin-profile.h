@@ -36,8 +36,6 @@ int subject_of(struct desk *d, const char *address, struct subject *out, struct 
 /* Prints a value as JSON and a line end. */
 void desk_print_json(const struct value *v);
 
-/* "tracking", "mail", "mail:CATEGORY", "at-most:week", "at-most:month". */
-bool consent_topic_valid(struct str topic);
 /*
  * -1 with ERR_USAGE: the topic is "mail:CATEGORY" of a category that the configuration has not, and consent
  * to it is granted. A refusal is never refused: the category may come back.

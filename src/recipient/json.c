@@ -14,6 +14,11 @@ take_consents(const struct recipient_source *src, const struct value *map, struc
 		const struct value *v;
 		enum consent_state state;
 		value_map_entry(map, i, &topic, &v);
+		if (!consent_topic_valid(topic))
+			return err_set(e, ERR_INPUT,
+				       "\"_consent\": no topic \"%.*s\": tracking, mail, mail:CATEGORY, "
+				       "at-most:week or at-most:month",
+				       STR_ARG(str_sub(topic, 0, 64)));
 		if (v->type != VALUE_STRING || consent_state_parse(v->s, &state) != 0)
 			return err_set(e, ERR_INPUT,
 				       "\"_consent\", \"%.*s\": write granted, denied or unknown",
@@ -106,6 +111,19 @@ take_history(const struct value *map, struct recipient_snapshot *r, struct err *
 	return 0;
 }
 
+/* A name that begins like ours, and is misspelt, would say nothing. */
+static int
+name_check(struct str key, struct err *e)
+{
+	static const char *const names[] = { "_consent", "_suppressed", "_caps", "_history" };
+	const char *near =
+	    str_starts(key, STR("_")) ? conf_nearest(key, names, sizeof names / sizeof names[0]) : NULL;
+	if (!near)
+		return 0;
+	return err_set(e, ERR_INPUT, "\"%.*s\" says nothing; did you mean \"%s\"?", STR_ARG(str_cut(key, 64)),
+		       near);
+}
+
 int
 recipient_from_json(const struct recipient_source *src, struct str address, struct str message_id,
 		    struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
@@ -135,7 +153,7 @@ recipient_from_json(const struct recipient_source *src, struct str address, stru
 			rc = take_caps(src->conf, v, now_ms, a, r, e);
 		else if (str_eq(key, STR("_history")))
 			rc = take_history(v, r, e);
-		else
+		else if ((rc = name_check(key, e)) == 0)
 			value_map_set(a, profile, key, v);
 		if (rc != 0)
 			return err_prefix(e, "profile");

@@ -52,6 +52,9 @@ int recipient_from_json(const struct recipient_source *src, struct str address, 
 			struct str json, int64_t now_ms, struct arena *a, struct recipient_snapshot **out,
 			struct err *e);
 
+/* "tracking", "mail", "mail:CATEGORY", "at-most:week", "at-most:month". */
+bool consent_topic_valid(struct str topic);
+
 /* What columns read of it, in a; strings borrow. */
 const struct score_behaviour *recipient_behaviour(const struct event_person *p, struct arena *a);
 

@@ -212,6 +212,21 @@ consent_state_parse(struct str word, enum consent_state *state)
 	return -1;
 }
 
+bool
+consent_topic_valid(struct str topic)
+{
+	if (str_eq(topic, STR("tracking")) || str_eq(topic, STR("mail")) || recipient_wish_find(topic) >= 0)
+		return true;
+	if (!str_starts(topic, STR("mail:")) || topic.n == 5 || topic.n > 69)
+		return false;
+	for (size_t i = 5; i < topic.n; i++) {
+		char c = topic.p[i];
+		if (!ascii_isalpha(c) && !ascii_isdigit(c) && c != '.' && c != '_' && c != '-')
+			return false;
+	}
+	return true;
+}
+
 void
 snapshot_consent(const struct recipient_source *src, struct recipient_snapshot *r, struct str topic,
 		 enum consent_state state)

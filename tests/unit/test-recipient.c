@@ -426,6 +426,9 @@ test_from_json(void **state)
 					   "{\"_caps\":{\"weekly\":-1}}",
 					   "{\"_caps\":{\"wekly\":1}}",
 					   "{\"_history\":[]}",
+					   "{\"_consents\":{\"tracking\":\"denied\"}}",
+					   "{\"_supressed\":true}",
+					   "{\"_consent\":{\"traking\":\"denied\"}}",
 					   "{\"_history\":{\"purchased\":[1]}}",
 					   "{\"a\":1,\"a\":2}" };
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -434,6 +437,9 @@ test_from_json(void **state)
 	}
 	assert_int_equal(from_json(f, "{\"_caps\":{\"wekly\":1}}", &r), -1);
 	assert_non_null(strstr(f->e.text, "no cap \"wekly\"; did you mean \"weekly\"?"));
+	assert_int_equal(from_json(f, "{\"_supressed\":true}", &r), -1);
+	assert_non_null(strstr(f->e.text, "did you mean \"_suppressed\"?"));
+	assert_int_equal(from_json(f, "{\"_note\":true}", &r), 0);
 }
 
 int
