@@ -9,6 +9,9 @@
 
 #include "base/log.h"
 
+/* No clock is ahead by so much; events beyond were written by one that was wrong. */
+#define AHEAD_MS INT64_C(86400000)
+
 struct sweep {
 	int64_t now_ms, keep_ms;
 	size_t max, dropped;
@@ -38,20 +41,25 @@ sweep_log(struct store_txn *t, struct sweep *w)
 	MDB_val k, v;
 	struct event_row row;
 	int64_t hour = -1;
-	size_t n = 0, bad = 0;
+	size_t n = 0, ahead = 0, bad = 0;
 	int rc = mdb_cursor_open(t->txn, t->s->ev.log, &c);
 	if (rc != 0)
 		return rc;
-	while (n < w->max && (rc = mdb_cursor_get(c, &k, &v, MDB_FIRST)) == 0) {
+	for (rc = mdb_cursor_get(c, &k, &v, MDB_FIRST); rc == 0 && n + ahead < w->max;
+	     rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
 		bool sound = event_row_decode(str_of_val(v), &row) == 0;
+		/* A clock was wrong: what it wrote does not keep everything behind it for ever. */
+		if (sound && row.at_ms > w->now_ms + AHEAD_MS) {
+			ahead++;
+			continue;
+		}
 		if (sound && row.at_ms > w->now_ms - w->keep_ms)
 			break;
 		bad += !sound;
 		if (sound && (int64_t)event_hour_of(row.at_ms) > hour)
 			hour = event_hour_of(row.at_ms);
 		t->dirty = true;
-		rc = mdb_cursor_del(c, 0);
-		if (rc != 0)
+		if ((rc = mdb_cursor_del(c, 0)) != 0)
 			break;
 		n++;
 	}

@@ -89,7 +89,9 @@ watch_look(struct watch *w, const struct watch_request *rq, struct watch_verdict
 	size_t at = (size_t)(hash % SLOTS);
 	pthread_mutex_lock(&w->locks[at % LOCKS]);
 	struct slot *s = &w->slots[at];
-	bool same = memcmp(s->copy, rq->copy, sizeof(s->copy)) == 0 && rq->now_ms - s->last_ms < WATCH_MS;
+	int64_t since_ms = rq->now_ms - s->last_ms; /* a clock may be set back */
+	bool same =
+	    memcmp(s->copy, rq->copy, sizeof(s->copy)) == 0 && since_ms < WATCH_MS && since_ms > -WATCH_MS;
 	if (!same || (!s->burst && s->machine == 0 && rq->now_ms - s->first_ms >= WATCH_MS)) {
 		*s = (struct slot){ .first_ms = rq->now_ms };
 		memcpy(s->copy, rq->copy, sizeof(s->copy));

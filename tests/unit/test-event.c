@@ -767,6 +767,26 @@ test_sweep(void **state)
 	assert_int_equal(see(f, &(struct event_filter){ .rk = ev.rk })->n, 1);
 }
 
+/* One that a clock wrote which was wrong does not keep those behind it. */
+static void
+test_sweep_steps_over_the_future(void **state)
+{
+	struct fixture *f = *state;
+	struct event late = event_of(EVENT_OPENED, 1, 1), ev = event_of(EVENT_OPENED, 2, 1);
+	late.at_ms = NOW + 5000 * DAY;
+	add(f, &late, 1);
+	for (int i = 0; i < 5; i++)
+		add(f, &ev, 1);
+	while (event_sweep(f->s, NOW + 1000 * DAY, DAY, 1000, &f->e) > 0)
+		;
+	struct seen *s = see(f, &(struct event_filter){ 0 });
+	assert_int_equal(s->n, 1);
+	assert_int_equal(s->v[0].event.at_ms, late.at_ms);
+	assert_int_equal(event_forget(f->s, ev.rk, NULL, &f->e), 0);
+	assert_int_equal(event_forget(f->s, late.rk, NULL, &f->e), 0);
+	assert_true(see(f, &(struct event_filter){ 0 })->v[0].forgotten);
+}
+
 /* ---- damage ---- */
 
 static void
@@ -894,6 +914,7 @@ main(void)
 		EVENT_TEST(test_queues_wait_for_room),
 		EVENT_TEST(test_queue_ids),
 		EVENT_TEST(test_sweep),
+		EVENT_TEST(test_sweep_steps_over_the_future),
 		EVENT_TEST(test_damage_is_skipped),
 		EVENT_TEST(test_later_versions_are_skipped),
 		EVENT_TEST(test_another_schema_is_refused),

@@ -235,6 +235,9 @@ test_burst(void **state)
 	assert_string_equal(look(w, 1, WATCH_CLICK, 0, 7, 1300 + WATCH_MS - 1, &v), "burst");
 	assert_int_equal(v.nearlier, 0);
 	assert_null(look(w, 1, WATCH_CLICK, 0, 7, 1300 + 3 * WATCH_MS, &v));
+	/* Nor does one whose clock is set back in the middle click at once what he clicks later. */
+	for (int i = 0; i < 20; i++)
+		assert_null(look(w, 5, WATCH_CLICK, i, 7, i == 0 ? 90000000 : 100000 + i * 2500, &v));
 	/* A reader takes his time. */
 	for (int i = 0; i < 20; i++)
 		assert_null(look(w, 4, WATCH_CLICK, i, 7, 100000 + i * 2500, &v));
