@@ -277,7 +277,7 @@ static int export(struct desk *d, const struct subject *s, const struct request 
 	int rc = admin_audit(d->conf, AUDIT_PROFILE_EXPORT, s->key.b, NULL, "%s", "");
 	if (rc != EX_OK)
 		return rc;
-	const struct value *v = recipient_export(&d->src, s->address, d->arena, &e);
+	const struct value *v = recipient_export(&d->src, s->address, 0, d->arena, &e);
 	if (v == NULL)
 		return admin_fail(&e);
 	desk_print_json(v);

@@ -28,6 +28,8 @@ subject_of(const struct recipient_source *src, struct str address, struct arena 
 struct items {
 	const struct subject *s;
 	struct buf pointers; /* const struct value * … */
+	size_t max;	     /* 0: all */
+	bool cut;
 	struct err e;
 };
 
@@ -219,6 +221,9 @@ add_event(void *ctx, const struct event_record *r)
 	struct items *items = ctx;
 	struct buf line = { 0 };
 	const struct value *v;
+	items->cut = items->max > 0 && items->pointers.n / sizeof v == items->max;
+	if (items->cut)
+		return false;
 	event_text_json(&line, r);
 	int rc = json_parse(items->s->arena, buf_str(&line), NULL, &v, &items->e);
 	buf_free(&line);
@@ -248,14 +253,15 @@ walk(const struct subject *s, enum list which, struct items *items, struct err *
 
 /* NULL with *e. */
 static const struct value *
-records(const struct subject *s, enum list which, struct err *e)
+records(const struct subject *s, enum list which, size_t max, bool *cut, struct err *e)
 {
-	struct items items = { .s = s };
+	struct items items = { .s = s, .max = max };
 	int rc = walk(s, which, &items, e);
 	if (rc == 0 && items.e.kind != ERR_NONE) {
 		*e = items.e;
 		rc = -1;
 	}
+	*cut = items.cut;
 	if (rc == 0)
 		return items_list(&items);
 	buf_free(&items.pointers);
@@ -263,20 +269,22 @@ records(const struct subject *s, enum list which, struct err *e)
 }
 
 const struct value *
-recipient_export(const struct recipient_source *src, struct str address, struct arena *a, struct err *e)
+recipient_export(const struct recipient_source *src, struct str address, size_t max_events, struct arena *a,
+		 struct err *e)
 {
 	struct subject s;
 	struct store_view view;
 	const struct value *profile, *caps, *decisions, *jobs, *events;
 	struct value *v = value_map_new(a);
 	char hex[33];
+	bool cut;
 	if (subject_of(src, address, a, &s, e) != 0)
 		return NULL;
 	int found = recipient_profile_get(src, s.address, a, &profile, e);
 	if (found < 0 || view_of(&s, &view, e) != 0 ||
 	    !(caps = caps_of(&s, recipient_wish_of(view.consents, view.nconsents), NULL, e)) ||
-	    !(decisions = records(&s, DECISIONS, e)) || !(jobs = records(&s, JOBS, e)) ||
-	    !(events = records(&s, EVENTS, e)))
+	    !(decisions = records(&s, DECISIONS, 0, &cut, e)) || !(jobs = records(&s, JOBS, 0, &cut, e)) ||
+	    !(events = records(&s, EVENTS, max_events, &cut, e)))
 		return NULL;
 	recipient_key_hex(&s.key, hex);
 	text_set(a, v, "address", s.address);
@@ -288,5 +296,7 @@ recipient_export(const struct recipient_source *src, struct str address, struct 
 	value_map_set(a, v, STR("decisions"), decisions);
 	value_map_set(a, v, STR("jobs"), jobs);
 	value_map_set(a, v, STR("events"), events);
+	if (cut)
+		value_map_set(a, v, STR("older_events_left_out"), value_bool(true));
 	return v;
 }

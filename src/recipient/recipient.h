@@ -88,11 +88,12 @@ const struct conf_cap *recipient_wish_of(const struct consent_record *c, size_t 
 
 /*
  * All that is held about an address, opened (a data subject's right of access, GDPR article 15): address,
- * hash, profile, consents, suppressions, caps, decisions, jobs in the spool, events (newest first). A map in
- * a, or NULL with *e. src needs no campaign.
+ * hash, profile, consents, suppressions, caps, decisions, jobs in the spool, events (newest first; with
+ * max_events at most so many, and "older_events_left_out" when there are more: each takes some 6 KB in a). A
+ * map in a, or NULL with *e. src needs no campaign.
  */
-const struct value *
-recipient_export(const struct recipient_source *src, struct str address, struct arena *a, struct err *e);
+const struct value *recipient_export(const struct recipient_source *src, struct str address,
+				     size_t max_events, struct arena *a, struct err *e);
 /* A list of maps: how full the caps are that apply to an address, his own too; those that cover category
  * (NULL: all). NULL with *e. */
 const struct value *recipient_caps(const struct recipient_source *src, struct str address,

@@ -13,6 +13,8 @@
 #define TRIES_FROM_NEAR 20 /* from a /24 of IPv4 or a /48 of IPv6 */
 
 #define MOVE_MAX 1000 /* events */
+/* Who clicks his own link all day makes a million of them; an administrator can hand out all. */
+#define EVENTS_MAX 10000
 
 static void
 near(struct request *rq, uint8_t net[16])
@@ -109,7 +111,7 @@ hand_out(struct request *rq)
 	const struct recipient_source src = {
 		.store = s, .keys = ep->keys, .sealer = w->sealer, .conf = ep->conf
 	};
-	const struct value *v = recipient_export(&src, rq->address, rq->arena, &e);
+	const struct value *v = recipient_export(&src, rq->address, EVENTS_MAX, rq->arena, &e);
 	engine_worker_put(ep, &w);
 	if (v == NULL) {
 		log_error("a recipient's data cannot be read: %s", e.text);

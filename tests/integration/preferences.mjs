@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { World, sleep, until } from "./harness.mjs";
 import { field, links, pixels } from "./mail.mjs";
@@ -202,6 +203,21 @@ await test("a GET never changes anything, whatever stands in its query", async (
         assert.match(headers["content-type"], /^text\/html/);
       }
   assert.equal(JSON.stringify(held(to)), before);
+});
+
+await test("export my data: of somebody who clicked all day what is newest, and that there is more", async () => {
+  const to = "vera@many.example";
+  const copy = await copyFor(to);
+  const file = join(world.dir, "clicks.csv");
+  const at = Date.now();
+  const lines = Array.from({ length: 10000 }, (_, i) => `${new Date(at + i).toISOString()},clicked,machine,${to},spring`);
+  writeFileSync(file, `at,type,class,email,campaign\n${lines.join("\n")}\n`);
+  world.mt("events", "import", file);
+  const mine = JSON.parse((await post(copy.preferences, { address: to, export: "yes" }, from("198.51.100.77"))).body);
+  assert.equal(mine.events.length, 10000);
+  assert.equal(mine.events[0].at, new Date(at + 9999).toISOString());
+  assert.equal(mine.older_events_left_out, true);
+  assert.equal(held(to).events.length, 10001);
 });
 
 await world.stop();
