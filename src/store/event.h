@@ -282,8 +282,9 @@ int event_stats(struct store *s, struct event_stats *out, struct err *e);
 
 /*
  * Retention, in bounded steps: drops events from the beginning of the log as long as they are older than
- * keep_ms (counters stay; those that lie in the future are stepped over), copies' records as old as that, idempotency keys and queue ids whose time has
- * come; looks at up to max records of each. Returns how many it dropped, or -1.
+ * keep_ms (counters stay; those that lie in the future are stepped over), copies' records as old as that,
+ * idempotency keys and queue ids whose time has come; looks at up to max records of each. Returns how many it
+ * dropped, or -1.
  */
 int event_sweep(struct store *s, int64_t now_ms, int64_t keep_ms, size_t max, struct err *e);
 
