@@ -97,6 +97,13 @@ await test("what was queued of somebody who had everything erased since names no
   await until("the queue", () => statSync(queue).size === 0);
   assert.deepEqual(held("gerda@erased.example").events, []);
   assert.equal(events("purchased").at(-1).recipient, null);
+  // So it is when an administrator did it.
+  const other = await recipient("gusta@erased.example");
+  world.mt("profile", "forget", "gusta@erased.example", "--yes");
+  await begin({ ...event, recipient: other, idem: "06".repeat(16) });
+  await until("the queue", () => statSync(queue).size === 0);
+  assert.deepEqual(held("gusta@erased.example").events, []);
+  assert.equal(events("purchased").length, 2);
 });
 
 await test("while the event log is full, who leaves has left at once; so has who left when trackd was down", async () => {
