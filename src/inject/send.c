@@ -91,6 +91,7 @@ target_failed(const struct smtp_result *r)
 static void
 send_one(const struct inject *in, struct smtp_conn *c, struct item *it)
 {
+	smtp_envelope_mend(&it->envelope);
 	smtp_send(c, &it->envelope, it->copy, &it->result);
 	if (target_failed(&it->result)) {
 		struct str text = said(it->arena, &it->result);

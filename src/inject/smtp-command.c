@@ -122,6 +122,18 @@ notify_ok(struct str list)
 	return true;
 }
 
+static bool
+ret_ok(struct str s)
+{
+	return str_caseeq(s, STR("FULL")) || str_caseeq(s, STR("HDRS"));
+}
+
+static bool
+envid_ok(struct str s)
+{
+	return s.n <= MAX_ENVID && xtext_ok(s);
+}
+
 bool
 smtp_envelope_check(const struct smtp_envelope *e, struct smtp_result *out)
 {
@@ -133,9 +145,9 @@ smtp_envelope_check(const struct smtp_envelope *e, struct smtp_result *out)
 	} else if (e->rcpt.n == 0 || !address_ok(e->rcpt, e->smtputf8)) {
 		what = "the recipient is no valid address";
 		enhanced = "5.1.3";
-	} else if (e->ret.n > 0 && !str_caseeq(e->ret, STR("FULL")) && !str_caseeq(e->ret, STR("HDRS"))) {
+	} else if (e->ret.n > 0 && !ret_ok(e->ret)) {
 		what = "RET is neither FULL nor HDRS";
-	} else if (e->envid.n > MAX_ENVID || !xtext_ok(e->envid)) {
+	} else if (!envid_ok(e->envid)) {
 		what = "ENVID is no xtext of at most 100 characters";
 	} else if (e->notify.n > 0 && !notify_ok(e->notify)) {
 		what = "NOTIFY is neither NEVER nor a list of SUCCESS, FAILURE, DELAY";
@@ -147,6 +159,21 @@ smtp_envelope_check(const struct smtp_envelope *e, struct smtp_result *out)
 		smtp_result_set(out, SMTP_PERMFAIL, "envelope", enhanced, "%s", what);
 	}
 	return !what;
+}
+
+void
+smtp_envelope_mend(struct smtp_envelope *e)
+{
+	/* Postfix takes UTF-8 addresses without SMTPUTF8, too, unless strict_smtputf8 is set. */
+	e->smtputf8 = e->smtputf8 || !str_is_ascii(e->mail_from) || !str_is_ascii(e->rcpt);
+	if (!ret_ok(e->ret))
+		e->ret = STR("");
+	if (!envid_ok(e->envid))
+		e->envid = STR("");
+	if (!notify_ok(e->notify))
+		e->notify = STR("");
+	if (!orcpt_ok(e->orcpt, e->smtputf8))
+		e->orcpt = STR("");
 }
 
 /* ---- commands ---- */

@@ -97,4 +97,11 @@ smtp_send(struct smtp_conn *c, const struct smtp_envelope *env, struct str messa
  */
 bool smtp_envelope_check(const struct smtp_envelope *env, struct smtp_result *out);
 
+/*
+ * For what an MTA took in, which is laxer than smtp_envelope_check: the copies were promised, and shall not
+ * bounce for that. SMTPUTF8 is said where an address needs it, and a DSN parameter that RFC 3461 does not
+ * allow is left out. Addresses stay as they are.
+ */
+void smtp_envelope_mend(struct smtp_envelope *env);
+
 #endif

@@ -6,7 +6,7 @@ import net from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import SMTPConnection from "nodemailer/lib/smtp-connection/index.js";
-import { TRACK, World, slow } from "./harness.mjs";
+import { TRACK, World, dialog, slow } from "./harness.mjs";
 import { assertTailored, elements, field, fields, links, pixels, read, split, textOf } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -44,31 +44,6 @@ function message({ to, subject = "Hello {{first_name}}", campaign = "spring", te
   return `From: Shop <news@shop.example>\nTo: ${to}\nSubject: ${subject}\nDate: Tue, 24 Nov 2026 10:00:00 +0000
 Message-ID: <raw-${++serial}@shop.example>\nMIME-Version: 1.0\n${campaign ? `X-Mailtailor-Campaign: ${campaign}\n` : ""}${more}Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: ${cte}\n\n${text}`.replaceAll("\n", "\r\n");
-}
-
-/** Sends lines one after another, each once the last was answered; returns the answers. */
-async function dialog(lines) {
-  const socket = net.connect(world.postfix.ports.campaign, "127.0.0.1");
-  const answers = [];
-  let waiting;
-  let buffer = "";
-  socket.on("error", () => {});
-  socket.on("data", (chunk) => {
-    buffer += chunk;
-    for (let m; (m = /^(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n/.exec(buffer)); buffer = buffer.slice(m[0].length)) {
-      answers.push(m[0].trim());
-      waiting?.();
-    }
-  });
-  const answer = () => new Promise((resolve) => (waiting = resolve));
-  await answer();
-  for (const line of lines) {
-    const next = answer();
-    socket.write(line);
-    await next;
-  }
-  socket.destroy();
-  return answers.slice(1);
 }
 
 async function assertCopy(address, { html = true } = {}) {
@@ -156,7 +131,7 @@ await test("nodemailer: after a refused message and RSET the same connection sen
 await test("RSET after MAIL, after RCPT, twice, and a second MAIL: the last transaction counts alone", async () => {
   const mail = (from) => `MAIL FROM:<${from}>\r\n`;
   const rcpt = (to) => `RCPT TO:<${to}>\r\n`;
-  const answers = await dialog([
+  const answers = await dialog(world.postfix.ports.campaign, [
     "EHLO client.example\r\n",
     mail("spring@shop.example"), "RSET\r\n",
     mail("spring@shop.example"), rcpt("gus@customers.example"), "RSET\r\n", "RSET\r\n",
@@ -175,7 +150,7 @@ await test("RSET after MAIL, after RCPT, twice, and a second MAIL: the last tran
 await test("the same RCPT twice is one recipient, whoever names the campaign", async () => {
   const rcpt = (to) => `RCPT TO:<${to}>\r\n`;
   for (const [to, from, campaign] of [["twice@customers.example", "spring@shop.example", ""], ["again@customers.example", "news@shop.example", "spring"]]) {
-    const answers = await dialog(["EHLO client.example\r\n", `MAIL FROM:<${from}>\r\n`, rcpt(to), rcpt(to), "DATA\r\n", `${message({ to, campaign })}\r\n.\r\n`, "QUIT\r\n"]);
+    const answers = await dialog(world.postfix.ports.campaign, ["EHLO client.example\r\n", `MAIL FROM:<${from}>\r\n`, rcpt(to), rcpt(to), "DATA\r\n", `${message({ to, campaign })}\r\n.\r\n`, "QUIT\r\n"]);
     assert.deepEqual(answers.map((line) => line.slice(0, 3)), ["250", "250", "250", "250", "354", "250", "221"]);
     await world.postfix.drained();
     assert.equal(world.sink.of(to).length, 1);

@@ -90,6 +90,31 @@ export function connects(path) {
   });
 }
 
+/** Sends lines (with their CR LF) to an SMTP port one after another, each once the last was answered; returns the answers. */
+export async function dialog(port, lines) {
+  const socket = net.connect(port, "127.0.0.1");
+  const answers = [];
+  let waiting;
+  let buffer = "";
+  socket.on("error", () => {});
+  socket.on("data", (chunk) => {
+    buffer += chunk;
+    for (let m; (m = /^(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n/.exec(buffer)); buffer = buffer.slice(m[0].length)) {
+      answers.push(m[0].trim());
+      waiting?.();
+    }
+  });
+  const answer = () => new Promise((resolve) => (waiting = resolve));
+  await answer();
+  for (const line of lines) {
+    const next = answer();
+    socket.write(line);
+    await next;
+  }
+  socket.destroy();
+  return answers.slice(1);
+}
+
 /** One mailtailord. */
 export class Daemon {
   /** env: more of its environment */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { World, build, lives, sleep, slow, until } from "./harness.mjs";
+import { World, build, dialog, lives, sleep, slow, until } from "./harness.mjs";
 import { assertTailored, field, read, split } from "./mail.mjs";
 import { Scripted } from "./scripted.mjs";
 import { done, test } from "./tap.mjs";
@@ -119,6 +119,23 @@ await test("SMTPUTF8: an address in UTF-8 goes as it is, with its parameter", as
   const to = await submit(["jörg@customers.example", "ascii"], { subject: "Grüße" });
   await assertCopies(to);
   assert.match(port.attemptsAt(to[0])[0].mail, /(^| )SMTPUTF8( |$)/);
+});
+
+await test("what Postfix lets pass goes on: an address in UTF-8 without SMTPUTF8, DSN parameters beyond RFC 3461", async () => {
+  const send = async (from, ...to) => {
+    const raw = EIGHT.replace("<eight@", `<lax${++serial}@`).replace(": verp", ": spring");
+    const answers = await dialog(world.postfix.ports.campaign, ["EHLO client.example\r\n", `MAIL FROM:${from}\r\n`, ...to.map((one) => `RCPT TO:${one}\r\n`), "DATA\r\n", `${raw}.\r\n`]);
+    for (const answer of answers) assert.match(answer, /^[23]/);
+  };
+  const of = (name) => `${name}@customers.example`;
+  await send("<nöws@shop.example>", `<${of("lax-a")}>`, `<${of("läx-b")}>`);
+  await send("<news@shop.example>", `<${of("läx-c")}>`, `<${of("lax-d")}>`);
+  await send(`<news@shop.example> ENVID=${"x".repeat(150)}`, `<${of("lax-e")}> ORCPT=rfc822;${"x".repeat(510)}`, `<${of("lax-f")}> ORCPT=utf-8;jörg@x`);
+  await assertCopies(["lax-a", "läx-b", "läx-c", "lax-d", "lax-e", "lax-f"].map(of));
+  for (const name of ["lax-a", "läx-b", "läx-c"]) assert.match(port.attemptsAt(of(name))[0].mail, /(^| )SMTPUTF8( |$)/, name);
+  for (const name of ["lax-d", "lax-e", "lax-f"]) assert.doesNotMatch(port.attemptsAt(of(name))[0].mail, /SMTPUTF8|ENVID/, name);
+  for (const name of ["lax-e", "lax-f"]) assert.equal(port.attemptsAt(of(name))[0].rcpt, "", name);
+  assert.equal(port.of("news@shop.example").length + port.of("nöws@shop.example").length, 0, "no report");
 });
 
 await test("the loop guard: a copy that comes back passes byte for byte and is logged once", async () => {

@@ -150,6 +150,43 @@ test_parameters(void **state)
 		       NULL, "utf-8");
 }
 
+/* What an MTA lets pass, and copies must not bounce for. */
+static void
+test_mend(void **state)
+{
+	const struct str utf8 = STR("gr\xc3\xbcn@c.example");
+	struct smtp_envelope e = { .rcpt = STR("a@b"),
+				   .ret = STR("BODY"),
+				   .envid = STR(E100 "e"),
+				   .notify = STR("FAILURE,FAILURE"),
+				   .orcpt = STR("rfc822;" E100 E100 E100 E100 E100) };
+
+	(void)state;
+	smtp_envelope_mend(&e);
+	envelope_check(e, NULL, "mended");
+	assert_int_equal(e.ret.n + e.envid.n + e.notify.n + e.orcpt.n, 0);
+	assert_false(e.smtputf8);
+	e = (struct smtp_envelope){
+		.rcpt = utf8, .ret = STR("HDRS"), .envid = STR("a+2Bb"), .notify = STR("NEVER")
+	};
+	e.orcpt = STR("utf-8;gr\xc3\xbcn@c.example");
+	smtp_envelope_mend(&e);
+	envelope_check(e, NULL, "a recipient in UTF-8");
+	assert_true(e.smtputf8);
+	assert_int_equal(e.ret.n + e.envid.n + e.notify.n, 4 + 5 + 5);
+	assert_true(e.orcpt.n > 0);
+	e = (struct smtp_envelope){ .rcpt = STR("a@b"), .mail_from = utf8 };
+	smtp_envelope_mend(&e);
+	envelope_check(e, NULL, "a sender in UTF-8");
+	e = (struct smtp_envelope){ .rcpt = STR("a@b"), .orcpt = STR("utf-8;gr\xc3\xbcn@c.example") };
+	smtp_envelope_mend(&e);
+	envelope_check(e, NULL, "UTF-8 in ORCPT alone");
+	assert_false(e.smtputf8);
+	e = (struct smtp_envelope){ .rcpt = STR("a@b\r\nDATA") };
+	smtp_envelope_mend(&e);
+	envelope_check(e, "5.1.3", "it mends no address");
+}
+
 /* Nothing of a bad envelope reaches the wire. */
 static void
 test_bad_envelope_silent(void **state)
@@ -425,15 +462,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_parameters),
-		cmocka_unit_test(test_bad_envelope_silent),
-		cmocka_unit_test(test_commands),
-		cmocka_unit_test(test_ehlo),
-		cmocka_unit_test(test_enhanced),
-		cmocka_unit_test(test_data),
-		cmocka_unit_test(test_data_all),
-		cmocka_unit_test(test_data_linear),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_mend),	  cmocka_unit_test(test_bad_envelope_silent),
+		cmocka_unit_test(test_commands),  cmocka_unit_test(test_ehlo),
+		cmocka_unit_test(test_enhanced),  cmocka_unit_test(test_data),
+		cmocka_unit_test(test_data_all),  cmocka_unit_test(test_data_linear),
 		cmocka_unit_test(test_exact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
