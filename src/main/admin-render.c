@@ -237,8 +237,10 @@ render_with(const struct render *r, struct epoch *ep, struct store *store, struc
 	struct engine_copy copy;
 	struct worker *w = engine_worker_get(ep);
 	int rc;
+	const int64_t now_ms = r->now_ms ? r->now_ms : clock_now_ms();
 	const struct conf_campaign *k = campaign_of(r, ep->conf, bytes, &e);
-	if (k == NULL || tailor_prepare(ep->cache, ep->conf, k, bytes, &m, &e) != 0) {
+	if (k == NULL || tailor_prepare(ep->cache, ep->conf, k, bytes, &m, &e) != 0 ||
+	    tailor_message_timely(m, now_ms, &e) != 0) {
 		rc = admin_fail(&e);
 		goto out;
 	}
@@ -250,7 +252,7 @@ render_with(const struct render *r, struct epoch *ep, struct store *store, struc
 		.campaign = k,
 		.address = str_of(r->recipient),
 		.profile_json = profile,
-		.now_ms = r->now_ms ? r->now_ms : clock_now_ms(),
+		.now_ms = now_ms,
 		.explain = r->explain != NULL,
 		.arm = str_of(r->arm),
 		.propensity = 1,

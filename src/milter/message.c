@@ -232,7 +232,9 @@ tailor(const struct finish *f)
 	struct tailor_message *m = NULL;
 	struct err e = { 0 };
 	sfsistat answer;
-	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) != 0)
+	if (tailor_prepare(tx->epoch->cache, tx->epoch->conf, tx->campaign, buf_str(&tx->bytes), &m, &e) !=
+		0 ||
+	    tailor_message_timely(m, clock_now_ms(), &e) != 0)
 		answer = answer_error(f, &e);
 	else
 		answer = tx->nrecipients > 1 ? message_spool(f, m, w) : tailor_one(f, m, w);

@@ -101,6 +101,18 @@ send_at_read(struct tailor_message *m, struct err *e)
 	return 0;
 }
 
+int
+tailor_message_timely(const struct tailor_message *m, int64_t now_ms, struct err *e)
+{
+	char at[40];
+	if (!m->has_send_at || m->send_at_ms <= now_ms + TAILOR_MAX_AHEAD_DAYS * INT64_C(86400000))
+		return 0;
+	return err_set(
+	    e, ERR_INPUT,
+	    "X-Mailtailor-Send-At: %s is more than %d days ahead; check the year, or send it later",
+	    clock_format_rfc3339(m->send_at_ms, at), TAILOR_MAX_AHEAD_DAYS);
+}
+
 static struct cache_entry *
 header_compile(struct tailor_message *m, const struct mail_field *f, struct str text, struct err *e)
 {

@@ -54,6 +54,12 @@ int tailor_prepare(struct tailor_cache *cache, const struct conf *conf, const st
 		   struct str bytes, struct tailor_message **out, struct err *e);
 void tailor_message_free(struct tailor_message **m);
 /*
+ * Whether the message may be accepted at this moment. -1: ERR_INPUT when its X-Mailtailor-Send-At lies more
+ * than TAILOR_MAX_AHEAD_DAYS ahead: a mistyped year, for which its copies would wait unseen.
+ */
+#define TAILOR_MAX_AHEAD_DAYS 366
+int tailor_message_timely(const struct tailor_message *m, int64_t now_ms, struct err *e);
+/*
  * A mistyped X-Mailtailor-SendAt would be taken out like any other of these fields, and the message leave at
  * once: says of the first that is none of ours which one comes close, or NULL.
  */

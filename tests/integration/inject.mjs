@@ -409,6 +409,12 @@ await test("one recipient's copy that waited, and comes again when nothing keeps
   assert.deepEqual([sent, dropped].map((to) => port.of(to).length + world.sink.of(to).length), [1, 0]);
 });
 
+await test("a send time that is decades ahead is a mistake, and refused", async () => {
+  const answer = await world.submit({ envelope: { from: "news@shop.example", to: ["far-a@customers.example", "far-b@customers.example"] }, subject: "x", text: "x", headers: { "X-Mailtailor-Campaign": "spring", "X-Mailtailor-Send-At": "2062-12-01T09:00" } });
+  assert.equal(answer.code, 550);
+  assert.match(answer.response, /^550 5\.6\.0 .*X-Mailtailor-Send-At: 2062-12-01T09:00:00Z is more than 366 days ahead/);
+});
+
 await test("one recipient who has to wait is spooled, too", async () => {
   const before = world.daemon.log().length;
   const to = await submit(["later-one"], { headers: { "X-Mailtailor-Send-At": new Date(Date.now() + 1500).toISOString() } });

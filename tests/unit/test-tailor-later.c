@@ -125,6 +125,37 @@ test_send_at(void **state)
 	buf_free(&b);
 }
 
+/* A copy that would wait for years waits for a year that nobody meant; and who prepares it later, by whatever
+ * clock, does not ask. */
+static void
+test_send_at_ahead(void **state)
+{
+	static const struct {
+		const char *field;
+		int rc;
+	} V[] = {
+		{ "2027-03-30T09:00:00Z", 0 }, /* TEST_NOW and 366 days */
+		{ "2027-03-30T09:00:01Z", -1 }, { "2036-03-30T09:00", -1 },
+		{ "9999-12-31T23:59:59Z", -1 }, { "1999-01-01T00:00:00Z", 0 },
+	};
+	struct fixture *f = fixture_target("");
+	struct buf b = { 0 };
+	(void)state;
+	for (size_t i = 0; i < sizeof(V) / sizeof(V[0]); i++) {
+		struct err e = { 0 };
+		buf_reset(&b);
+		buf_printf(&b, "X-Mailtailor-Send-At: %s\n" TEST_HEAD "\nx", V[i].field);
+		assert_int_equal(prepare(f, buf_str(&b)), 0);
+		if (tailor_message_timely(f->m, TEST_NOW, &e) != V[i].rc)
+			fail_msg("%s: %s", V[i].field, e.text);
+		assert_int_equal(e.kind, V[i].rc ? ERR_INPUT : ERR_NONE);
+	}
+	assert_int_equal(prepare(f, str_of(TEST_HEAD "\nx")), 0);
+	assert_int_equal(tailor_message_timely(f->m, TEST_NOW, NULL), 0);
+	fixture_free(f);
+	buf_free(&b);
+}
+
 /* The field is in no copy, and a message with another time is another message. */
 static void
 test_send_at_field(void **state)
@@ -295,9 +326,10 @@ main(void)
 	mail_init();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schedule),      cmocka_unit_test(test_send_at),
-		cmocka_unit_test(test_send_at_field), cmocka_unit_test(test_too_late),
-		cmocka_unit_test(test_wanted),	      cmocka_unit_test(test_caps),
-		cmocka_unit_test(test_patience),      cmocka_unit_test(test_arm_hours),
+		cmocka_unit_test(test_send_at_ahead), cmocka_unit_test(test_send_at_field),
+		cmocka_unit_test(test_too_late),      cmocka_unit_test(test_wanted),
+		cmocka_unit_test(test_caps),	      cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_arm_hours),
 	};
 	return cmocka_run_group_tests_name("tailor-later", tests, NULL, NULL);
 }
