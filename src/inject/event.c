@@ -35,14 +35,27 @@ queue_id_of(const struct smtp_result *r)
 	return n <= EVENT_MAX_QUEUE_ID ? str_sub(text, 0, n) : STR_NULL;
 }
 
+/*
+ * That there is no such address: 5.1.x, said of the RCPT, or our own judgement of the envelope. 5.1.7
+ * and 5.1.8 are about the sender; and a plain 550 behind DATA, for which 5.1.0 stands in, is a content
+ * filter's word.
+ */
+static bool
+is_hard(const struct smtp_result *r)
+{
+	return (strcmp(r->step, "RCPT") == 0 || strcmp(r->step, "envelope") == 0) &&
+	       strncmp(r->enhanced, "5.1.", 4) == 0 && strcmp(r->enhanced, "5.1.7") != 0 &&
+	       strcmp(r->enhanced, "5.1.8") != 0;
+}
+
 /* The port refused it for good: that is a bounce, though nobody mails one. */
 static void
 bounced(struct item *it)
 {
 	struct event *ev = &it->event;
 	ev->type = EVENT_BOUNCED;
-	/* 5.1.x: the address. All else says nothing about the next mail. */
-	ev->reason = strncmp(it->result.enhanced, "5.1.", 4) == 0 ? STR("hard") : STR("rejected");
+	/* All else says nothing about the next mail. */
+	ev->reason = is_hard(&it->result) ? STR("hard") : STR("rejected");
 	ev->details =
 	    arena_printf(it->arena, "{\"status\":\"%s\",\"code\":%d}", it->result.enhanced, it->result.code);
 }

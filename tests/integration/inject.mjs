@@ -249,6 +249,17 @@ await test("5xx: the sender gets a report (RFC 3464); NOTIFY=NEVER and the null 
   assert.equal(port.mails.filter((one) => one.to[0] === "").length, 0);
 });
 
+await test("a refusal is a hard bounce when it is about the address: not when it is about the sender, or the content", async () => {
+  const replies = { none: { rcpt: "550 5.1.1 no such user" }, moved: { rcpt: "551 gone elsewhere" }, sender: { rcpt: "550 5.1.7 sender unknown" }, host: { rcpt: "553 5.1.8 bad sender's system" }, policy: { rcpt: "550 5.7.1 no" }, content: { end: "550 this is spam" } };
+  const names = Object.keys(replies);
+  for (const name of names) port.plan(`hard-${name}@customers.example`, replies[name]);
+  await submit(names.map((name) => `hard-${name}`), { from: "hard@shop.example" });
+  await report("hard@shop.example", names.length);
+  const bounced = (name) => world.mt("events", "export", "--recipient", `hard-${name}@customers.example`).split("\n").filter(Boolean).map(JSON.parse).find((e) => e.type === "bounced");
+  await until("the events", () => names.every(bounced));
+  assert.deepEqual(Object.fromEntries(names.map((name) => [name, bounced(name).reason])), { none: "hard", moved: "hard", sender: "rejected", host: "rejected", policy: "rejected", content: "rejected" });
+});
+
 await test("a copy that cannot be made, or that a cap refuses: the sender gets a report, the others their copies", async () => {
   world.profiles({ "whole@customers.example": { code: "c1" } });
   const [whole, gap] = await submit(["whole", "gap"], { campaign: "strict", from: "strict@shop.example", text: "Your code: {{code}}" });
