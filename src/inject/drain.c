@@ -48,6 +48,73 @@ sweep(struct inject *in, int64_t *next_us)
 	return n == SWEEP_MAX;
 }
 
+/* ---- campaigns that are there again ---- */
+
+struct returned {
+	struct inject *in;
+	struct spool_key keys[SPOOL_MAX_BATCH];
+	size_t n, released;
+	struct err e;
+	bool failed;
+};
+
+static bool
+returned_release(struct returned *r)
+{
+	int n = spool_steer(r->in->store, SPOOL_RETURN, r->keys, r->n, clock_now_ms(), r->in->conf->keep_ms,
+			    &r->e);
+	r->n = 0;
+	r->failed = n < 0;
+	r->released += n > 0 ? (size_t)n : 0;
+	return n >= 0;
+}
+
+static bool
+returned_add(void *ctx, const struct spool_job *j)
+{
+	struct returned *r = ctx;
+	if (!str_eq(j->reason, STR(NO_CAMPAIGN)))
+		return true;
+	r->keys[r->n++] = j->key;
+	return r->n < SPOOL_MAX_BATCH || returned_release(r);
+}
+
+static void
+returned_campaign(struct returned *r, const char *name)
+{
+	uint8_t id[8];
+	const struct spool_filter f = { .campaign_id = id, .state = SPOOL_HELD };
+	r->n = r->released = 0;
+	spool_campaign_id(str_of(name), id);
+	r->failed = spool_each(r->in->store, &f, returned_add, r, &r->e) != 0 || r->failed;
+	if (!r->failed && r->n > 0)
+		returned_release(r);
+	if (r->released > 0)
+		log_info("campaign %s is configured again: %zu jobs that were held for it are queued", name,
+			 r->released);
+}
+
+/* Jobs that are held for want of a campaign that is there are queued again. False: try again. */
+static bool
+returned_jobs(struct inject *in)
+{
+	struct returned *r = calloc(1, sizeof(*r));
+	const struct conf *c = in->epoch->conf;
+	if (r == NULL)
+		abort();
+	r->in = in;
+	for (size_t i = 0; i < c->ncampaigns && !r->failed; i++)
+		returned_campaign(r, c->campaigns[i].name);
+	bool done = !r->failed;
+	if (!done)
+		log_warn("spool: jobs of campaigns that are configured again cannot be released: %s",
+			 r->e.text);
+	free(r);
+	return done;
+}
+
+/* ---- the thread ---- */
+
 /* One look at the spool; returns until when there is nothing to do. */
 static int64_t
 drain_once(struct inject *in, struct makers *m, struct arena *a, size_t room)
@@ -79,8 +146,13 @@ cutter_main(void *arg)
 	struct inject *in = arg;
 	struct makers *m = makers_new(in);
 	struct arena *a = arena_new(65536);
-	int64_t next_sweep = 0;
+	int64_t next_sweep = 0, next_returned = 0;
+	bool returned = false;
 	for (size_t room; (room = pipeline_room(in->pipe)) > 0;) {
+		if (!returned && clock_mono_us() >= next_returned) {
+			returned = returned_jobs(in);
+			next_returned = clock_mono_us() + SWEEP_EVERY_US;
+		}
 		int64_t until = drain_once(in, m, a, room);
 		arena_reset(a);
 		if (!sweep(in, &next_sweep) && until > clock_now_ms())

@@ -394,11 +394,10 @@ message_trouble(struct makers *m, struct item *it, enum trouble t, const struct 
 		job_bad(m, &it, e);
 		return;
 	}
-	if (t == TROUBLE_TEMPLATE)
-		item_hold(it, "template", note);
+	if (t == TROUBLE_NOW)
+		item_later(it, clock_now_ms() + TROUBLE_MS, false, "trouble", note);
 	else
-		item_later(it, clock_now_ms() + TROUBLE_MS, false,
-			   t == TROUBLE_CAMPAIGN ? "no-campaign" : "trouble", note);
+		item_hold(it, t == TROUBLE_CAMPAIGN ? NO_CAMPAIGN : "template", note);
 	pipeline_done(m->in->pipe, it);
 }
 

@@ -9,6 +9,11 @@
 #define MAX_CONNECTIONS 100
 /* What the configuration or the database stands in the way of is tried again after this. */
 #define TROUBLE_MS 60000
+/*
+ * Why jobs are held whose campaign was taken out of the configuration. Only a reload can bring it back, and
+ * with it another injector, which releases them as it starts.
+ */
+#define NO_CAMPAIGN "no-campaign"
 
 struct inject {
 	struct epoch *epoch;

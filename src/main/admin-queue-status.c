@@ -18,7 +18,7 @@
 struct line {
 	uint8_t id[8];
 	const char *name;
-	bool paused;
+	bool paused, configured;
 	int64_t count[SPOOL_STATES];
 	int64_t due; /* of the queued */
 	int64_t oldest_due_ms, oldest_accepted_ms;
@@ -95,6 +95,7 @@ picture_take(const struct queue *q, struct picture *p, struct err *e)
 		qsort(p->lines, p->nlines, sizeof(*p->lines), line_compare);
 	for (size_t i = 0; i < p->nlines; i++) {
 		struct line *l = &p->lines[i];
+		l->configured = conf_campaign_find(q->conf, str_of(l->name)) != NULL;
 		l->due = spool_due_count(q->store, l->id, p->now_ms, INT64_MAX, e);
 		if (l->due < 0)
 			return -1;
@@ -148,6 +149,7 @@ picture_json(const struct picture *p, bool pretty)
 		set_counts(a, c, l->count, l->due);
 		text_set_time(a, c, "oldest_accepted", l->oldest_accepted_ms);
 		text_set_time(a, c, "oldest_due", l->oldest_due_ms);
+		value_map_set(a, c, STR("configured"), value_bool(l->configured));
 		campaigns->list.items[i] = c;
 	}
 	text_set_time(a, v, "at", p->now_ms);
@@ -227,6 +229,20 @@ table_print(const struct picture *p)
 	admin_table_free(&t);
 }
 
+/* Campaigns that somebody took out of the configuration, or gave another name, while they had jobs. */
+static void
+gone_print(const struct picture *p)
+{
+	for (size_t i = 0; i < p->nlines; i++) {
+		const struct line *l = &p->lines[i];
+		const int64_t waiting = l->count[SPOOL_QUEUED] + l->count[SPOOL_HELD];
+		if (!l->configured && waiting > 0)
+			printf("campaign \"%s\" is not configured: its %lld %s until it is there again, or "
+			       "`mailtailor queue drop --campaign`\n",
+			       l->name, (long long)waiting, waiting == 1 ? "job waits" : "jobs wait");
+	}
+}
+
 static void
 picture_print(const struct picture *p)
 {
@@ -236,6 +252,7 @@ picture_print(const struct picture *p)
 		return;
 	}
 	table_print(p);
+	gone_print(p);
 	if (p->bad > 0)
 		printf("bad jobs: %lld; `mailtailor queue list --state bad` shows why\n", (long long)p->bad);
 	if (p->injector == 0)

@@ -27,6 +27,12 @@ steer_to(const struct steering *st, struct spool_job *to)
 			return false;
 		to->state = SPOOL_QUEUED;
 		return true;
+	case SPOOL_RETURN:
+		if (to->state != SPOOL_HELD)
+			return false;
+		to->state = SPOOL_QUEUED;
+		to->reason = STR("now");
+		return true;
 	case SPOOL_RETRY:
 		to->state = SPOOL_QUEUED;
 		break;

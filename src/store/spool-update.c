@@ -41,7 +41,9 @@ update_one(struct tally *tl, struct spool_update *u, int64_t keep_ms, bool *ther
 	if (u->attempted && f.job.attempts == 0)
 		to.first_due_ms = clock_now_ms();
 	to.attempts += u->attempted && to.attempts < UINT32_MAX;
-	to.reason = str_of(u->reason);
+	/* Nor is it ours then: whoever looks for what he held himself does not find it. */
+	if (!(f.job.state == SPOOL_HELD && u->state == SPOOL_HELD))
+		to.reason = str_of(u->reason);
 	to.note = str_cut(u->note, SPOOL_MAX_NOTE);
 	if (!spool_live(to.state))
 		to.payload = STR("");

@@ -142,7 +142,7 @@ struct spool_update {
 /*
  * One durable commit of up to SPOOL_MAX_BATCH (several when there is little room). Jobs that are not live are
  * left as they are (SENT overrides DROPPED: it did leave; found is false then too), and a held one is not
- * queued by it. 0; -1: nothing was changed, or after ERR_FULL perhaps some.
+ * queued by it, nor held for another reason. 0; -1: nothing was changed, or after ERR_FULL perhaps some.
  */
 int spool_update(struct store *s, struct spool_update *v, size_t n, int64_t keep_ms, struct err *e);
 /* 0 also when it is gone or has ended. */
@@ -205,9 +205,10 @@ int spool_get(struct store *s, const struct spool_key *key, struct arena *a, str
 /* Whether there is such a job, in whatever state, or a bad one: spool_add would add nothing. 1, 0, -1. */
 int spool_known(struct store *s, const struct spool_key *key, struct err *e);
 
-enum spool_verb { SPOOL_HOLD, SPOOL_RELEASE, SPOOL_RETRY, SPOOL_DROP };
+enum spool_verb { SPOOL_HOLD, SPOOL_RELEASE, SPOOL_RETURN, SPOOL_RETRY, SPOOL_DROP };
 /*
  * Up to SPOOL_MAX_BATCH keys in one commit: hold queued jobs, release held ones (their due time stays),
+ * return: as release, when what the injector held them for is over (their reason is then "now"),
  * retry: queued (held ones too) and due at now_ms, drop: ended; the last two with reason "admin". Returns how
  * many it fitted, or -1. Also takes keys of `bad`: drop removes them, retry puts the record back as queued
  * when it can be read again.

@@ -318,15 +318,21 @@ await test("arms with hours: the arm's comes before the learned one; what was dr
   world.configure({ more: CONF });
   await world.daemon.reload();
   clock.set("2026-11-26T19:00:00Z");
-  await until("no campaign", () => jobs().filter((job) => job.reason === "no-campaign").length === of("soon").length, 30);
-  for (const job of jobs().filter((job) => job.reason === "no-campaign")) assert.match(job.note, /^arm soon 0\.5: campaign "rivals" is not configured/);
-  world.configure({ more: CONF + rivals(0.001, 1000) });
-  await world.daemon.reload();
+  const gone = () => queue("--state", "held").filter((job) => job.reason === "no-campaign" && to.includes(job.address));
+  await until("no campaign", () => gone().length === of("soon").length, 30);
+  for (const job of gone()) assert.match(job.note, /^arm soon 0\.5: campaign "rivals" is not configured/);
+  // They are not looked for again, but by who has another configuration.
+  clock.set("2026-11-26T19:10:00Z");
+  await looked();
+  assert.equal(world.daemon.log().match(/campaign=rivals .* held reason=no-campaign/g).length, of("soon").length);
+  assert.match(world.mt("queue"), new RegExp(`^campaign "rivals" is not configured: its ${to.length} jobs wait`, "m"));
   const [denied, renamed, ...rest] = of("soon");
   world.mt("profile", "consent", denied, "mail", "denied");
   world.profiles({ [renamed]: { first_name: "renamed" } });
-  clock.set("2026-11-26T19:01:00Z");
+  world.configure({ more: CONF + rivals(0.001, 1000) });
+  await world.daemon.reload();
   await left([renamed, ...rest]);
+  assert.match(world.daemon.log(), new RegExp(`campaign rivals is configured again: ${of("soon").length} jobs`));
   assert.equal((await read((await port.take(renamed, 1, 30 * slow))[0])).subject, "renamed soon");
   assert.equal((await ended(denied)).reason, "consent");
   world.configure({ more: CONF + rivals(1000, 0.001) });

@@ -339,6 +339,19 @@ test_held_under_way(void **state)
 	spool_check(f->s);
 	assert_int_equal(spool_steer(f->s, SPOOL_RELEASE, &j.key, 1, NOW, KEEP, &f->e), 1);
 	assert_int_equal(due(f, NOW + DAY, NULL, 8, out, &next), 1);
+	/* What he held is nobody else's to release; what the injector held comes back for the time it had. */
+	assert_int_equal(spool_steer(f->s, SPOOL_HOLD, &j.key, 1, NOW, KEEP, &f->e), 1);
+	assert_int_equal(update1(f, j.key, SPOOL_HELD, NOW + 60000, "no-campaign"), 1);
+	assert_int_equal(spool_get(f->s, &j.key, f->a, &got, &f->e), 1);
+	assert_string_equal(arena_cstr(f->a, got.reason), "retry");
+	assert_int_equal(spool_steer(f->s, SPOOL_RELEASE, &j.key, 1, NOW, KEEP, &f->e), 1);
+	assert_int_equal(update1(f, j.key, SPOOL_HELD, NOW + 60000, "no-campaign"), 1);
+	assert_int_equal(spool_steer(f->s, SPOOL_RETURN, &j.key, 1, NOW + DAY, KEEP, &f->e), 1);
+	assert_int_equal(spool_get(f->s, &j.key, f->a, &got, &f->e), 1);
+	assert_int_equal(got.state, SPOOL_QUEUED);
+	assert_int_equal(got.due_ms, NOW + 60000);
+	assert_string_equal(arena_cstr(f->a, got.reason), "now");
+	assert_int_equal(spool_steer(f->s, SPOOL_RETURN, &j.key, 1, NOW + DAY, KEEP, &f->e), 0);
 	/* But it did leave. */
 	assert_int_equal(spool_steer(f->s, SPOOL_HOLD, &j.key, 1, NOW, KEEP, &f->e), 1);
 	assert_int_equal(update1(f, j.key, SPOOL_SENT, NOW + DAY, "sent"), 1);
