@@ -200,7 +200,7 @@ serve(struct inject *in)
 int
 inject_serve(const struct inject_options *o)
 {
-	struct inject in = { .counts = count_map(COUNT_FD) };
+	struct inject in = { .counts = count_map(COUNT_FD), .said = PTHREAD_MUTEX_INITIALIZER };
 	const struct epoch_options eo = { .conf_file = o->conf_file,
 					  .plugin_directory = o->plugin_directory };
 	ending.parent = getppid();
@@ -214,6 +214,9 @@ inject_serve(const struct inject_options *o)
 	log_open("mailtailord", in.epoch->conf->milter.log_target, in.epoch->conf->milter.log_level);
 	/* Without a target there is nothing to do: mailtailord has read the same, or will. */
 	int lock = in.conf->target != NULL ? lock_take(in.epoch->conf->state.directory) : LOCK_ENDED;
+	in.lock = lock;
+	if (lock >= 0)
+		inject_say(lock, NULL);
 	int rc = lock >= 0 ? serve(&in) : lock == LOCK_ENDED ? EX_OK : EX_CANTCREAT;
 	epoch_unref(&in.epoch);
 	if (lock >= 0)

@@ -41,10 +41,18 @@ int inject_serve(const struct inject_options *o);
 
 /* ---- in any process ---- */
 
-/* In the state directory; an injector has it flocked as long as it runs. */
+/* In the state directory; an injector has it flocked as long as it runs, and says in it how its target does.
+ */
 #define INJECT_LOCK "injector.lock"
 /* 1, 0 none runs, -1 it cannot be known. */
 int inject_runs(const char *directory);
+/* What it says of its target in there when that does not work. */
+struct inject_trouble {
+	int64_t tried_ms, next_ms; /* the last try that failed, and the next */
+	char text[400];		   /* why: "connect: …"; no controls, no address of a recipient */
+};
+/* 1 when an injector runs and its target does not work; else 0. */
+int inject_target_trouble(const char *directory, struct inject_trouble *out);
 
 /* ---- in mailtailord ---- */
 

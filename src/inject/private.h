@@ -22,12 +22,17 @@ struct inject {
 	struct pipeline *pipe;
 	struct counts *counts; /* NULL: nobody wants to know */
 	char host[256];	       /* of this machine */
+	int lock;	       /* INJECT_LOCK, open */
+	pthread_mutex_t said;  /* what stands there is what was found last */
 	pthread_t cutter, recorder, senders[MAX_CONNECTIONS];
 	size_t nsenders;
 };
 
 /* inject.c: whether mailtailord wants this process to end, be it that no thread has been told yet. */
 bool inject_ending(void);
+
+/* lock.c: NULL: the target works. */
+void inject_say(int lock, const struct inject_trouble *t);
 
 /* ---- threads; arg is a struct inject ---- */
 void *cutter_main(void *arg);

@@ -1,6 +1,7 @@
 /* send: one sender: takes copies, hands them over on its kept connection, judges the answer. */
 #include "inject/private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -89,21 +90,44 @@ target_failed(const struct smtp_result *r)
 }
 
 static void
-send_one(const struct inject *in, struct smtp_conn *c, struct item *it)
+target_down(struct inject *in, struct str text)
+{
+	struct inject_trouble t = { .tried_ms = clock_now_ms() };
+	pthread_mutex_lock(&in->said);
+	int64_t pause_ms = pipeline_down(in->pipe);
+	t.next_ms = t.tried_ms + pause_ms;
+	snprintf(t.text, sizeof(t.text), "%.*s", STR_ARG(text));
+	if (pause_ms > 0)
+		inject_say(in->lock, &t);
+	pthread_mutex_unlock(&in->said);
+	if (pause_ms > 0)
+		log_warn("inject %s: %.*s; trying again in %llds", in->conf->target, STR_ARG(text),
+			 (long long)pause_ms / 1000);
+}
+
+static void
+target_up(struct inject *in)
+{
+	pthread_mutex_lock(&in->said);
+	const bool was_down = pipeline_up(in->pipe);
+	if (was_down)
+		inject_say(in->lock, NULL);
+	pthread_mutex_unlock(&in->said);
+	if (was_down)
+		log_info("inject %s: works again", in->conf->target);
+}
+
+static void
+send_one(struct inject *in, struct smtp_conn *c, struct item *it)
 {
 	smtp_envelope_mend(&it->envelope);
 	smtp_send(c, &it->envelope, it->copy, &it->result);
 	if (target_failed(&it->result)) {
-		struct str text = said(it->arena, &it->result);
-		int64_t pause_ms = pipeline_down(in->pipe);
-		if (pause_ms > 0)
-			log_warn("inject %s: %.*s; trying again in %llds", in->conf->target, STR_ARG(text),
-				 (long long)pause_ms / 1000);
+		target_down(in, said(it->arena, &it->result));
 		pipeline_release(in->pipe, &it);
 		return;
 	}
-	if (pipeline_up(in->pipe))
-		log_info("inject %s: works again", in->conf->target);
+	target_up(in);
 	judge(in, it);
 	pipeline_done(in->pipe, it);
 }
@@ -111,7 +135,7 @@ send_one(const struct inject *in, struct smtp_conn *c, struct item *it)
 void *
 sender_main(void *arg)
 {
-	const struct inject *in = arg;
+	struct inject *in = arg;
 	const struct smtp_target t = {
 		.host = in->conf->host,
 		.port = in->conf->port,

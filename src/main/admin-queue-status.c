@@ -34,9 +34,10 @@ struct picture {
 	int64_t due; /* of campaigns that are not paused: what the injector has to do now */
 	int64_t bad, sent;
 	int injector; /* as inject_runs has it */
-	bool target;
-	double rate;	/* a second */
-	int64_t end_ms; /* estimate for what is due; 0: none */
+	bool target, down;
+	struct inject_trouble trouble; /* when it is down */
+	double rate;		       /* a second */
+	int64_t end_ms;		       /* estimate for what is due; 0: none */
 };
 
 static bool
@@ -87,6 +88,7 @@ picture_take(const struct queue *q, struct picture *p, struct err *e)
 	p->now_ms = clock_now_ms();
 	p->injector = inject_runs(q->conf->state.directory);
 	p->target = q->conf->inject.target != NULL;
+	p->down = inject_target_trouble(q->conf->state.directory, &p->trouble) == 1;
 	if (!q->store)
 		return 0;
 	if (spool_campaigns(q->store, line_add, p, e) != 0)
@@ -161,6 +163,10 @@ picture_json(const struct picture *p, bool pretty)
 	value_map_set(a, v, STR("injector"), p->injector < 0 ? &VALUE_NULL_V : value_bool(p->injector > 0));
 	value_map_set(a, v, STR("rate"), value_real(a, p->rate));
 	text_set_time(a, v, "estimated_end", p->end_ms);
+	if (p->down)
+		text_set(a, v, "target_trouble", str_of(p->trouble.text));
+	else
+		value_map_set(a, v, STR("target_trouble"), &VALUE_NULL_V);
 	if (pretty)
 		json_print_pretty(&b, v);
 	else
@@ -258,6 +264,11 @@ picture_print(const struct picture *p)
 	if (p->injector == 0)
 		printf("no injector runs: %s\n", p->target ? "nothing leaves until mailtailord runs"
 							   : "the configuration has no inject target");
+	if (p->down)
+		printf("the inject target does not work: %s; tried %s ago, again %s%s\n", p->trouble.text,
+		       span(p->arena, p->now_ms - p->trouble.tried_ms),
+		       p->trouble.next_ms > p->now_ms ? "in " : "now",
+		       p->trouble.next_ms > p->now_ms ? span(p->arena, p->trouble.next_ms - p->now_ms) : "");
 	printf("rate: %lld sent in the last minute, %.1f a second\n", (long long)p->sent, p->rate);
 	if (p->end_ms)
 		printf("estimated end of what is due: %s, in %s\n",

@@ -345,6 +345,9 @@ await test("the port refuses connections, then answers 421 and hangs: no attempt
   await port.close();
   const to = await submit(["down-a", "down-b", "down-c"]);
   await logged(/inject [\d.:]+: connect: .*trying again/, before);
+  const trouble = () => JSON.parse(world.mt("queue", "--json")).target_trouble;
+  assert.match(trouble(), /^connect: /);
+  assert.match(world.mt("queue"), /^the inject target does not work: connect: .*; tried \d+ s ago, again /m);
   port.greeting = "421 4.3.2 too many connections";
   await port.open();
   await logged(/inject [\d.:]+: greeting: .*421.*trying again/, before);
@@ -353,6 +356,7 @@ await test("the port refuses connections, then answers 421 and hangs: no attempt
   port.greeting = "220 inject.example ESMTP";
   await assertCopies(to);
   await logged(/works again/, before);
+  assert.equal(trouble(), null);
   for (const one of to) assert.equal(port.attemptsAt(one).length, 1);
   assert.doesNotMatch(world.daemon.log().slice(before), /reason=retry/);
 });
