@@ -89,24 +89,30 @@ conn_drop(struct smtp_conn *c)
 	c->used = c->dirty = false;
 }
 
+/* The reply is awaited, so that the server does not log a lost connection. */
+static void
+conn_quit(struct smtp_conn *c)
+{
+	char quit[] = "QUIT\r\n";
+	int64_t ms = c->target.command_timeout_ms;
+
+	if (!c->session->stream)
+		return;
+	c->net.deadline_us = clock_mono_us() + (ms < QUIT_MS ? ms : QUIT_MS) * 1000;
+	c->net.budget = MAX_REPLY;
+	if (mailsmtp_send_command(c->session, quit) == 0)
+		mailsmtp_read_response(c->session);
+	conn_drop(c);
+}
+
 void
 smtp_conn_close(struct smtp_conn **cp)
 {
 	struct smtp_conn *c = *cp;
-	char quit[] = "QUIT\r\n";
 
 	if (!c)
 		return;
-	if (c->session->stream) {
-		int64_t ms = c->target.command_timeout_ms;
-
-		c->net.deadline_us = clock_mono_us() + (ms < QUIT_MS ? ms : QUIT_MS) * 1000;
-		c->net.budget = MAX_REPLY;
-		/* The reply is awaited, so that the server does not log a lost connection. */
-		if (mailsmtp_send_command(c->session, quit) == 0)
-			mailsmtp_read_response(c->session);
-		conn_drop(c);
-	}
+	conn_quit(c);
 	mailsmtp_free(c->session);
 	buf_free(&c->out);
 	free((char *)c->target.host);
@@ -342,6 +348,10 @@ envelope_send(struct smtp_conn *c, const struct smtp_envelope *env, size_t size,
 		outcome_set(c, step, code, out);
 		if (together)
 			replies_drain(c, step);
+		/* Perhaps it is the session that is refused: once a milter has failed in it, Postfix (3.7)
+		 * answers 451 to whatever follows, although the milter works again. */
+		if (step == STEP_MAIL && out->status == SMTP_TEMPFAIL)
+			conn_quit(c);
 		out->connection_lost = !c->session->stream;
 		return false;
 	}
@@ -424,7 +434,16 @@ server_fits(struct smtp_conn *c, const struct smtp_envelope *env, struct str mes
 	return false;
 }
 
-/* False: the kept connection had been closed before any of this copy was answered. */
+/* Whether all that was said of this copy may have been about the connection. */
+static bool
+connection_failed(const struct smtp_conn *c, const struct smtp_result *out)
+{
+	if (out->step != steps[STEP_MAIL].name)
+		return false;
+	return out->code == 0 ? c->net.fault == NET_CLOSED : out->code / 100 == 4;
+}
+
+/* False: the kept connection had been closed, or is refused, before any of this copy was heard. */
 static bool
 transaction(struct smtp_conn *c, const struct smtp_envelope *env, struct str message, struct smtp_result *out)
 {
@@ -434,8 +453,7 @@ transaction(struct smtp_conn *c, const struct smtp_envelope *env, struct str mes
 		return true;
 	c->used = true;
 	if (!envelope_send(c, env, message.n, out))
-		return !(kept && out->code == 0 && c->net.fault == NET_CLOSED &&
-			 out->step == steps[STEP_MAIL].name);
+		return !(kept && connection_failed(c, out));
 	message_send(c, message, out);
 	return true;
 }

@@ -83,8 +83,9 @@ void smtp_conn_close(struct smtp_conn **c);
  * One copy to one recipient. 4xx is TEMPFAIL, 5xx PERMFAIL, at MAIL, RCPT, DATA and message alike; 421
  * anywhere is TEMPFAIL and ends the connection. A loss, a time-out or nonsense before the final dot is
  * TEMPFAIL, after it UNCERTAIN. DSN, 8BITMIME, SMTPUTF8 and SIZE are used where offered; a message over the
- * server's SIZE is PERMFAIL 5.3.4. A connection that was kept and turns out to be closed before anything of
- * this copy was answered is opened anew and the copy is sent there, once.
+ * server's SIZE is PERMFAIL 5.3.4. 4xx to MAIL ends the connection, too: it may be meant for the session. A
+ * connection that was kept and answers MAIL with 4xx, or turns out to be closed before anything of this copy
+ * was answered, is opened anew and the copy is sent there, once.
  */
 void
 smtp_send(struct smtp_conn *c, const struct smtp_envelope *env, struct str message, struct smtp_result *out);

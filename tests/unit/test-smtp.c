@@ -76,6 +76,13 @@ expected(const struct fault *f, enum at at)
 	return f->kind == NEVER && at >= AT_MAIL ? SMTP_PERMFAIL : SMTP_TEMPFAIL;
 }
 
+/* Whether the next copy needs another connection: this one is gone, or was refused as a whole, perhaps. */
+static bool
+connection_ends(const struct fault *f, enum at at)
+{
+	return f->kind == BROKEN || f->kind == ENDS || at < AT_MAIL || (f->kind == LATER && at == AT_MAIL);
+}
+
 static void
 fault_check(const struct fault *f, enum at at, const struct smtp_result *r)
 {
@@ -90,7 +97,7 @@ fault_check(const struct fault *f, enum at at, const struct smtp_result *r)
 			 f->text ? f->text : "", (int)r->status, r->step, r->enhanced, r->text);
 	assert_true(str_is_utf8(str_of(r->text)));
 	assert_true(*r->text && !strpbrk(r->text, "\r\n"));
-	assert_int_equal(r->connection_lost, f->kind == BROKEN || f->kind == ENDS || at < AT_MAIL);
+	assert_int_equal(r->connection_lost, connection_ends(f, at));
 	if (f->kind != BROKEN)
 		assert_true(r->code == atoi(f->text) && atoi(r->text) == r->code);
 }
@@ -123,7 +130,7 @@ fault_run(const struct fault *f, enum at at, const char *ehlo)
 	assert_false(r.connection_lost);
 	smtp_conn_close(&c);
 	server_stop(&s);
-	assert_int_equal(s.connections, f->kind == BROKEN || f->kind == ENDS || at < AT_MAIL ? 2 : 1);
+	assert_int_equal(s.connections, connection_ends(f, at) ? 2 : 1);
 	assert_int_equal(s.messages, at == AT_MESSAGE ? 2 : 1);
 	assert_true(str_eq(buf_str(&s.last), MESSAGE));
 	server_free(&s);
@@ -252,6 +259,48 @@ test_closed_between(void **state)
 	closed_between("250 ok\n", 0);
 	closed_between("250 ok\n", 20000);
 	closed_between("250 ok\n421 4.4.2 idle\n", 150000);
+}
+
+/*
+ * Postfix, once a milter has failed in a session: 451 to each MAIL until the session ends. The copy goes over
+ * another one at once; where that is refused, too, it has to wait.
+ */
+static void
+session_refused(const char *ehlo, int times, enum smtp_status then)
+{
+	struct server s = { .ehlo = ehlo,
+			    .at = AT_MAIL,
+			    .act = ACT_REPLY,
+			    .text = "451 4.7.1 Service unavailable - try again later\n",
+			    .times = times,
+			    .acted = times };
+	struct smtp_result r;
+	struct smtp_conn *c;
+
+	server_start(&s);
+	c = client_new(&s, PATIENT);
+	smtp_send(c, &plain, MESSAGE, &r);
+	assert_int_equal(r.status, SMTP_SENT);
+	atomic_store(&s.acted, 0);
+	smtp_send(c, &plain, MESSAGE, &r);
+	assert_int_equal(r.status, then);
+	smtp_send(c, &plain, MESSAGE, &r);
+	assert_int_equal(r.status, SMTP_SENT);
+	smtp_conn_close(&c);
+	server_stop(&s);
+	assert_int_equal(s.connections, 1 + times);
+	assert_int_equal(s.messages, then == SMTP_SENT ? 3 : 2);
+	server_free(&s);
+}
+
+static void
+test_session_refused(void **state)
+{
+	(void)state;
+	session_refused(FULL, 1, SMTP_SENT);
+	session_refused(FULL, 2, SMTP_TEMPFAIL);
+	session_refused(FULL_NO_PIPELINING, 1, SMTP_SENT);
+	session_refused(FULL_NO_PIPELINING, 2, SMTP_TEMPFAIL);
 }
 
 /* A server that goes away before it ever answers gets two tries, not more. */
@@ -478,17 +527,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_faults_pipelining),
-		cmocka_unit_test(test_faults_lockstep),
-		cmocka_unit_test(test_reply_text),
-		cmocka_unit_test(test_thousand),
-		cmocka_unit_test(test_closed_between),
-		cmocka_unit_test(test_closed_always),
-		cmocka_unit_test(test_unix_socket),
-		cmocka_unit_test(test_connect),
-		cmocka_unit_test(test_high_descriptor),
-		cmocka_unit_test(test_message_cut),
-		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_faults_pipelining), cmocka_unit_test(test_faults_lockstep),
+		cmocka_unit_test(test_reply_text),	  cmocka_unit_test(test_thousand),
+		cmocka_unit_test(test_closed_between),	  cmocka_unit_test(test_session_refused),
+		cmocka_unit_test(test_closed_always),	  cmocka_unit_test(test_unix_socket),
+		cmocka_unit_test(test_connect),		  cmocka_unit_test(test_high_descriptor),
+		cmocka_unit_test(test_message_cut),	  cmocka_unit_test(test_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
