@@ -32,7 +32,7 @@ said(struct arena *a, const struct smtp_result *r)
 
 /*
  * Whether none of its attempts may have left it with the MTA. Of one before the last it is known by the
- * reason, and not any more when another one stands there now: quiet hours came between, or an administrator.
+ * reason, and not any more when another one stands there now: quiet hours came between, say.
  */
 static bool
 never_left(const struct item *it)

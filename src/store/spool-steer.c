@@ -12,6 +12,16 @@ struct steering {
 
 /* ---- jobs ---- */
 
+/*
+ * Why a job is due that is tried at once. "retry" stays: it says that no attempt so far may have left it with
+ * the MTA, which decides on its places in caps when it is refused for good.
+ */
+static struct str
+retried(const struct spool_job *j)
+{
+	return str_eq(j->reason, STR("retry")) ? j->reason : STR("admin");
+}
+
 /* Whether the verb means a job in that state; *to is what it becomes. */
 static bool
 steer_to(const struct steering *st, struct spool_job *to)
@@ -35,14 +45,15 @@ steer_to(const struct steering *st, struct spool_job *to)
 		return true;
 	case SPOOL_RETRY:
 		to->state = SPOOL_QUEUED;
+		to->reason = retried(to);
 		break;
 	case SPOOL_DROP:
 		to->state = SPOOL_DROPPED;
+		to->reason = STR("admin");
 		to->payload = STR("");
 		break;
 	}
 	to->due_ms = st->now_ms;
-	to->reason = STR("admin");
 	return true;
 }
 
@@ -85,7 +96,7 @@ bad_retry(struct tally *tl, const struct steering *st, const struct spool_key *k
 		return 0;
 	j.state = SPOOL_QUEUED;
 	j.due_ms = st->now_ms;
-	j.reason = STR("admin");
+	j.reason = retried(&j);
 	buf_reset(&tl->job);
 	spool_job_encode(&j, j.due_ms, &tl->job);
 	int rc = tally_count(tl, j.campaign_id, j.campaign, j.state, 1);

@@ -209,9 +209,10 @@ enum spool_verb { SPOOL_HOLD, SPOOL_RELEASE, SPOOL_RETURN, SPOOL_RETRY, SPOOL_DR
 /*
  * Up to SPOOL_MAX_BATCH keys in one commit: hold queued jobs, release held ones (their due time stays),
  * return: as release, when what the injector held them for is over (their reason is then "now"),
- * retry: queued (held ones too) and due at now_ms, drop: ended; the last two with reason "admin". Returns how
- * many it fitted, or -1. Also takes keys of `bad`: drop removes them, retry puts the record back as queued
- * when it can be read again.
+ * retry: queued (held ones too) and due at now_ms, drop: ended; the last two with reason "admin", but what is
+ * retried keeps the reason "retry", since no attempt may have left it. Returns how many it fitted, or -1.
+ * Also takes keys of `bad`: drop removes them, retry puts the record back as queued when it can be read
+ * again.
  */
 int spool_steer(struct store *s, enum spool_verb verb, const struct spool_key *keys, size_t n, int64_t now_ms,
 		int64_t keep_ms, struct err *e);

@@ -319,7 +319,6 @@ test_update(void **state)
 	assert_int_equal(spool_update(f->s, &wrong, 0, KEEP, &f->e), 0);
 }
 
-/* One message under two keys (two campaigns, say) is stored once. */
 /* What an administrator does to a job that is under way is not undone when it has to wait. */
 static void
 test_held_under_way(void **state)
@@ -360,6 +359,27 @@ test_held_under_way(void **state)
 	spool_check(f->s);
 }
 
+/* A job that is tried at once: whether it may have left is not forgotten, either way. */
+static void
+test_retried(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *reason, *then;
+	} v[] = { { "retry", "retry" }, { "uncertain", "admin" }, { "quiet-hours", "admin" } };
+	struct spool_job got, j = job_of(1, 1, "spring", NOW);
+	add_jobs(f, 1, &j, 1);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(update1(f, j.key, SPOOL_QUEUED, NOW + 60000, v[i].reason), 1);
+		assert_int_equal(spool_steer(f->s, SPOOL_RETRY, &j.key, 1, NOW, KEEP, &f->e), 1);
+		assert_int_equal(spool_get(f->s, &j.key, f->a, &got, &f->e), 1);
+		assert_int_equal(got.due_ms, NOW);
+		assert_true(str_eq(got.reason, str_of(v[i].then)));
+	}
+	spool_check(f->s);
+}
+
+/* One message under two keys (two campaigns, say) is stored once. */
 static void
 test_shared_message(void **state)
 {
@@ -431,6 +451,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_under_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retried, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sent_since, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
