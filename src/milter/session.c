@@ -270,6 +270,24 @@ mark_fits(const struct tx *tx, struct str value)
 	       now_s - at_s < MARK_LIFETIME_S;
 }
 
+/* Merge data or a time, and no campaign that they could be for: the template itself would go out. */
+static const char *
+unclaimed(const struct tx *tx, const struct mail_fields *f)
+{
+	static const char *const fields[] = { "X-Mailtailor-Data", "X-Mailtailor-Send-At" };
+	if (tx->campaign != NULL || tx->sender.n == 0) /* without a sender: as in match_from */
+		return NULL;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (mail_fields_find(f, str_of(fields[i])) != NULL)
+			return arena_printf(
+				   tx->arena,
+				   "%s is for campaign mail, and no campaign fits this message: name "
+				   "one in X-Mailtailor-Campaign, or give one a match rule that fits",
+				   fields[i])
+			    .p;
+	return NULL;
+}
+
 void
 tx_match_header(const struct session *s, struct tx *tx)
 {
@@ -301,5 +319,6 @@ tx_match_header(const struct session *s, struct tx *tx)
 	}
 	if (tx->campaign == NULL)
 		tx->campaign = match_from(tx, &f);
-	tx->strip_only = ours > 0 && tx->campaign == NULL;
+	tx->bad_campaign = unclaimed(tx, &f);
+	tx->strip_only = ours > 0 && tx->campaign == NULL && tx->bad_campaign == NULL;
 }

@@ -200,6 +200,14 @@ await test("a Postfix in front brings five recipients one by one", async () => {
   await hop.stop();
 });
 
+await test("merge data or a time without a campaign: 550 5.6.0, and the template does not go out", async () => {
+  const to = "nameless@customers.example";
+  for (const headers of [{ "X-Mailtailor-Data": "{}" }, { "X-Mailtailor-Send-At": "2026-12-01T09:00" }])
+    await assertRefused(mail("", to, { headers }), 550, new RegExp(`^550 5\\.6\\.0 mailtailor: ${Object.keys(headers)[0]} is for campaign mail`));
+  await world.postfix.drained();
+  assert.equal(world.sink.of(to).length, 0);
+});
+
 await test("an untrusted submitter: X-Mailtailor fields go, all else stays as it is", async () => {
   const untrusted = join(world.dir, "untrusted.conf");
   writeFileSync(untrusted, configuration(world.dir, { socket: "untrusted.sock", state: "state-untrusted", milter: 'trusted_networks = { "192.0.2.0/24" }', more: conf }));

@@ -172,7 +172,15 @@ test_header(void **state)
 			    "bad");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nX-Mailtailor-Campaign:  named\r\n"),
 			    "named");
+	/* what is for a campaign, and none fits */
+	assert_string_equal(by_header(f, "x-mailtailor-data: {}\r\nFrom: a@else.test\r\n"), "bad");
+	assert_non_null(strstr(f->s->tx.bad_campaign, "X-Mailtailor-Data is for campaign mail"));
+	assert_string_equal(by_header(f, "X-Mailtailor-Send-At: 2026-12-01T09:00\r\n"), "bad");
+	assert_non_null(strstr(f->s->tx.bad_campaign, "X-Mailtailor-Send-At is for campaign mail"));
+	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\nFrom: a@shop.test\r\n"), "from");
+	f->s->tx.sender = STR("");
 	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\n"), "strip");
+	f->s->tx.sender = STR("bounce@shop.test");
 	/* one that comes close was meant, and what it says must not be lost in silence */
 	assert_string_equal(by_header(f, "X-Mailtailor-Campain: named\r\n"), "bad");
 	assert_string_equal(f->s->tx.bad_campaign,
@@ -188,6 +196,7 @@ test_header(void **state)
 	trusted_from(f, AF_INET, "198.51.100.1");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campain: named\r\n"), "strip");
 	assert_string_equal(by_header(f, "X-Mailtailor-Campaign: named\r\nFrom: a@shop.test\r\n"), "strip");
+	assert_string_equal(by_header(f, "X-Mailtailor-Data: {}\r\n"), "strip");
 	assert_string_equal(by_header(f, "From: a@shop.test\r\n"), "none");
 }
 
@@ -219,7 +228,7 @@ test_mark(void **state)
 	assert_string_equal(by_header(f, "X-Mailtailor-Job: 1 2 3 4\r\nFrom: a@shop.test\r\n"), "from");
 	/* A copy of ours has no other field of ours. */
 	assert_string_equal(marked(f, 0, "X-Mailtailor-Campaign: named\r\n"), "named");
-	assert_string_equal(marked(f, 0, "X-Mailtailor-Data: {}\r\n"), "strip");
+	assert_string_equal(marked(f, 0, "X-Mailtailor-Data: {}\r\n"), "bad");
 	trusted_from(f, AF_INET, "198.51.100.1");
 	assert_string_equal(marked(f, 0, "From: a@shop.test\r\n"), "own");
 	assert_string_equal(marked(f, 31 * day, "From: a@shop.test\r\n"), "strip");
