@@ -316,6 +316,29 @@ check_campaign(struct check *k, const struct conf *conf, const struct conf_campa
 	buf_free(&b);
 }
 
+/* A cap of a category that no campaign has holds back nothing of it. */
+static void
+check_cap(const struct conf *conf, const struct conf_cap *c)
+{
+	struct arena *a = arena_new(1024);
+	const char **names = ARENA_ARRAY(a, const char *, conf->ncampaigns + 1);
+	for (size_t i = 0; i < conf->ncampaigns; i++)
+		names[i] = conf->campaigns[i].category;
+	for (size_t i = 0; i < c->categories.n; i++) {
+		const char *category = c->categories.v[i], *near;
+		size_t k = 0;
+		while (k < conf->ncampaigns && strcmp(names[k], category) != 0)
+			k++;
+		if (k < conf->ncampaigns)
+			continue;
+		near = admin_nearest(category, names, conf->ncampaigns);
+		fprintf(stderr, "%s:%d: note: cap \"%s\": no campaign has the category \"%s\"%s%s%s\n",
+			c->pos.file, c->pos.line, c->name, category, near ? "; did you mean \"" : "",
+			near ? near : "", near ? "\"?" : "");
+	}
+	arena_free(&a);
+}
+
 static void
 check_files(struct check *k, const struct conf *conf)
 {
@@ -363,6 +386,8 @@ campaign_check(int argc, char **argv)
 			check_campaign(&k, conf, &conf->campaigns[i]);
 			checked++;
 		}
+	for (size_t i = 0; i < conf->ncaps && optind == argc; i++)
+		check_cap(conf, &conf->caps[i]);
 	if (k.mistakes == 0)
 		printf("ok: %zu campaign%s, %zu plugin%s, %zu cap%s\n", checked, checked == 1 ? "" : "s",
 		       conf->nplugins, conf->nplugins == 1 ? "" : "s", conf->ncaps,
