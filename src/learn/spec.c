@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "conf/conf.h"
 #include "score/column.h"
 
 unsigned
@@ -24,9 +25,12 @@ keys_check(const struct value *map, const char *what, const char *const *known, 
 		value_map_entry(map, i, &key, &v);
 		while (k < n && !str_eq(key, str_of(known[k])))
 			k++;
-		if (k == n)
-			return err_set(e, ERR_INPUT, "%s: key \"%.*s\" is not known", what,
-				       STR_ARG(str_cut(key, 64)));
+		if (k < n)
+			continue;
+		const char *near = conf_nearest(key, known, n);
+		return err_set(e, ERR_INPUT, "%s: key \"%.*s\" is not known%s%s%s", what,
+			       STR_ARG(str_cut(key, 64)), near ? "; did you mean \"" : "", near ? near : "",
+			       near ? "\"?" : "");
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "conf/conf.h"
 #include "learn/gbdt.h"
 #include "learn/mlp.h"
@@ -140,6 +141,22 @@ train_count(const struct train_job *job, const char *name, size_t low, size_t hi
 	return 0;
 }
 
+/* Which option was meant, or all that there are. */
+static int
+option_unknown(const struct trainer *t, struct str key, struct err *e)
+{
+	struct buf known = { 0 };
+	size_t n = 0;
+	for (; t->options[n]; n++)
+		buf_printf(&known, "%s%s", n ? ", " : "", t->options[n]);
+	const char *near = conf_nearest(key, t->options, n);
+	err_set(e, ERR_INPUT, "kind %s has no option \"%.*s\"%s%s%s; there are: %.*s", t->kind,
+		STR_ARG(str_cut(key, 64)), near ? " (did you mean \"" : "", near ? near : "",
+		near ? "\"?)" : "", STR_ARG(buf_str(&known)));
+	buf_free(&known);
+	return -1;
+}
+
 static int
 options_check(const struct trainer *t, const struct value *options, struct err *e)
 {
@@ -153,8 +170,7 @@ options_check(const struct trainer *t, const struct value *options, struct err *
 		while (t->options[k] && !str_eq(key, str_of(t->options[k])))
 			k++;
 		if (!t->options[k])
-			return err_set(e, ERR_INPUT, "kind %s has no option \"%.*s\"", t->kind,
-				       STR_ARG(str_cut(key, 64)));
+			return option_unknown(t, key, e);
 	}
 	return 0;
 }

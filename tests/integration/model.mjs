@@ -85,7 +85,7 @@ await test("train: what makes no sense is refused, and says what", () => {
   refused(/needs --csv TABLE, a CSV file with a header; or --events/, "model", "train", "--out", "x");
   refused(/--outcome goes with --events/, "model", "train", ...rows, "good.json", "--out", "x", "--outcome", "clicked");
   refused(/kind "svm" cannot be trained; there are: logistic/, "model", "train", ...rows, "good.json", "--out", "x", "--kind", "svm");
-  refused(/no option "depth"/, "model", "train", ...rows, "good.json", "--out", "x", "--set", "depth=3");
+  refused(/kind logistic has no option "depth"; there are: l2$/m, "model", "train", ...rows, "good.json", "--out", "x", "--set", "depth=3");
   refused(/did you mean "promote"/, "model", "promot");
   refused(/model promote needs --to FILE, the model in use: the file that the plugin's configuration names/, "model", "promote", "poor.safetensors", ...rows, "good.json");
   writeFileSync(at("bad.json"), spec(["profile.age | lgo"]));

@@ -144,7 +144,7 @@ mistakes(void **state)
 		{ SPEC(""), table, "a \"label\" or a \"value\"" },
 		{ SPEC(",\"label\":\"a\",\"value\":\"b\""), table, "and not both" },
 		{ SPEC(",\"label\":\"age >\""), table, "\"label\": column" },
-		{ SPEC(",\"labl\":\"a\""), table, "\"labl\" is not known" },
+		{ SPEC(",\"labl\":\"a\""), table, "\"labl\" is not known; did you mean \"label\"?" },
 		{ "{\"score\":\"b\",\"value\":\"age\",\"columns\":[]}", table, "list of column texts" },
 		{ "{\"score\":\"b\",\"value\":\"age\",\"columns\":[\"profile.age | lgo\"]}", table, "lgo" },
 		{ "{\"score\":\"b\",\"value\":\"age\",\"columns\":[1]}", table, "item 1 is no text" },
