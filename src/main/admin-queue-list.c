@@ -187,9 +187,9 @@ queue_list(struct queue *q, const struct queue_request *r)
 	if (r->json)
 		fputs(l.rows == 0 ? "[]\n" : "\n]\n", stdout);
 	else if (l.rows == 0 && rc == 0)
-		fputs(r->campaign || r->states ? "mailtailor: no such job\n"
-					       : "mailtailor: the queue is empty\n",
-		      stderr);
+		admin_say(r->campaign || r->states
+			      ? "no such job is in the queue; a copy that left with its message is none"
+			      : "the queue is empty");
 	if (l.unreadable > 0)
 		admin_say(
 		    "%llu recipients could not be read: their jobs are damaged, or sealed with a key that is "

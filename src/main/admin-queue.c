@@ -77,7 +77,8 @@ states_read(struct queue_request *r, const char *arg)
 		while (i <= SPOOL_STATES && !str_eq(word, str_of(names[i])))
 			i++;
 		if (i > SPOOL_STATES)
-			return admin_misuse("--state %.*s: queued, held, sent, dropped, failed or bad",
+			return admin_misuse("--state %.*s: there is no such state; it is queued, held, sent, "
+					    "dropped, failed or bad",
 					    STR_ARG(word));
 		r->states |= QUEUE_STATE(i);
 	}

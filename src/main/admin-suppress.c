@@ -388,7 +388,8 @@ reason_read(struct request *r, const char *word)
 			r->reason_given = true;
 			return -1;
 		}
-	return admin_misuse("--reason %s: manual, unsubscribe, complaint, hard-bounce, soft-bounce or import",
+	return admin_misuse("--reason %s: there is no such reason; it is manual, unsubscribe, complaint, "
+			    "hard-bounce, soft-bounce or import (--note takes any text)",
 			    word);
 }
 

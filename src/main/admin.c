@@ -73,6 +73,8 @@ unknown_verb(const char *name)
 	const char *names[NVERBS];
 	for (size_t i = 0; i < NVERBS; i++)
 		names[i] = VERBS[i]->name;
+	if (name[0] == '-')
+		return admin_misuse("the verb comes before %s: mailtailor VERB [SUB] [OPTION…]", name);
 	const char *near = admin_nearest(name, names, NVERBS);
 	if (near)
 		return admin_misuse("there is no verb \"%s\"; did you mean \"%s\"?", name, near);

@@ -178,8 +178,10 @@ test_configuration(const struct milter_options *o)
 		return EX_CONFIG;
 	}
 	warn_of_examples(e->conf);
-	printf("%s: ok: %zu campaigns, %zu caps, %zu plugins\n", o->conf_file, e->conf->ncampaigns,
-	       e->conf->ncaps, e->conf->nplugins);
+	const struct conf *c = e->conf;
+	printf("%s: ok: %zu campaign%s, %zu cap%s, %zu plugin%s\n", o->conf_file, c->ncampaigns,
+	       c->ncampaigns == 1 ? "" : "s", c->ncaps, c->ncaps == 1 ? "" : "s", c->nplugins,
+	       c->nplugins == 1 ? "" : "s");
 	epoch_unref(&e);
 	return EX_OK;
 }

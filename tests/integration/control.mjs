@@ -32,7 +32,7 @@ function assertRefused(more, marker, pattern) {
 await test("mailtailord -t: a good configuration is counted", () => {
   const { code, out, err } = check(`plugin hi { path = "${plugins}/probe.so" }\ncap c { limit = 1 window = 1d }\n${campaign("x", "personalizers = { hi }")}`);
   assert.equal(code, 0, err);
-  assert.match(out, /1 campaigns, 1 caps, 1 plugins/);
+  assert.match(out, /1 campaign, 1 cap, 1 plugin\n/);
 });
 
 await test("mailtailord -t: a host for links that is the shipped example's is a warning, and no mistake", () => {
