@@ -101,15 +101,28 @@ judge_free(struct judgement **j)
 
 /* ---- text ---- */
 
+#define NAME_MAX_SHOWN 60
+
+/* Of the column of names: a path is often longer than the heading leaves room for. */
+static int
+names_width(const struct judgement *j)
+{
+	size_t own = strlen(j->own.name), other = j->other.p ? strlen(j->other.name) : 0;
+	size_t longest = own > other ? own : other;
+	return (int)(longest > NAME_MAX_SHOWN ? NAME_MAX_SHOWN : longest > 28 ? longest : 28);
+}
+
 static void
 side_print(const struct judgement *j, const struct judge_side *s, struct buf *out)
 {
+	int width = names_width(j);
 	const struct metrics *m = &s->metrics;
 	if (j->value)
-		buf_printf(out, "  %-28.60s %12.6g %12.6g\n", s->name, s->mean, m->brier);
+		buf_printf(out, "  %-*.*s %12.6g %12.6g\n", width, NAME_MAX_SHOWN, s->name, s->mean,
+			   m->brier);
 	else
-		buf_printf(out, "  %-28.60s %8.5f %8.5f %9.6f %8.5f %8.5f\n", s->name, m->auc, m->precision,
-			   m->logloss, m->brier, m->ece);
+		buf_printf(out, "  %-*.*s %8.5f %8.5f %9.6f %8.5f %8.5f\n", width, NAME_MAX_SHOWN, s->name,
+			   m->auc, m->precision, m->logloss, m->brier, m->ece);
 }
 
 static const char *
@@ -147,9 +160,10 @@ judge_print_text(const struct judgement *j, struct buf *out)
 	buf_printf(out, "%s (%s), %zu %s, mean label %.5g\n\n", j->model->score, j->model->kind->name,
 		   j->rows, j->part, j->base);
 	if (j->value)
-		buf_printf(out, "  %-28s %12s %12s\n", "", "mean", "mean sq. err.");
+		buf_printf(out, "  %-*s %12s %12s\n", names_width(j), "", "mean", "mean sq. err.");
 	else
-		buf_printf(out, "  %-28s %8s %8s %9s %8s %8s\n", "", "AUC", "AP", "log-loss", "Brier", "ECE");
+		buf_printf(out, "  %-*s %8s %8s %9s %8s %8s\n", names_width(j), "", "AUC", "AP", "log-loss",
+			   "Brier", "ECE");
 	side_print(j, &j->own, out);
 	if (j->other.p)
 		side_print(j, &j->other, out);

@@ -72,6 +72,13 @@ await test("train: a model from a table, its figures on held-out rows, and a pag
   poor = readFileSync(at("poor.safetensors"));
 });
 
+await test("train: figures stand in columns, however long the model's path is", () => {
+  const file = "a-model-whose-name-is-long.safetensors";
+  const lines = good("model", "train", ...rows, "poor.json", "--out", file).out.split("\n");
+  const [heading, own, constant] = [/ AUC .* ECE$/, new RegExp(`^  ${file} `), /^  constant /].map((line) => lines.find((l) => line.test(l)).length);
+  assert.deepEqual([own, constant], [heading, heading]);
+});
+
 await test("train: the same again is the same file, to the last bit", () => {
   good("model", "train", ...rows, "good.json", "--out", "again.safetensors");
   const show = (f) => ({ ...JSON.parse(good("model", "show", f, "--json").out), file: "", training: "" });
