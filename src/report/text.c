@@ -105,6 +105,14 @@ static const struct {
 	{ "replied automatically", FIGURE_AUTO_REPLIED, -1, false },
 };
 
+/* Nought delivered is then no finding. */
+static bool
+deliveries_untold(const struct report_group *g)
+{
+	return g->figures[FIGURE_SENT].copies > 0 && g->figures[FIGURE_DELIVERED].events == 0 &&
+	       g->figures[FIGURE_DEFERRED].events == 0;
+}
+
 static void
 totals(const struct report *r, struct buf *out)
 {
@@ -135,6 +143,9 @@ totals(const struct report *r, struct buf *out)
 	buf_addc(out, '\n');
 	table_print(t, INDENT, out);
 	table_free(&t);
+	if (deliveries_untold(&r->total))
+		buf_adds(out, STR("\n  What was delivered is not known: Postfix's log tells, read by "
+				  "mailtailor-maillog (mailtailor-feedback(1))\n"));
 	struct str converted = money_cell(a, &r->total, false), purchased = money_cell(a, &r->total, true);
 	if (converted.n > 0)
 		buf_printf(out, "\n  Revenue of conversions: %.*s\n", STR_ARG(converted));

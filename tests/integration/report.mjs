@@ -175,6 +175,11 @@ async function same(name, text) {
   if (process.env.UPDATE) writeFileSync(path, text);
   assert.equal(text, readFileSync(path, "utf8"));
 }
+await test("text: where no log was read, nought delivered is no finding", () => {
+  const untold = /What was delivered is not known: .*mailtailor-maillog/;
+  assert.match(ok(["report", HOSTILE.campaign]), untold);
+  assert.doesNotMatch(ok(["report", "spring"]), untold);
+});
 await test("text, as it was", () => same("spring.txt", ok(["report", "spring"])));
 await test("text by hour, as it was", () => same("spring-hour.txt", ok(["report", "spring", "--by", "hour"])));
 await test("JSON, as it was", () => same("spring.json", steady(ok(["report", "spring", "--json"]))));
