@@ -33,8 +33,10 @@ file_check(const char *path, char real[PATH_MAX], struct err *e)
 	struct stat st;
 	char dir[PATH_MAX];
 	if (!realpath(path, real))
-		return err_set(e, errno == ENOENT ? ERR_MISSING : ERR_PERM, "cannot find %s: %s", path,
-			       strerror(errno));
+		return err_set(e, errno == ENOENT ? ERR_MISSING : ERR_PERM,
+			       "cannot find %s: %s; correct the section's name, or write path = \"FILE.so\" "
+			       "in it",
+			       path, strerror(errno));
 	if (stat(real, &st) != 0)
 		return err_set(e, ERR_PERM, "cannot look at %s: %s", real, strerror(errno));
 	if (!S_ISREG(st.st_mode))

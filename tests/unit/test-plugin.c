@@ -15,7 +15,8 @@ load_errors(void **state)
 	static const struct {
 		const char *path, *want;
 	} cases[] = {
-		{ "tests/plugins/absent.so", "cannot find" },
+		{ "tests/plugins/absent.so",
+		  "No such file or directory; correct the section's name, or write path" },
 		{ "tests/plugins", "is not a regular file" },
 		{ "tests/plugins/wrong-magic.so", "wrong magic number" },
 		{ "tests/plugins/wrong-major.so", "was built for plugin ABI 2.0, this mailtailor has 1.2" },
