@@ -14,8 +14,8 @@
 #include "web/private.h"
 
 #define CROWD 48       /* events in one commit */
-#define MOVE_MAX 32768 /* in one go: the more there are, the more share a page of the log */
-#define GATHER_MS 1000 /* for so many */
+#define MOVE_MAX 16384 /* in one go: the more there are, the more share a page of the log */
+#define GATHER_MS 400  /* for so many */
 #define WAIT_MAX 131072
 #define RETRY_MS 5000
 
@@ -73,10 +73,10 @@ mover_main(void *arg)
 			log_error("events wait to be moved into the log: %s", e.text);
 		said = failed;
 		pthread_mutex_lock(&a->lock);
-		/* Others may move them, too: fewer than asked for were all that there were. */
+		/* Others may move them, too: what is not there any more does not wait. */
 		if (!failed)
-			a->waiting -= n < MOVE_MAX || before < MOVE_MAX ? before : MOVE_MAX;
-		a->left = failed ? a->left : n == MOVE_MAX;
+			a->waiting -= n == 0 || (size_t)n > before ? before : (size_t)n;
+		a->left = a->left && n != 0;
 		atomic_store(&a->web->metrics.waiting, (long long)a->waiting);
 	}
 	pthread_mutex_unlock(&a->lock);

