@@ -126,13 +126,13 @@ int event_add(struct store *s, const struct event *v, size_t n, bool *added, str
 /*
  * Where adding would cost a commit of its own, or must not fail because the event log is full: queues of
  * events in ledger.mdb and spool.mdb, written in the transaction of what they tell of (struct
- * reserve_request, struct spool_add, struct spool_update), and one in arrivals.mdb. They have to say `once`, or
- * carry an idempotency key: who is killed while he moves them moves them again.
+ * reserve_request, struct spool_add, struct spool_update), and one in arrivals.mdb. They have to say `once`,
+ * or carry an idempotency key: who is killed while he moves them moves them again.
  */
 /* One that nothing else is written with: queued in ledger.mdb. As event_add. */
 int event_post(struct store *s, const struct event *ev, struct err *e);
-/* Many at once, queued in arrivals.mdb, in one durable commit. As event_add, which costs several times as much;
- * but the log has them only when they are moved. */
+/* Many at once, queued in arrivals.mdb, in one durable commit. As event_add, which costs several times as
+ * much; but the log has them only when they are moved. */
 int event_arrive(struct store *s, const struct event *v, size_t n, struct err *e);
 /* Moves up to max of each queue into the log, oldest first. How many, or -1. One that cannot be added is
  * logged and dropped. Several may move at once. */

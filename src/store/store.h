@@ -52,8 +52,8 @@ struct store_options {
 	bool read_only;	     /* refuses to create */
 	/*
 	 * Make directory (0700) and schema when absent. A directory that lacks spool.mdb, events.mdb or
-	 * arrivals.mdb (an earlier version's) is opened without create too: they are empty, and writes to them give
-	 * ERR_MISSING.
+	 * arrivals.mdb (an earlier version's) is opened without create too: they are empty, and writes to
+	 * them give ERR_MISSING.
 	 */
 	bool create;
 };
