@@ -57,10 +57,7 @@ sweep(void)
 static bool
 sleep_ms(int64_t ms)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (until.tv_nsec + ms % 1000 * 1000000) / 1000000000 + ms / 1000;
-	until.tv_nsec = (until.tv_nsec + ms % 1000 * 1000000) % 1000000000;
+	const struct timespec until = clock_mono_timespec(clock_mono_us() + ms * 1000);
 	pthread_mutex_lock(&mover.lock);
 	while (!mover.stopping && pthread_cond_timedwait(&mover.wake, &mover.lock, &until) != ETIMEDOUT)
 		;
@@ -110,11 +107,7 @@ mover_main(void *arg)
 int
 events_start(void)
 {
-	pthread_condattr_t attr;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&mover.wake, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&mover.wake);
 	mover.stopping = false;
 	int rc = pthread_create(&mover.thread, NULL, mover_main, NULL);
 	if (rc == 0)

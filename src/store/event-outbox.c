@@ -18,6 +18,7 @@
 /* So much is read in one go. */
 #define MOVE_BYTES ((size_t)8 << 20)
 #define COMMIT_MAX 2048
+#define SETTLE_STEP 1000
 #define RECORD_BYTES 160
 
 int64_t
@@ -141,24 +142,31 @@ outbox_read(struct store *s, struct lane *lane, struct moving *m, struct err *e)
 	return rc == 0 || rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read queued events");
 }
 
-int
-outbox_first(struct store *s, struct lane *lane, uint64_t *number, struct err *e)
+/* The number of the first or the last one; as it was when none is queued. */
+static int
+number_at(struct store *s, struct lane *lane, MDB_cursor_op where, uint64_t *number, struct err *e)
 {
 	MDB_txn *txn;
 	MDB_cursor *c = NULL;
 	MDB_val k, v;
-	*number = UINT64_MAX;
 	if (read_begin(s, lane, &txn, e) != 0)
 		return -1;
 	int rc = mdb_cursor_open(txn, lane->outbox, &c);
 	if (rc == 0)
-		rc = mdb_cursor_get(c, &k, &v, MDB_FIRST);
+		rc = mdb_cursor_get(c, &k, &v, where);
 	if (rc == 0 && k.mv_size == EVENT_NUMBER_LEN)
 		*number = be64_get(k.mv_data);
 	if (c)
 		mdb_cursor_close(c);
 	read_end(s, lane, txn);
 	return rc == 0 || rc == MDB_NOTFOUND ? 0 : store_err(s, e, rc, "cannot read queued events");
+}
+
+int
+outbox_first(struct store *s, struct lane *lane, uint64_t *number, struct err *e)
+{
+	*number = UINT64_MAX;
+	return number_at(s, lane, MDB_FIRST, number, e);
 }
 
 /* Those that the log refuses for what they say must not hold up the others. */
@@ -271,6 +279,33 @@ move_lane(struct store *s, struct lane *lane, size_t max, struct err *e)
 	free(m.numbers);
 	arena_free(&m.a);
 	return r == 0 ? (int)m.n : -1;
+}
+
+/* How many were moved does not tell whether that was all: large ones end a step, damaged ones do not count. */
+static int
+settle_lane(struct store *s, struct lane *lane, struct err *e)
+{
+	uint64_t first, last = 0;
+	if (!lane->env || lane->outbox == 0)
+		return 0;
+	if (number_at(s, lane, MDB_LAST, &last, e) != 0)
+		return -1;
+	while (outbox_first(s, lane, &first, e) == 0) {
+		if (first > last)
+			return 0;
+		if (move_lane(s, lane, SETTLE_STEP, e) < 0)
+			return -1;
+	}
+	return -1;
+}
+
+int
+event_settle(struct store *s, struct err *e)
+{
+	return settle_lane(s, &s->books, e) == 0 && settle_lane(s, &s->spool, e) == 0 &&
+		       settle_lane(s, &s->arrivals, e) == 0
+		   ? 0
+		   : -1;
 }
 
 int

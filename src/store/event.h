@@ -138,6 +138,8 @@ int event_arrive(struct store *s, const struct event *v, size_t n, struct err *e
  * logged and dropped. Several may move at once. */
 int event_move(struct store *s, size_t max, struct err *e);
 int event_move_arrived(struct store *s, size_t max, struct err *e); /* of arrivals.mdb alone */
+/* Moves all that was queued when it began. 0 or -1. */
+int event_settle(struct store *s, struct err *e);
 
 /* An event as bytes, for other queues on disk. Appends; of an event that event_add would take. */
 void event_encode(const struct event *ev, struct buf *out);

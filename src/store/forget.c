@@ -9,8 +9,6 @@
 #include "store/event.h"
 #include "store/spool-private.h"
 
-#define EVENTS_STEP 1000 /* moved at once */
-
 struct forget {
 	const uint8_t *rk;
 	size_t removed;
@@ -120,17 +118,6 @@ op_forget_books(struct store_txn *t, void *arg, struct err *e)
 	return forget_decisions(t, f);
 }
 
-/* Events that wait to be moved into the log would bring him back into it. */
-static int
-events_settle(struct store *s, struct err *e)
-{
-	int n;
-	do
-		n = event_move(s, EVENTS_STEP, e);
-	while (n >= EVENTS_STEP);
-	return n < 0 ? -1 : 0;
-}
-
 int
 store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err *e)
 {
@@ -142,7 +129,7 @@ store_forget(struct store *s, const uint8_t rk[16], size_t *removed, struct err 
 	 * is first: nothing is to be made of its jobs with half a profile. Events are taken out of the queues
 	 * behind those: what was reserved until then has its event there. */
 	if (spool_forget(s, rk, &jobs, e) != 0 ||
-	    store_submit(s, &s->books, op_forget_books, &books, e) != 0 || events_settle(s, e) != 0 ||
+	    store_submit(s, &s->books, op_forget_books, &books, e) != 0 || event_settle(s, e) != 0 ||
 	    event_forget(s, rk, &events, e) != 0 ||
 	    store_submit(s, &s->records, op_forget_records, &records, e) != 0)
 		return -1;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "web/private.h"
 
@@ -32,10 +33,7 @@ struct arrivals {
 static void
 rest(struct arrivals *a, int ms, size_t enough)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000 + (until.tv_nsec + ms % 1000 * 1000000L) / 1000000000;
-	until.tv_nsec = (until.tv_nsec + ms % 1000 * 1000000L) % 1000000000;
+	const struct timespec until = clock_mono_timespec(clock_mono_us() + ms * INT64_C(1000));
 	while (!a->stopping && a->waiting < enough &&
 	       pthread_cond_timedwait(&a->work, &a->lock, &until) != ETIMEDOUT)
 		;
@@ -118,16 +116,12 @@ struct arrivals *
 arrivals_start(struct web *w)
 {
 	struct arrivals *a = calloc(1, sizeof(*a));
-	pthread_condattr_t attr;
 	if (a == NULL)
 		abort();
 	a->web = w;
 	a->left = true;
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&a->work, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&a->work);
 	if (pthread_create(&a->thread, NULL, mover_main, a) == 0)
 		return a;
 	free(a);

@@ -30,7 +30,7 @@ struct reaper {
 };
 
 /* Callbacks of libmicrohttpd that have no context for it; one per process. */
-static struct reaper reaper = { .lock = PTHREAD_MUTEX_INITIALIZER, .stop = PTHREAD_COND_INITIALIZER };
+static struct reaper reaper = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static struct guarded *
 guarded_of(struct MHD_Connection *c)
@@ -91,9 +91,7 @@ reaper_main(void *arg)
 	(void)arg;
 	pthread_mutex_lock(&reaper.lock);
 	while (!reaper.stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += 1;
+		const struct timespec until = clock_mono_timespec(clock_mono_us() + 1000000);
 		pthread_cond_timedwait(&reaper.stop, &reaper.lock, &until);
 		int64_t now = clock_mono_us();
 		for (struct guarded *g = reaper.all; g != NULL; g = g->next)
@@ -109,6 +107,7 @@ reaper_start(int64_t idle_ms, struct err *e)
 {
 	reaper.allowed_us = (idle_ms + REQUEST_MS) * 1000;
 	reaper.stopping = false;
+	clock_cond_init(&reaper.stop);
 	if (pthread_create(&reaper.thread, NULL, reaper_main, NULL) != 0)
 		return err_set(e, ERR_TEMP, "cannot start a thread");
 	return 0;

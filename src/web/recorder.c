@@ -257,13 +257,9 @@ resume_all(struct request *list)
 static void
 gather(struct recorder *r, size_t half)
 {
-	struct timespec until;
+	const struct timespec until = clock_mono_timespec(clock_mono_us() + GATHER_US);
 	if (r->nwaiting >= half || half < GATHER_FROM)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += GATHER_US * 1000L;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	r->wanted = half;
 	while (r->nwaiting < half && !r->stopping && !r->refusing &&
 	       pthread_cond_timedwait(&r->work, &r->lock, &until) != ETIMEDOUT)
@@ -281,9 +277,8 @@ recorder_main(void *arg)
 	for (;;) {
 		while (r->waiting.head == NULL &&
 		       !(r->stopping && r->changing == 0 && r->changes.head == NULL)) {
-			struct timespec until;
-			clock_gettime(CLOCK_MONOTONIC, &until);
-			until.tv_sec += RETRY_MS / 1000;
+			const struct timespec until =
+			    clock_mono_timespec(clock_mono_us() + RETRY_MS * INT64_C(1000));
 			if (pthread_cond_timedwait(&r->work, &r->lock, &until) == 0)
 				continue;
 			pthread_mutex_unlock(&r->lock);
@@ -341,7 +336,6 @@ struct recorder *
 recorder_start(struct web *w, struct err *e)
 {
 	struct recorder *r = calloc(1, sizeof(*r));
-	pthread_condattr_t attr;
 	if (r == NULL || (r->events = calloc(BATCH + 8, sizeof(*r->events))) == NULL ||
 	    (r->others = calloc(BATCH + 8, sizeof(*r->others))) == NULL)
 		abort();
@@ -350,10 +344,7 @@ recorder_start(struct web *w, struct err *e)
 	if (r->directory == NULL)
 		abort();
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->work, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&r->work);
 	pthread_cond_init(&r->change_work, NULL);
 	pthread_cond_init(&r->empty, NULL);
 	r->wanted = 1;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -114,6 +115,31 @@ test_who_is_forgotten_does_not_arrive(void **state)
 			 v[0].type == v[1].type ? 4 : 2);
 }
 
+/* Large ones end a step of moving early; what lies behind them must not come back afterwards either. */
+static void
+test_who_is_forgotten_does_not_arrive_behind_large_ones(void **state)
+{
+	struct fixture *f = *state;
+	enum { LARGE = 600 };
+	struct event *v = calloc(LARGE, sizeof *v), last = one_of(LARGE);
+	char *details = malloc(EVENT_MAX_DETAILS);
+	struct event_person p;
+	memset(details, 'x', EVENT_MAX_DETAILS);
+	for (uint32_t i = 0; i < LARGE; i++) {
+		v[i] = one_of(1);
+		v[i].details = (struct str){ details, EVENT_MAX_DETAILS };
+		be64_put(v[i].idem, i + 1);
+	}
+	arrive(f, v, LARGE);
+	arrive(f, &last, 1);
+	assert_int_equal(store_forget(f->s, last.rk, NULL, &f->e), 0);
+	assert_int_equal(event_move(f->s, LARGE, &f->e), 0);
+	assert_int_equal(event_person_get(f->s, last.rk, f->a, &p, &f->e), 0);
+	assert_int_equal(event_person_get(f->s, v[0].rk, f->a, &p, &f->e), 1);
+	free(details);
+	free(v);
+}
+
 static void
 test_all_or_none(void **state)
 {
@@ -155,6 +181,7 @@ main(void)
 		EVENT_TEST(test_moved_as_if_added),
 		EVENT_TEST(test_moved_again_counts_once),
 		EVENT_TEST(test_who_is_forgotten_does_not_arrive),
+		EVENT_TEST(test_who_is_forgotten_does_not_arrive_behind_large_ones),
 		EVENT_TEST(test_all_or_none),
 		EVENT_TEST(test_an_earlier_directory),
 	};
