@@ -26,6 +26,7 @@ struct site {
 };
 
 #define WEB_SPARES 512
+#define WEB_LOOPS 65 /* track.threads, and one for the private listener */
 
 struct web {
 	struct web_options options;
@@ -42,14 +43,24 @@ struct web {
 	pthread_mutex_t spare_lock; /* guards what follows: arenas for requests to come */
 	struct arena *spares[WEB_SPARES];
 	size_t nspares;
-	int public_fd, private_fd;
-	struct MHD_Daemon *public, *private;
+	struct loop *loops[WEB_LOOPS];
+	atomic_size_t nloops;
 };
 
-/* One HTTP request. Belongs to the thread that works on it: libmicrohttpd's, or the recorder's while the
+/* One thread of the HTTP server: loop.c. */
+struct loop {
+	struct web *web;
+	struct MHD_Daemon *daemon;
+	int events, wake; /* descriptors: libmicrohttpd's, and what others write to */
+	atomic_bool resumed, stopping;
+	pthread_t thread;
+};
+
+/* One HTTP request. Belongs to the thread that works on it: a loop's, or the recorder's while the
  * connection is suspended. */
 struct request {
 	struct web *web;
+	struct loop *loop;
 	struct site *site;
 	struct MHD_Connection *connection;
 	struct arena *arena;
@@ -176,6 +187,16 @@ bool recorder_add(struct recorder *r, struct request *rq); /* false: it takes no
 void recorder_refuse(struct recorder *r);
 /* Writes what waits, then ends. Takes NULL; leaves NULL. */
 void recorder_stop(struct recorder **r);
+
+/* ---- loop.c ---- */
+struct loop *loop_new(struct web *w);
+/* A thread that does what l->daemon has to do; NULL: it could not be made. l is w's then, or freed. 0 or -1. */
+int loop_start(struct loop *l, struct err *e);
+/* MHD_resume_connection, for threads that are no loop; when all are resumed, loops_wake. */
+void loop_resume(struct loop *l, struct MHD_Connection *c);
+void loops_wake(struct web *w);
+/* When nothing is suspended any more. */
+void loops_stop(struct web *w);
 
 /* ---- server.c ---- */
 int server_start(struct web *w, struct err *e);

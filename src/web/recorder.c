@@ -1,6 +1,6 @@
 /*
- * recorder: one thread that writes the events of many waiting requests in one commit, while libmicrohttpd's
- * threads go on reading. A request is resumed, and so answered, when its events are on disk: in the database
+ * recorder: one thread that writes the events of many waiting requests in one commit, while the
+ * threads of the HTTP server go on reading. A request is resumed, and so answered, when its events are on disk: in the database
  * (arrivals.c), or while that does not work in the queue file.
  *
  * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
@@ -128,7 +128,8 @@ changer_main(void *arg)
 			change_make(r, rq);
 		} else {
 			rq->later(rq);
-			MHD_resume_connection(rq->connection); /* now it may be answered and freed */
+			loop_resume(rq->loop, rq->connection); /* now it may be answered and freed */
+			loops_wake(r->web);
 		}
 		pthread_mutex_lock(&r->lock);
 		r->changing--;
@@ -243,14 +244,15 @@ record(struct recorder *r, struct request *list)
 }
 
 static void
-resume_all(struct request *list)
+resume_all(struct web *w, struct request *list)
 {
 	while (list != NULL) {
 		/* Once resumed it may be answered and freed. */
 		struct request *next = list->next;
-		MHD_resume_connection(list->connection);
+		loop_resume(list->loop, list->connection);
 		list = next;
 	}
+	loops_wake(w);
 }
 
 /* Waits for that many, but not long. With r->lock held. */
@@ -293,7 +295,7 @@ recorder_main(void *arg)
 		r->nwaiting -= taken;
 		pthread_mutex_unlock(&r->lock);
 		record(r, list);
-		resume_all(list);
+		resume_all(r->web, list);
 		pthread_mutex_lock(&r->lock);
 		half = (taken + r->nwaiting + 1) / 2;
 		r->held -= taken;

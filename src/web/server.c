@@ -1,8 +1,9 @@
 /*
  * server: libmicrohttpd's side. A request is read, answered in memory, suspended while its events go to disk,
- * and sent when they are there. Threads of libmicrohttpd never wait for a disk.
+ * and sent when they are there. The threads that read and answer (loop.c) never wait for a disk.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +45,14 @@ arena_give(struct web *w, struct arena *a)
 }
 
 static struct request *
-request_new(struct web *w, struct MHD_Connection *c, const char *url, const char *method, bool private)
+request_new(struct loop *l, struct MHD_Connection *c, const char *url, const char *method, bool private)
 {
+	struct web *w = l->web;
 	struct arena *a = arena_take(w);
 	struct request *rq = ARENA_NEW(a, struct request);
 	rq->arena = a;
 	rq->web = w;
+	rq->loop = l;
 	rq->site = site_get(w);
 	rq->connection = c;
 	rq->began_us = clock_mono_us();
@@ -175,12 +178,12 @@ begin(struct request *rq, bool private)
 }
 
 static enum MHD_Result
-handle(struct web *w, bool private, struct MHD_Connection *c, const char *url, const char *method,
+handle(struct loop *l, bool private, struct MHD_Connection *c, const char *url, const char *method,
        const char *data, size_t *n, void **con_cls)
 {
 	struct request *rq = *con_cls;
 	if (rq == NULL) {
-		*con_cls = rq = request_new(w, c, url, method, private);
+		*con_cls = rq = request_new(l, c, url, method, private);
 		return begin(rq, private);
 	}
 	if (*n > 0) {
@@ -224,21 +227,39 @@ on_log(void *cls, const char *format, va_list ap)
 	log_debug("http: %s", text);
 }
 
-static struct MHD_Daemon *
-daemon_start(struct web *w, int fd, MHD_AccessHandlerCallback handler, unsigned threads, unsigned connections,
-	     int64_t idle_ms)
+/* A thread that answers whoever connects to fd, which is its own then. */
+static int
+loop_add(struct web *w, int fd, MHD_AccessHandlerCallback handler, unsigned connections, int64_t idle_ms,
+	 struct err *e)
 {
-	struct MHD_OptionItem pool[] = {
-		{ threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)threads, NULL },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-	return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
-				0, NULL, NULL, handler, w, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-				MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((idle_ms + 999) / 1000),
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-				MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-				reaper_connection, w, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+	struct loop *l = loop_new(w);
+	l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+				     handler, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, connections,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((idle_ms + 999) / 1000),
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+				     MHD_OPTION_NOTIFY_CONNECTION, reaper_connection, w, MHD_OPTION_END);
+	if (l->daemon == NULL)
+		close(fd);
+	return loop_start(l, e);
+}
+
+/* As many threads as the configuration says share the socket, and the connections. */
+static int
+public_start(struct web *w, const struct conf_track *t, struct err *e)
+{
+	const int64_t threads = t->threads < t->connections ? t->threads : t->connections;
+	int listener = listener_open(&t->listen, t->socket_mode, e), rc = listener < 0 ? -1 : 0;
+	for (int64_t i = 0; i < threads && rc == 0; i++) {
+		const int64_t share = t->connections / threads + (i < t->connections % threads);
+		int fd = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+		rc = fd < 0 ? err_set(e, ERR_IO, "cannot start the HTTP server: %s", strerror(errno))
+			    : loop_add(w, fd, on_public, (unsigned)share, t->idle_timeout_ms, e);
+	}
+	if (listener >= 0)
+		close(listener);
+	return rc;
 }
 
 static void
@@ -261,18 +282,10 @@ server_start(struct web *w, struct err *e)
 {
 	const struct conf_track *t = &w->site->epoch->conf->track;
 	descriptors(t->connections);
-	w->public_fd = listener_open(&t->listen, t->socket_mode, e);
-	if (w->public_fd < 0)
+	if (public_start(w, t, e) != 0)
 		return -1;
-	w->private_fd = listener_open(&t->private, t->socket_mode, e);
-	if (w->private_fd < 0)
-		return -1;
-	w->public = daemon_start(w, w->public_fd, on_public, (unsigned)t->threads, (unsigned)t->connections,
-				 t->idle_timeout_ms);
-	w->private = daemon_start(w, w->private_fd, on_private, 1, PRIVATE_CONNECTIONS, t->idle_timeout_ms);
-	if (w->public == NULL || w->private == NULL)
-		return err_set(e, ERR_IO, "cannot start the HTTP server: %s", strerror(errno));
-	return 0;
+	int fd = listener_open(&t->private, t->socket_mode, e);
+	return fd < 0 ? -1 : loop_add(w, fd, on_private, PRIVATE_CONNECTIONS, t->idle_timeout_ms, e);
 }
 
 void
@@ -281,10 +294,7 @@ server_stop(struct web *w, struct site *first)
 	const struct conf_track *t = &first->epoch->conf->track;
 	/* libmicrohttpd does not stop while a connection is suspended. */
 	recorder_refuse(w->recorder);
-	if (w->public != NULL)
-		MHD_stop_daemon(w->public);
-	if (w->private != NULL)
-		MHD_stop_daemon(w->private);
+	loops_stop(w);
 	if (t->listen.unix_path != NULL)
 		unlink(t->listen.unix_path);
 	if (t->private.unix_path != NULL)
