@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
@@ -63,6 +64,14 @@ const mailed = async (to, from) => {
   await world.postfix.drained();
   return world.sink.of(to).length > before;
 };
+
+/** trackd with other settings in its section. */
+async function restartWith(track) {
+  await trackd.stop();
+  world.track = track;
+  world.configure({ more: readFileSync(world.conf, "utf8").split("\n").filter((l) => l.startsWith("campaign")).join("\n") });
+  await trackd.start();
+}
 
 await test("a click leads to the sender's own URL, and is on disk before the answer", async () => {
   const copy = await copyFor("anna@click.example");
@@ -425,15 +434,34 @@ await test("private: metrics, health, ready", async () => {
   assert.equal((await ask("/o/abc")).status, 404, "the public's pages are not here");
 });
 
+await test("however many ask at the same moment, they are answered", async () => {
+  const before = world.track;
+  await restartWith(`${before} threads = 1`);
+  // As many as an event loop asks for at once, one less, one more, and twice as many.
+  for (const n of [127, 128, 129, 256]) {
+    const sockets = await Promise.all(Array.from({ length: n }, async () => {
+      const socket = net.connect({ host: "127.0.0.1", port: trackd.listen });
+      await once(socket, "connect");
+      return socket;
+    }));
+    await sleep(300 * slow); // accepted, and idle
+    const answers = Promise.all(sockets.map((socket) => once(socket, "data")));
+    trackd.child.kill("SIGSTOP");
+    for (const socket of sockets) socket.write("GET /robots.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+    await sleep(100);
+    trackd.child.kill("SIGCONT");
+    assert.notEqual(await Promise.race([answers, sleep(5000 * slow)]), undefined, `${n} requests wait`);
+    for (const socket of sockets) socket.destroy();
+  }
+  await restartWith(before);
+});
+
 await test("a limit per client, told by the proxy; 429 says when to come again", async () => {
   const copy = await copyFor("mona@limit.example");
   const leaving = [];
   for (let i = 0; i < 5; i++) leaving.push(await copyFor(`leaver${i}@limit.example`));
-  await trackd.stop();
   const before = world.track;
-  world.track = before.replace("rate = 0", "rate = 60");
-  world.configure({ more: readFileSync(world.conf, "utf8").split("\n").filter((l) => l.startsWith("campaign")).join("\n") });
-  await trackd.start();
+  await restartWith(before.replace("rate = 0", "rate = 60"));
   const as = (ip) => trackd.request(copy.clicks[0], { headers: { ...BROWSER, "x-forwarded-for": `198.51.100.9, ${ip}` } });
   const statuses = [];
   for (let i = 0; i < 20; i++) statuses.push((await as("203.0.113.1")).status);
