@@ -14,7 +14,7 @@
 #include "base/log.h"
 
 #define MOVE_MAX 4096
-#define MOVE_EVERY_MS 250
+#define MOVE_EVERY_MS 1000
 /* Giving way: after each full step so many times what it took, and for so long in one go. */
 #define REST_TIMES 3
 #define GIVE_WAY_US INT64_C(60000000)

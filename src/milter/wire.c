@@ -60,6 +60,14 @@ wire_close(int fd)
 
 /* ---- reading ---- */
 
+/*
+ * Before it gives a connection to its one thread that polls for all of them, libmilter looks for so long whether
+ * the next packet comes. That is shorter than a busy MTA takes, and then each packet costs two thread switches
+ * and often a new thread: it keeps no more than two. While a session is busy it keeps its thread.
+ */
+#define LIBMILTER_PATIENCE_MS 1
+#define PATIENCE_MS 50
+
 /* True: there is something to be read. False also at the end or after an error, which the system then tells.
  */
 static bool
@@ -85,7 +93,7 @@ wire_poll(struct pollfd *p, nfds_t n, int timeout_ms)
 	else if ((p->events & POLLIN) && read_ahead(w, p->fd))
 		p->revents = POLLIN;
 	else
-		return poll(p, n, timeout_ms);
+		return poll(p, n, (p->events & POLLIN) && timeout_ms == LIBMILTER_PATIENCE_MS ? PATIENCE_MS : timeout_ms);
 	return 1;
 }
 
