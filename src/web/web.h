@@ -3,6 +3,7 @@
  * HTTP, and every one of them is on disk before it is answered.
  *
  *   server.c    libmicrohttpd: listeners, one request from its first byte to its answer
+ *   loop.c      the threads in which libmicrohttpd works, and what wakes them
  *   route.c     which page a path names
  *   request.c   what requests have in common: token, client, class, event
  *   track.c     pixel and redirect
@@ -11,6 +12,7 @@
  *   agent.c     human, proxy or machine, by one request; watch.c by what several show together
  *   limit.c     requests per client address
  *   recorder.c  events and changes, many requests in one commit; change.c stores a change
+ *   arrivals.c  a crowd's opens and clicks, queued and moved into the log later
  *   backlog.c   what cannot be stored now, in a file: queue.c
  *   page.c      templates of pages, in the reader's language
  *   metrics.c   Prometheus text
