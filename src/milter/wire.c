@@ -61,9 +61,9 @@ wire_close(int fd)
 /* ---- reading ---- */
 
 /*
- * Before it gives a connection to its one thread that polls for all of them, libmilter looks for so long whether
- * the next packet comes. That is shorter than a busy MTA takes, and then each packet costs two thread switches
- * and often a new thread: it keeps no more than two. While a session is busy it keeps its thread.
+ * Before it gives a connection to its one thread that polls for all of them, libmilter looks for so long
+ * whether the next packet comes. That is shorter than a busy MTA takes, and then each packet costs two thread
+ * switches and often a new thread: it keeps no more than two. While a session is busy it keeps its thread.
  */
 #define LIBMILTER_PATIENCE_MS 1
 #define PATIENCE_MS 50
@@ -92,8 +92,10 @@ wire_poll(struct pollfd *p, nfds_t n, int timeout_ms)
 		p->revents = POLLOUT;
 	else if ((p->events & POLLIN) && read_ahead(w, p->fd))
 		p->revents = POLLIN;
+	else if ((p->events & POLLIN) && timeout_ms == LIBMILTER_PATIENCE_MS)
+		return poll(p, n, PATIENCE_MS);
 	else
-		return poll(p, n, (p->events & POLLIN) && timeout_ms == LIBMILTER_PATIENCE_MS ? PATIENCE_MS : timeout_ms);
+		return poll(p, n, timeout_ms);
 	return 1;
 }
 

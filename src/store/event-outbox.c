@@ -281,7 +281,7 @@ move_lane(struct store *s, struct lane *lane, size_t max, struct err *e)
 	return r == 0 ? (int)m.n : -1;
 }
 
-/* How many were moved does not tell whether that was all: large ones end a step, damaged ones do not count. */
+/* How many were moved does not tell: large ones end a step early, damaged ones do not count. */
 static int
 settle_lane(struct store *s, struct lane *lane, struct err *e)
 {

@@ -190,7 +190,7 @@ void recorder_stop(struct recorder **r);
 
 /* ---- loop.c ---- */
 struct loop *loop_new(struct web *w);
-/* A thread that does what l->daemon has to do; NULL: it could not be made. l is w's then, or freed. 0 or -1. */
+/* A thread for l->daemon (NULL: it could not be made). l is w's then, or freed. 0 or -1. */
 int loop_start(struct loop *l, struct err *e);
 /* MHD_resume_connection, for threads that are no loop; when all are resumed, loops_wake. */
 void loop_resume(struct loop *l, struct MHD_Connection *c);

@@ -1,7 +1,7 @@
 /*
- * recorder: one thread that writes the events of many waiting requests in one commit, while the
- * threads of the HTTP server go on reading. A request is resumed, and so answered, when its events are on disk: in the database
- * (arrivals.c), or while that does not work in the queue file.
+ * recorder: one thread that writes the events of many waiting requests in one commit, while the threads of
+ * the HTTP server go on reading. A request is resumed, and so answered, when its events are on disk: in the
+ * database (arrivals.c), or while that does not work in the queue file.
  *
  * Changes (suppression, preferences) come first and are commits of the database of recipients; they are rare,
  * and a few threads of their own make them, so that opens never wait for them; so do what only reads but
