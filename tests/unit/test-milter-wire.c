@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "milter/wire.h"
 
 struct fixture {
@@ -95,6 +96,16 @@ read_is(int fd, const char *want)
 	assert_true(ready(fd, POLLIN));
 	assert_int_equal(wire_read(fd, got, n), n);
 	assert_memory_equal(got, want, n);
+}
+
+/* What comes a little later than libmilter would wait finds the session's thread there. */
+static void
+test_patience(void **state)
+{
+	struct fixture *x = *state;
+	const int64_t before = clock_mono_us();
+	assert_false(ready(x->fd, POLLIN));
+	assert_true(clock_mono_us() - before > 40000);
 }
 
 /* Many packets are one call of the system, and each comes out as it went in. */
@@ -343,17 +354,9 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(test_ahead),
-		T(test_long),
-		T(test_end),
-		T(test_number_again),
-		T(test_cork),
-		T(test_cork_long),
-		T(test_mta_gone),
-		T(test_mta_stuck),
-		T(test_checked),
-		T(test_others),
-		T(test_unknown_is_not_the_last),
+		T(test_ahead),	      T(test_patience), T(test_long),	   T(test_end),
+		T(test_number_again), T(test_cork),	T(test_cork_long), T(test_mta_gone),
+		T(test_mta_stuck),    T(test_checked),	T(test_others),	   T(test_unknown_is_not_the_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
