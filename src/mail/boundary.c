@@ -27,9 +27,21 @@ is_delimiter(struct str line, struct str delimiter)
 	return rest.n == 0 || str_eq(rest, STR("--"));
 }
 
+/* Almost never, and that is sooner known than where its lines begin. */
+static bool
+mentions_delimiter(const struct mail *m, const struct mail_part *p, struct str body)
+{
+	for (const struct mail_part *up = p; up->parent; up = up->parent)
+		if (str_find(body, mail_delimiter_of(m->bytes, up)) < body.n)
+			return true;
+	return false;
+}
+
 bool
 mail_part_delimits(const struct mail *m, const struct mail_part *p, struct str body)
 {
+	if (!mentions_delimiter(m, p, body))
+		return false;
 	for (size_t at = 0; at < body.n;) {
 		struct str rest = str_sub(body, at, body.n);
 		size_t n = str_find_char(rest, '\n');

@@ -287,7 +287,7 @@ render_ops(struct render *r, uint32_t first, uint32_t last)
 		struct temp_mark mark = temp_mark(temp);
 		if (render_step(r, r->program->ops[i].at) < 0 || run_op(r, i) < 0)
 			return -1;
-		temp_release(temp, mark);
+		temp_release(temp, &mark);
 	}
 	return 0;
 }
@@ -310,7 +310,7 @@ render_main(struct render *r)
 	render_push(r, root);
 	struct temp_mark mark = temp_mark(r->scratch->temp);
 	int rc = render_body(r, 0, r->program->nops, r->program->has_inline);
-	temp_release(r->scratch->temp, mark);
+	temp_release(r->scratch->temp, &mark);
 	return rc;
 }
 

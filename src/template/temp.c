@@ -80,14 +80,14 @@ temp_mark(const struct temp *t)
 }
 
 void
-temp_release(struct temp *t, struct temp_mark m)
+temp_release(struct temp *t, const struct temp_mark *m)
 {
 	/* Most steps of a render take nothing. */
-	if (t->used == m.used && t->current == m.chunk)
+	if (t->used == m->used && t->current == m->chunk)
 		return;
-	t->current = m.chunk;
-	t->used = m.used;
-	while (t->n > m.chunk + 1 && t->chunks[t->n - 1].size > KEEP)
+	t->current = m->chunk;
+	t->used = m->used;
+	while (t->n > m->chunk + 1 && t->chunks[t->n - 1].size > KEEP)
 		free(t->chunks[--t->n].p);
 }
 
