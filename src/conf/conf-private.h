@@ -191,6 +191,7 @@ struct conf_key {
 	enum key_type type;
 	size_t offset;	   /* of the value in the section's struct */
 	const char *deflt; /* as it would be written; NULL: none */
+	bool in_state;	   /* KEY_PATH: deflt is a file in the state directory, wherever that is */
 	int64_t min, max;  /* KEY_INT, KEY_SIZE, KEY_DURATION (ms), KEY_SHARE (millionths), KEY_REAL */
 	const char *const *choices;
 	size_t nchoices;
@@ -236,6 +237,8 @@ void conf_parse_free(struct conf_parsed **p);
 /* ---- fill.c ---- */
 
 void conf_fill(struct conf_work *w, cfg_t *root);
+/* The default of a key with in_state: its file in the state directory that c has. */
+const char *conf_state_file(struct arena *a, const struct conf *c, const struct conf_key *k);
 /* The statement of a parsed section, or STMT_NONE; its first token. */
 uint32_t conf_section_stmt(const struct conf_work *w, const cfg_t *sec);
 uint32_t conf_section_tok(const struct conf_work *w, const cfg_t *sec);

@@ -99,7 +99,7 @@ struct conf_track {
 	int64_t rate;	     /* requests a minute from one client address; 0: no limit. default 1200 */
 	const char *pages;   /* directory of the page templates; NULL: the installed ones */
 	const char *queue;   /* file that takes events while the database does not. default
-				/var/lib/mailtailor/trackd.queue */
+				trackd.queue in the state directory */
 	struct conf_track_domain *domains;
 	size_t ndomains;
 };
@@ -144,7 +144,8 @@ struct conf_feedback {
 	int64_t full_window_ms, full_pause_ms; /* default 30d, 30d */
 	struct conf_list
 	    ignore_relays;	   /* hosts that are no recipient's server: what they take is not delivered */
-	const char *maillog_state; /* where a log has been read up to */
+	const char *maillog_state; /* where a log has been read up to. default maillog.state in the
+				      state directory */
 };
 
 /* shop NAME { generation }: who may report conversions to mailtailor-trackd */

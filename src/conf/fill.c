@@ -44,6 +44,12 @@ list_room(struct conf_work *w, const struct conf_key *k, void *slot, size_t n)
 	*(size_t *)((char *)slot + sizeof(void *)) = 0;
 }
 
+const char *
+conf_state_file(struct arena *a, const struct conf *c, const struct conf_key *k)
+{
+	return arena_printf(a, "%s/%s", c->state.directory, k->deflt).p;
+}
+
 /* Defaults are written in the schema as in the file, so they go the same way. */
 static void
 fill_default(struct conf_work *w, const struct conf_key *k, void *slot)
@@ -52,6 +58,10 @@ fill_default(struct conf_work *w, const struct conf_key *k, void *slot)
 	struct str rest = str_of(k->deflt), word;
 	if (!k->deflt)
 		return;
+	if (k->in_state) {
+		*(const char **)slot = conf_state_file(w->arena, w->conf, k);
+		return;
+	}
 	if (k->type < KEY_LISTS) {
 		conf_value(w, k, k->deflt, slot, &why);
 		return;

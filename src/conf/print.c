@@ -209,6 +209,8 @@ is_default(struct print *p, const struct conf_section *s, const struct conf_key 
 		buf_printf(&theirs, "\"%s.so\"", name);
 	else if (strcmp(k->name, "plugin_directory") == 0)
 		print_string(&theirs, p->conf->default_plugin_directory);
+	else if (k->in_state)
+		print_string(&theirs, conf_state_file(p->deflt->arena, p->conf, k));
 	else
 		conf_value_print(&theirs, k, empty_section(p, s) + k->offset);
 	same = str_eq(buf_str(&mine), buf_str(&theirs));

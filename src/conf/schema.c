@@ -83,7 +83,7 @@ static const struct conf_key TRACK[] = {
 	KEY("idle_timeout", KEY_DURATION, AT(track.idle_timeout_ms), "15s", RANGE(S, HOUR)),
 	KEY("rate", KEY_INT, AT(track.rate), "1200", RANGE(0, 1000000000)),
 	KEY("pages", KEY_PATH, AT(track.pages), NULL),
-	KEY("queue", KEY_PATH, AT(track.queue), "/var/lib/mailtailor/trackd.queue"),
+	KEY("queue", KEY_PATH, AT(track.queue), "trackd.queue", .in_state = true),
 };
 
 static const struct conf_key INJECT[] = {
@@ -109,7 +109,7 @@ static const struct conf_key FEEDBACK[] = {
 	KEY("full_window", KEY_DURATION, AT(feedback.full_window_ms), "30d", RANGE(MIN, YEAR)),
 	KEY("full_pause", KEY_DURATION, AT(feedback.full_pause_ms), "30d", RANGE(MIN, 10 * YEAR)),
 	KEY("ignore_relays", KEY_LISTENERS, AT(feedback.ignore_relays), NULL),
-	KEY("maillog_state", KEY_PATH, AT(feedback.maillog_state), "/var/lib/mailtailor/maillog.state"),
+	KEY("maillog_state", KEY_PATH, AT(feedback.maillog_state), "maillog.state", .in_state = true),
 };
 
 #undef AT

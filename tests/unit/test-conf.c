@@ -584,6 +584,21 @@ test_round_trip(void **state)
 	conf_free(&c);
 }
 
+/* What is kept beside the databases moves with their directory, and is its default there. */
+static void
+test_files_of_the_state(void **state)
+{
+	struct conf *c = load_ok("state { directory = \"/srv/mt\" }\n");
+	char *diff = print_with(conf_print_diff, c);
+	(void)state;
+	assert_string_equal(c->track.queue, "/srv/mt/trackd.queue");
+	assert_string_equal(c->feedback.maillog_state, "/srv/mt/maillog.state");
+	assert_string_equal(diff, "state {\n\tdirectory = \"/srv/mt\"\n}\n");
+	free(diff);
+	check_round_trip(c);
+	conf_free(&c);
+}
+
 static void
 test_json(void **state)
 {
@@ -858,6 +873,7 @@ main(void)
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_files_of_the_state),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test_setup_teardown(test_include, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_include_mistakes, make_dir, remove_dir),
