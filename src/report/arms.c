@@ -41,8 +41,10 @@ control_choose(struct report *r, const struct report_request *rq, struct err *e)
 	struct report_arm *control = arm_find(r, rq->control.p ? rq->control : STR("control"));
 	if (!control && rq->control.p && !rq->configured)
 		return err_set(e, ERR_INPUT, "there is no arm \"%.*s\" in this report", STR_ARG(rq->control));
-	if (!control)
+	if (!control) {
 		control = &r->arms[0];
+		r->control_missing = arena_str(r->arena, rq->control);
+	}
 	control->control = true;
 	qsort(r->arms, r->narms, sizeof *r->arms, arm_order);
 	return 0;

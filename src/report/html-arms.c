@@ -14,12 +14,18 @@ static void
 control_name(struct buf *out, const struct report *r)
 {
 	struct str name = r->arms[0].group->name;
-	buf_adds(out, STR("the control"));
-	if (str_eq(name, STR("control")))
+	bool missing = r->control_missing.n > 0;
+	buf_adds(out, missing ? STR("the arm") : STR("the control"));
+	if (!missing && str_eq(name, STR("control")))
 		return;
-	buf_adds(out, STR(", <strong>"));
+	buf_adds(out, missing ? STR(" <strong>") : STR(", <strong>"));
 	html_name(out, name);
 	buf_adds(out, STR("</strong>"));
+	if (!missing)
+		return;
+	buf_adds(out, STR(" (no copy of the control, "));
+	html_name(out, r->control_missing);
+	buf_adds(out, STR(", is counted yet)"));
 }
 
 void
@@ -98,7 +104,8 @@ rates_table(struct buf *out, const struct report *r, size_t m)
 		struct stats_interval x = report_rate_of(g, REPORT_COMPARED[m]);
 		buf_adds(out, STR("<tr><th scope=\"row\">"));
 		html_name(out, g->name);
-		bool told = r->arms[i].control && !str_eq(g->name, STR("control"));
+		bool told =
+		    r->arms[i].control && r->control_missing.n == 0 && !str_eq(g->name, STR("control"));
 		buf_adds(out, told ? STR(" <span class=\"soft\">(control)</span></th>") : STR("</th>"));
 		html_count_cell(out, report_rate_copies(g, REPORT_COMPARED[m]));
 		if (x.value < 0) {

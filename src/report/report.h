@@ -172,6 +172,8 @@ struct report {
 	size_t nreasons;
 	struct report_arm *arms; /* named ones, the control first; empty when there are less than two */
 	size_t narms;
+	struct str control_missing; /* the configured control, of which no copy is counted: another is in its
+				       place */
 	/* Are arms as large as their shares say? */
 	bool ratio_tested, ratio_mismatch; /* mismatch: p < STATS_RATIO_ALPHA */
 	double ratio_chi2, ratio_p;

@@ -305,6 +305,9 @@ comparison(const struct report *r, struct buf *out)
 	struct str control = arena_str(a, r->arms[0].group->name);
 	str_tame((char *)(uintptr_t)control.p, control.n);
 	buf_printf(out, "\nArms against %.*s\n", STR_ARG(control));
+	if (r->control_missing.n > 0)
+		buf_printf(out, "  which is not the control: of that, %.*s, no copy is counted yet\n",
+			   STR_ARG(r->control_missing));
 	table_print(t, INDENT, out);
 	table_free(&t);
 	ratio(r, out);

@@ -41,6 +41,22 @@ gather(struct fixture *f, const struct report_request *rq)
 }
 
 static void
+report_text(const struct report *r, struct buf *out)
+{
+	report_print_text(r, REPORT_BYS, out);
+}
+
+static bool
+says(const struct report *r, void (*print)(const struct report *, struct buf *), const char *what)
+{
+	struct buf b = { 0 };
+	print(r, &b);
+	bool there = str_find(buf_str(&b), str_of(what)) < b.n;
+	buf_free(&b);
+	return there;
+}
+
+static void
 test_fixed(void **state)
 {
 	struct fixture *f = *state;
@@ -52,9 +68,15 @@ test_fixed(void **state)
 	struct report *r = gather(f, &rq);
 	assert_false(r->ratio_tested);
 	assert_int_equal(r->narms, 2);
+	assert_true(
+	    says(r, report_text, "Arms against a\n  which is not the control: of that, holdout, no copy"));
+	assert_true(says(r, report_print_html, "no copy of the control, <bdi>holdout</bdi>, is counted yet"));
+	assert_false(says(r, report_print_html, "(control)"));
 	report_free(&r);
 	sent(f, "holdout", 100);
 	r = gather(f, &rq);
+	assert_false(says(r, report_text, "not the control"));
+	assert_true(says(r, report_print_html, "(control)"));
 	assert_true(r->ratio_tested && !r->ratio_mismatch && r->ratio_df == 2 && r->ratio_p > 0.99);
 	assert_true(str_eq(r->arms[0].group->name, STR("holdout")) && r->arms[0].control);
 	assert_true(r->arms[1].share == 0.3);
