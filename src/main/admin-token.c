@@ -12,7 +12,7 @@ static const char usage[] =
     "usage: mailtailor token show TOKEN|URL|ADDRESS [-c CONF | --file FILE] [--json]\n"
     "\n"
     "Opens a token with the key ring and prints what it says: purpose, campaign, category, arm,\n"
-    "recipient hash, copy, link number and target, when it was made and when it expires.\n"
+    "recipient hash, copy, link number and target, when the copy was sent, when it expires.\n"
     "In a URL the token is what follows /c/ (click), /o/ (open), /u/ (unsubscribe) or /p/ (preferences);\n"
     "a bare token is tried as each of them. An ADDRESS is the return path of a copy, such as\n"
     "bounces+TOKEN@shop.example; it, or its bare token, says whose copy it was.\n"

@@ -127,12 +127,12 @@ struct token {
 	enum token_purpose purpose;
 	struct recipient_key recipient;
 	uint8_t copy[8];     /* copy id: first 8 bytes of the idempotency key */
-	uint32_t sent;	     /* seconds since the epoch, when the copy was made */
+	uint32_t sent;	     /* seconds since the epoch: the Date of the message, if it can be believed */
 	uint32_t expires;    /* seconds since the epoch; 0: never */
 	struct str campaign; /* <= 64 bytes */
 	struct str category; /* for unsubscribe; may be empty */
 	struct str arm;	     /* <= 64 bytes, may be empty */
-	uint16_t link;	     /* 0-based number of the link in the copy */
+	uint16_t link;	     /* number of the link: of its part << 12, and in its part */
 	struct str url;	     /* click only; <= 8000 bytes */
 	uint32_t key_id;     /* filled by open */
 };
