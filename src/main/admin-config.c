@@ -2,6 +2,7 @@
  * admin-config: `mailtailor config` and `mailtailor campaign`.
  */
 #include "main/admin-queue.h"
+#include "main/examples.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -388,6 +389,7 @@ campaign_check(int argc, char **argv)
 		}
 	for (size_t i = 0; i < conf->ncaps && optind == argc; i++)
 		check_cap(conf, &conf->caps[i]);
+	examples_warn(conf);
 	if (k.mistakes == 0)
 		printf("ok: %zu campaign%s, %zu plugin%s, %zu cap%s\n", checked, checked == 1 ? "" : "s",
 		       conf->nplugins, conf->nplugins == 1 ? "" : "s", conf->ncaps,

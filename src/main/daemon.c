@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "inject/inject.h"
 #include "milter/milter.h"
+#include "main/examples.h"
 #include "main/paths.h"
 #include "web/monitor.h"
 
@@ -130,42 +131,6 @@ report_stderr(void *ctx, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* Of what RFC 2606 keeps for examples, as the installed configuration has it until somebody writes his own.
- */
-static bool
-is_example(const char *url)
-{
-	static const char *const NAMES[] = { ".example", ".example.com", ".example.net", ".example.org" };
-	struct str rest = str_of(url);
-	rest = str_sub(rest, str_find(rest, STR("://")) + 3, rest.n);
-	struct str host = str_sub(rest, 0, str_find_char(rest, ':'));
-	for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
-		if (str_ends(host, str_of(NAMES[i])) || str_eq(host, str_of(NAMES[i] + 1)))
-			return true;
-	return false;
-}
-
-/* Good for a trial, and so no mistake; in mail that leaves nobody could unsubscribe. */
-static void
-warn_of_example(const struct conf *c, const char *section, const char *name, const char *url)
-{
-	if (url != NULL && is_example(url))
-		fprintf(stderr,
-			"%s: warning: %s%s%s: %s is a name for examples, so links in mail would lead "
-			"nowhere; write the public address of mailtailor-trackd there\n",
-			c->file, section, *name ? " " : "", name, url);
-}
-
-static void
-warn_of_examples(const struct conf *c)
-{
-	warn_of_example(c, "track", "", c->track.host);
-	for (size_t i = 0; i < c->track.ndomains; i++)
-		warn_of_example(c, "track domain", c->track.domains[i].domain, c->track.domains[i].host);
-	for (size_t i = 0; i < c->ncampaigns; i++)
-		warn_of_example(c, "campaign", c->campaigns[i].name, c->campaigns[i].track_host);
-}
-
 static int
 test_configuration(const struct milter_options *o)
 {
@@ -177,7 +142,7 @@ test_configuration(const struct milter_options *o)
 			o->conf_file);
 		return EX_CONFIG;
 	}
-	warn_of_examples(e->conf);
+	examples_warn(e->conf);
 	const struct conf *c = e->conf;
 	printf("%s: ok: %zu campaign%s, %zu cap%s, %zu plugin%s\n", o->conf_file, c->ncampaigns,
 	       c->ncampaigns == 1 ? "" : "s", c->ncaps, c->ncaps == 1 ? "" : "s", c->nplugins,
