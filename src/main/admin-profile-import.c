@@ -113,9 +113,9 @@ consent_write(struct import *m, const struct recipient_key *rk, struct str topic
 	if (consent_word_parse(word, &c.state) != 0)
 		return err_set(e, ERR_INPUT, "consent \"%.*s\" for %.*s: granted, denied or unknown",
 			       STR_ARG(str_sub(word, 0, 40)), STR_ARG(topic));
+	m->consents += rk != NULL || m->dry_run;
 	if (!rk)
 		return consent_category_check(m->desk.conf, &c, e); /* only checked */
-	m->consents++;
 	return store_consent_put(m->desk.store, rk->b, &c, e);
 }
 
@@ -313,10 +313,14 @@ static int
 row_check(struct import *m, const struct row *row, struct err *e)
 {
 	struct str normal;
+	uint64_t consents = m->consents;
 	if (address_normalize(m->arena, row->address, &normal, e) != 0 ||
 	    recipient_locale_check(row->profile, e) != 0)
 		return -1;
-	return consents_apply(m, row->profile, NULL, e);
+	if (consents_apply(m, row->profile, NULL, e) == 0)
+		return 0;
+	m->consents = consents; /* a dry run counts those of good rows */
+	return -1;
 }
 
 static int
@@ -380,7 +384,7 @@ summary(const struct import *m, double seconds)
 	printf("%llu row%s %s in %.1f s (%.0f/s)", (unsigned long long)m->imported,
 	       m->imported == 1 ? "" : "s", m->dry_run ? "would be imported" : "imported", seconds, rate);
 	if (m->consents > 0)
-		printf(", %llu consents", (unsigned long long)m->consents);
+		printf(", %llu consent%s", (unsigned long long)m->consents, m->consents == 1 ? "" : "s");
 	if (m->bad > 0 && m->skip)
 		printf("; %llu bad row%s passed over", (unsigned long long)m->bad, m->bad == 1 ? "" : "s");
 	printf(m->stopped ? "; stopped at the bad row, nothing behind it was read\n" : "\n");
