@@ -109,7 +109,8 @@ print_summary(const struct follower *w)
 	       (unsigned long long)w->delivered, (unsigned long long)w->deferred,
 	       (unsigned long long)w->known, (unsigned long long)w->bounced);
 	if (w->suppressed > 0)
-		printf("%llu of the bounces suppress the recipient\n", (unsigned long long)w->suppressed);
+		printf("%llu of the bounces suppress%s the recipient\n", (unsigned long long)w->suppressed,
+		       w->suppressed == 1 ? "es" : "");
 	if (waiting > 0)
 		printf(
 		    "The last minute has lines about messages that may yet turn out to be copies: they are "
