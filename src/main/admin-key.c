@@ -14,7 +14,7 @@ static const char usage[] =
     "       mailtailor key rotate [-c CONF | --file FILE] [--json]\n"
     "       mailtailor key list [-c CONF | --file FILE] [--json]\n"
     "       mailtailor key retire ID [-c CONF | --file FILE] [--json]\n"
-    "       mailtailor key shop NAME [-c CONF] [--json]\n"
+    "       mailtailor key shop NAME [-c CONF] [--file FILE] [--json]\n"
     "\n"
     "The key ring holds the secrets behind tracking links, unsubscribe links and stored profiles.\n"
     "\n"
