@@ -296,7 +296,11 @@ trial_of_dataset(const struct dataset *d, const char *const *arms, size_t narms,
 		t->data.rows++;
 	}
 	if (t->data.rows == 0) {
-		err_set(e, ERR_INPUT, "no decision has one of the arms, and a propensity");
+		if (d->n == 0 && d->young > 0)
+			err_set(e, ERR_INPUT, "no decision counts yet: %llu are younger than the window",
+				(unsigned long long)d->young);
+		else
+			err_set(e, ERR_INPUT, "no decision has one of the arms, and a propensity");
 		trial_free(&t);
 	}
 	return t;

@@ -235,6 +235,9 @@ propensities(void **state)
 	assert_int_equal(t->no_propensity, N - 1);
 	assert_int_equal(t->other, 1);
 	trial_free(&t);
+	/* Of an empty one the reason is said: here it is too early. */
+	assert_null(trial_of_dataset(&(struct dataset){ .young = 3 }, arms, 1, false, &l.f->e));
+	assert_string_equal(l.f->e.text, "no decision counts yet: 3 are younger than the window");
 	buf_free(&b);
 	dataset_free(&d);
 	journal_close(&l);
