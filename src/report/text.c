@@ -177,6 +177,13 @@ reasons(const struct report *r, struct buf *out)
 
 /* ---- groups ---- */
 
+static struct str
+revenue_cell(struct arena *a, const struct report_group *g)
+{
+	struct str money = money_cell(a, g, false);
+	return money.n > 0 ? money : STR("-");
+}
+
 static void
 groups(const struct report *r, enum report_by by, struct buf *out)
 {
@@ -196,7 +203,7 @@ groups(const struct report *r, enum report_by by, struct buf *out)
 					 count_cell(a, g->figures[FIGURE_SENT].copies) };
 		for (size_t m = 0; m < sizeof rates / sizeof rates[0]; m++)
 			cells[2 + m] = percent_cell(a, report_rate_of(g, rates[m]).value);
-		cells[9] = money_cell(a, g, false);
+		cells[9] = revenue_cell(a, g);
 		table_row(t, cells);
 	}
 	table_print(t, INDENT, out);
@@ -220,7 +227,7 @@ hours(const struct report *r, struct buf *out)
 					count_cell(r->arena, g->figures[FIGURE_SENT].copies) };
 		for (size_t m = 0; m < sizeof counts / sizeof counts[0]; m++)
 			cells[2 + m] = count_cell(r->arena, report_rate_copies(g, counts[m]));
-		cells[8] = money_cell(r->arena, g, false);
+		cells[8] = revenue_cell(r->arena, g);
 		table_row(t, cells);
 	}
 	table_print(t, INDENT, out);

@@ -72,6 +72,7 @@ test_fixed(void **state)
 	    says(r, report_text, "Arms against a\n  which is not the control: of that, holdout, no copy"));
 	assert_true(says(r, report_print_html, "no copy of the control, <bdi>holdout</bdi>, is counted yet"));
 	assert_false(says(r, report_print_html, "(control)"));
+	assert_true(says(r, report_text, "0.0%  -\n")); /* no revenue */
 	report_free(&r);
 	sent(f, "holdout", 100);
 	r = gather(f, &rq);
