@@ -241,8 +241,8 @@ summary(const struct importing *m, const char *path, double seconds)
 		buf_free(&b);
 		return;
 	}
-	printf("%zu items (%zu with a price, %zu sold out) %s in %.1f s", n, priced, sold_out,
-	       path ? "imported" : "would be imported", seconds);
+	printf("%zu item%s (%zu with a price, %zu sold out) %s in %.1f s", n, n == 1 ? "" : "s", priced,
+	       sold_out, path ? "imported" : "would be imported", seconds);
 	printf(path ? ": %s\nThe daemon reads it when it is told to reload.\n" : "\n", path);
 }
 

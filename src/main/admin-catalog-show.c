@@ -191,8 +191,8 @@ check(const struct showing *s)
 		       s->catalog.n, priced, sold_out, kind, s->model.items, known, b.p,
 		       good ? "true" : "false");
 	} else {
-		printf("catalog  %zu items, %zu with a price, %zu sold out\n", s->catalog.n, priced,
-		       sold_out);
+		printf("catalog  %zu item%s, %zu with a price, %zu sold out\n", s->catalog.n,
+		       s->catalog.n == 1 ? "" : "s", priced, sold_out);
 		printf("model    %s", kind);
 		if (s->have_model)
 			printf(", %zu items, of which the catalog has %zu", s->model.items, known);
