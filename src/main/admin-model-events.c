@@ -48,8 +48,11 @@ section_find(const struct model_events *v, const struct model_request *rq, int *
 	if (f)
 		return f;
 	*code =
-	    name
-		? admin_misuse("there is no section features \"%s\" in the configuration", name)
+	    name ? admin_misuse("there is no section features \"%s\" in the configuration", name)
+	    : v->features->n == 0
+		? admin_misuse(
+		      "which columns? the configuration has no features section, whose columns are kept "
+		      "with decisions; man mailtailor-features shows one")
 		: admin_misuse("which columns? name a features section of the configuration with --features");
 	return NULL;
 }
