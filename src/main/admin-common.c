@@ -148,9 +148,7 @@ admin_store(const struct conf *conf, bool read_only, bool create, int *exit_code
 		admin_owner_leave(group);
 	if (!s) {
 		if (conf->state.pos.line > 0)
-			err_prefix(&e, "%s:%d: state", conf->state.pos.file, conf->state.pos.line);
-		else
-			err_prefix(&e, "state");
+			err_prefix(&e, "%s:%d", conf->state.pos.file, conf->state.pos.line);
 		say_and_set(&e, exit_code);
 	}
 	return s;

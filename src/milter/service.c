@@ -194,8 +194,8 @@ state_open(const struct conf *c)
 	struct err e = { 0 };
 	milter_service.store = store_open(&o, &e);
 	if (milter_service.store == NULL || store_writer_start(milter_service.store, &e) != 0) {
-		log_error("%s:%d: state: %s", c->state.pos.file ? c->state.pos.file : c->file,
-			  c->state.pos.line, e.text);
+		log_error("%s:%d: %s", c->state.pos.file ? c->state.pos.file : c->file, c->state.pos.line,
+			  e.text);
 		return err_exit_code(e.kind);
 	}
 	return 0;
