@@ -44,7 +44,7 @@ sub check { my ($ok, $what) = @_; return if $ok; print "  NOT AS EXPECTED: $what
 sub waiting {
 	my ($to) = @_;
 	my $why = qx("$mailtailor" render --recipient "$to" "$campaign" 2>&1 >/dev/null);
-	my ($due, $local) = $why =~ /later: quiet-hours: due (\S+), (.*)/;
+	my ($due, $local) = $why =~ /later: quiet-hours: due (\S+), ([^;\n]*)/;
 	check(defined $due, "a reason to wait: $why");
 	return undef unless defined $due;
 	print "  waits on disk until $due, $local; will get:\n";
