@@ -3,6 +3,7 @@
  * not exist. A GTimeZone is immutable, so one per name is shared by all threads.
  */
 #include <glib.h>
+#include <pthread.h>
 
 #include "base/clock.h"
 #include "score/score.h"
@@ -17,7 +18,7 @@
  * is full it starts afresh: profiles can name any number of zones that are none
  * (or that GLib makes up, "ABC+7"), and must not keep out those of others.
  */
-static GMutex cache_lock;
+static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 static GHashTable *cache;
 
 /* GLib joins the name to the zoneinfo directory and opens it: let nothing but zone names through. */
@@ -49,7 +50,7 @@ static GTimeZone *
 zone_find(const char *name)
 {
 	gpointer zone = NULL;
-	g_mutex_lock(&cache_lock);
+	pthread_mutex_lock(&cache_lock);
 	if (!cache)
 		cache = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, zone_drop);
 	if (!g_hash_table_lookup_extended(cache, name, NULL, &zone)) {
@@ -60,7 +61,7 @@ zone_find(const char *name)
 	}
 	if (zone)
 		g_time_zone_ref(zone);
-	g_mutex_unlock(&cache_lock);
+	pthread_mutex_unlock(&cache_lock);
 	return zone;
 }
 
