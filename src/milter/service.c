@@ -322,18 +322,18 @@ milter_serve(const struct milter_options *o)
 	}
 	/* Kept: a reload may free the epoch that these settings came from. */
 	struct epoch *first = epoch_ref(milter_service.epoch);
-	pthread_t reloader;
-	if ((rc = reload_start(&reloader)) == 0) {
-		if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0 &&
-		    (rc = events_start()) == 0) {
-			if (o->configured != NULL)
-				o->configured(c);
+	if ((rc = state_open(c)) == 0 && (rc = socket_open(&c->milter)) == 0 && (rc = events_start()) == 0) {
+		pthread_t reloader;
+		if (o->configured != NULL)
+			o->configured(c);
+		/* Not before: configured is called once at a time, and first for this one. */
+		if ((rc = reload_start(&reloader)) == 0) {
 			rc = serve(&c->milter);
-			if (o->ending != NULL)
-				o->ending();
-			events_stop();
+			reload_stop(reloader);
 		}
-		reload_stop(reloader);
+		if (o->ending != NULL)
+			o->ending();
+		events_stop();
 	}
 	/*
 	 * Threads of libmilter that outlived the drain may still hold an epoch and the store; only a quiet
