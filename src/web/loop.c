@@ -7,7 +7,6 @@
  *
  * It also wrote to a descriptor for each request that was resumed. Here that is done once for all of them.
  */
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -25,27 +24,47 @@ static int
 timeout_of(const struct loop *l)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
+	if (l->again)
+		return 0;
 	if (MHD_get_timeout(l->daemon, &ms) != MHD_YES)
 		return -1;
 	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+static unsigned
+connections_of(const struct loop *l)
+{
+	return MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
+/* What there is to do, after at most so long. True: there was something. */
+static bool
+turn(struct loop *l, int timeout_ms)
+{
+	struct pollfd on[] = { { .fd = l->events, .events = POLLIN }, { .fd = l->wake, .events = POLLIN } };
+	eventfd_t n;
+	const bool some = poll(on, 2, timeout_ms) > 0;
+	const unsigned before = connections_of(l);
+	/* What is resumed after this wakes it again. */
+	if (on[1].revents != 0)
+		eventfd_read(l->wake, &n);
+	l->again = false;
+	MHD_run(l->daemon);
+	/* At its limit libmicrohttpd leaves the listener alone, and it forgets who has left only after it has
+	 * thought about that: without another run nobody might be let in any more. */
+	if (connections_of(l) < before)
+		l->again = true;
+	return some;
 }
 
 static void *
 loop_main(void *arg)
 {
 	struct loop *l = arg;
-	struct pollfd on[] = { { .fd = l->events, .events = POLLIN }, { .fd = l->wake, .events = POLLIN } };
-	while (!atomic_load(&l->stopping)) {
-		eventfd_t n;
-		if (poll(on, 2, timeout_of(l)) < 0 && errno != EINTR)
-			continue;
-		/* What is resumed after this wakes it again. */
-		if (on[1].revents != 0)
-			eventfd_read(l->wake, &n);
-		MHD_run(l->daemon);
-	}
-	for (int i = 0; i < LAST_ROUNDS && (timeout_of(l) == 0 || poll(on, 1, 0) > 0); i++)
-		MHD_run(l->daemon);
+	while (!atomic_load(&l->stopping))
+		turn(l, timeout_of(l));
+	for (int i = 0; i < LAST_ROUNDS && timeout_of(l) == 0; i++)
+		turn(l, 0);
 	return NULL;
 }
 

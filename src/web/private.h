@@ -52,6 +52,7 @@ struct loop {
 	struct web *web;
 	struct MHD_Daemon *daemon;
 	int events, wake; /* descriptors: libmicrohttpd's, and what others write to */
+	bool again; /* there is more to do at once; of its own thread alone */
 	atomic_bool resumed, stopping;
 	pthread_t thread;
 };

@@ -73,6 +73,13 @@ async function restartWith(track) {
   await trackd.start();
 }
 
+/** A connection to trackd. */
+async function connected() {
+  const socket = net.connect({ host: "127.0.0.1", port: trackd.listen }).on("error", () => {});
+  await once(socket, "connect");
+  return socket;
+}
+
 await test("a click leads to the sender's own URL, and is on disk before the answer", async () => {
   const copy = await copyFor("anna@click.example");
   const before = events("clicked").length;
@@ -439,11 +446,7 @@ await test("however many ask at the same moment, they are answered", async () =>
   await restartWith(`${before} threads = 1`);
   // As many as an event loop asks for at once, one less, one more, and twice as many.
   for (const n of [127, 128, 129, 256]) {
-    const sockets = await Promise.all(Array.from({ length: n }, async () => {
-      const socket = net.connect({ host: "127.0.0.1", port: trackd.listen });
-      await once(socket, "connect");
-      return socket;
-    }));
+    const sockets = await Promise.all(Array.from({ length: n }, connected));
     await sleep(300 * slow); // accepted, and idle
     const answers = Promise.all(sockets.map((socket) => once(socket, "data")));
     trackd.child.kill("SIGSTOP");
@@ -453,6 +456,26 @@ await test("however many ask at the same moment, they are answered", async () =>
     assert.notEqual(await Promise.race([answers, sleep(5000 * slow)]), undefined, `${n} requests wait`);
     for (const socket of sockets) socket.destroy();
   }
+  await restartWith(before);
+});
+
+await test("when all connections were taken and end at the same moment, who comes next is let in", async () => {
+  const before = world.track;
+  await restartWith(`${before} threads = 2 connections = 16`);
+  const asked = async (socket) => {
+    socket.write("GET /robots.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+    return String(await Promise.race([once(socket, "data"), sleep(5000 * slow)]));
+  };
+  const all = await Promise.all(Array.from({ length: 16 }, connected));
+  for (const socket of all) assert.match(await asked(socket), /^HTTP\/1.1 200/);
+  trackd.child.kill("SIGSTOP");
+  for (const socket of all) socket.destroy();
+  await sleep(100);
+  trackd.child.kill("SIGCONT");
+  await sleep(200 * slow);
+  const next = await connected();
+  assert.match(await asked(next), /^HTTP\/1.1 200/);
+  next.destroy();
   await restartWith(before);
 });
 
