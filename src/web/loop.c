@@ -63,8 +63,8 @@ loop_main(void *arg)
 	struct loop *l = arg;
 	while (!atomic_load(&l->stopping))
 		turn(l, timeout_of(l));
-	for (int i = 0; i < LAST_ROUNDS && timeout_of(l) == 0; i++)
-		turn(l, 0);
+	for (int i = 0; i < LAST_ROUNDS && (turn(l, 0) || timeout_of(l) == 0); i++)
+		;
 	return NULL;
 }
 
@@ -80,6 +80,13 @@ loop_resume(struct loop *l, struct MHD_Connection *c)
 {
 	MHD_resume_connection(c);
 	atomic_store(&l->resumed, true);
+}
+
+void
+loop_resume_here(struct loop *l, struct MHD_Connection *c)
+{
+	MHD_resume_connection(c);
+	l->again = true;
 }
 
 void

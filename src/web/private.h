@@ -195,6 +195,8 @@ struct loop *loop_new(struct web *w);
 int loop_start(struct loop *l, struct err *e);
 /* MHD_resume_connection, for threads that are no loop; when all are resumed, loops_wake. */
 void loop_resume(struct loop *l, struct MHD_Connection *c);
+/* The same for the loop's own thread, which needs no waking. */
+void loop_resume_here(struct loop *l, struct MHD_Connection *c);
 void loops_wake(struct web *w);
 /* When nothing is suspended any more. */
 void loops_stop(struct web *w);

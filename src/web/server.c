@@ -154,7 +154,7 @@ answer(struct request *rq)
 	/* First: the recorder may be done before recorder_add returns. */
 	MHD_suspend_connection(rq->connection);
 	if (!recorder_add(rq->web->recorder, rq))
-		MHD_resume_connection(rq->connection);
+		loop_resume_here(rq->loop, rq->connection);
 	return MHD_YES;
 }
 

@@ -479,6 +479,33 @@ await test("when all connections were taken and end at the same moment, who come
   await restartWith(before);
 });
 
+await test("whose click is in the log is answered, when it is stopped just then, too", async () => {
+  const copy = await copyFor("olga@stop.example");
+  const before = world.track;
+  await restartWith(`${before} threads = 1`);
+  const get = (path) => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`;
+  for (let ms = 1; ms <= 8; ms++) {
+    const clicked = events("clicked").length;
+    let answer = "";
+    const clicker = (await connected()).on("data", (data) => (answer += data));
+    // While these are answered the event is written, and the end begins.
+    const others = await Promise.all(Array.from({ length: 1500 }, connected));
+    await sleep(100 * slow);
+    trackd.child.kill("SIGSTOP");
+    clicker.write(get(new URL(copy.clicks[0]).pathname));
+    for (const socket of others) socket.write(get("/robots.txt"));
+    await sleep(50);
+    trackd.child.kill("SIGCONT");
+    await sleep(ms);
+    await trackd.stop();
+    await sleep(50);
+    for (const socket of [clicker, ...others]) socket.destroy();
+    if (events("clicked").length > clicked) assert.match(answer, /^HTTP\/1.1 302/);
+    await trackd.start();
+  }
+  await restartWith(before);
+});
+
 await test("a limit per client, told by the proxy; 429 says when to come again", async () => {
   const copy = await copyFor("mona@limit.example");
   const leaving = [];
