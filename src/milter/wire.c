@@ -13,11 +13,14 @@ struct wire {
 	size_t at, end; /* read ahead and not yet asked for: in[at, end) */
 	size_t nout;
 	bool corked;
+	atomic_bool due;
 	char in[WIRE_BUFFER], out[WIRE_BUFFER];
 };
 
 /* libmilter knows its connections by descriptor alone, so this is where they are found. */
 static _Atomic(struct wire *) wires[WIRE_FDS];
+/* How many are due: they are new or have something to be read, and no thread has looked at that yet. */
+static atomic_int ndue;
 /* Good within a callback: libmilter runs it in the thread that has just read the packet. */
 static _Thread_local int reading = -1;
 
@@ -27,12 +30,21 @@ wire_of(int fd)
 	return fd >= 0 && fd < WIRE_FDS ? atomic_load_explicit(&wires[fd], memory_order_acquire) : NULL;
 }
 
+static void
+due_set(struct wire *w, bool due)
+{
+	if (atomic_exchange(&w->due, due) != due)
+		atomic_fetch_add(&ndue, due ? 1 : -1);
+}
+
 /* w takes the place of what was there. */
 static void
 wire_set(int fd, struct wire *w)
 {
 	if (fd >= 0 && fd < WIRE_FDS)
 		w = atomic_exchange(&wires[fd], w);
+	if (w != NULL)
+		due_set(w, false);
 	free(w);
 }
 
@@ -44,6 +56,8 @@ wire_accept(int listener, struct sockaddr *address, socklen_t *n)
 	if (w != NULL) {
 		w->at = w->end = w->nout = 0;
 		w->corked = false;
+		atomic_init(&w->due, false);
+		due_set(w, true);
 	}
 	/* Without memory it works as libmilter does by itself. */
 	wire_set(fd, w);
@@ -63,10 +77,38 @@ wire_close(int fd)
 /*
  * Before it gives a connection to its one thread that polls for all of them, libmilter looks for so long
  * whether the next packet comes. That is shorter than a busy MTA takes, and then each packet costs two thread
- * switches and often a new thread: it keeps no more than two. While a session is busy it keeps its thread.
+ * switches and often a new thread: it keeps no more than two. While a session is busy it keeps its thread,
+ * but not while others are due: libmilter counts on a thread that is idle for all of those at once, and
+ * starts none.
  */
 #define LIBMILTER_PATIENCE_MS 1
 #define PATIENCE_MS 50
+#define PATIENCE_STEP_MS 5
+
+static int
+poll_patiently(struct pollfd *p)
+{
+	for (int left = PATIENCE_MS;;) {
+		const int step = atomic_load(&ndue) == 0 ? PATIENCE_STEP_MS : LIBMILTER_PATIENCE_MS;
+		int rc = poll(p, 1, step);
+		left -= step;
+		if (rc != 0 || left <= 0 || atomic_load(&ndue) > 0)
+			return rc;
+	}
+}
+
+/* For many: for libmilter's one thread. */
+static int
+poll_all(struct pollfd *p, nfds_t n, int timeout_ms)
+{
+	int rc = poll(p, n, timeout_ms);
+	for (nfds_t i = 0; i < n && rc > 0; i++) {
+		struct wire *w = p[i].revents != 0 ? wire_of(p[i].fd) : NULL;
+		if (w != NULL)
+			due_set(w, true);
+	}
+	return rc;
+}
 
 /* True: there is something to be read. False also at the end or after an error, which the system then tells.
  */
@@ -86,14 +128,15 @@ wire_poll(struct pollfd *p, nfds_t n, int timeout_ms)
 {
 	struct wire *w = n == 1 ? wire_of(p->fd) : NULL;
 	if (w == NULL)
-		return poll(p, n, timeout_ms);
+		return poll_all(p, n, timeout_ms);
+	due_set(w, false);
 	/* What is written now is kept back or polls for itself. */
 	if ((p->events & POLLOUT) && w->corked)
 		p->revents = POLLOUT;
 	else if ((p->events & POLLIN) && read_ahead(w, p->fd))
 		p->revents = POLLIN;
 	else if ((p->events & POLLIN) && timeout_ms == LIBMILTER_PATIENCE_MS)
-		return poll(p, n, PATIENCE_MS);
+		return poll_patiently(p);
 	else
 		return poll(p, n, timeout_ms);
 	return 1;

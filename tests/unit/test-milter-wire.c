@@ -98,16 +98,6 @@ read_is(int fd, const char *want)
 	assert_memory_equal(got, want, n);
 }
 
-/* What comes a little later than libmilter would wait finds the session's thread there. */
-static void
-test_patience(void **state)
-{
-	struct fixture *x = *state;
-	const int64_t before = clock_mono_us();
-	assert_false(ready(x->fd, POLLIN));
-	assert_true(clock_mono_us() - before > 40000);
-}
-
 /* Many packets are one call of the system, and each comes out as it went in. */
 static void
 test_ahead(void **state)
@@ -348,15 +338,59 @@ test_others(void **state)
 	assert_int_equal(errno, EBADF);
 }
 
+/* Milliseconds that a thread waits for a packet that does not come; the least of some, on a busy machine. */
+static int64_t
+patience(const struct fixture *x)
+{
+	int64_t least = INT64_MAX;
+	for (int i = 0; i < 5; i++) {
+		const int64_t begun = clock_mono_us();
+		assert_false(ready(x->fd, POLLIN));
+		const int64_t took = clock_mono_us() - begun;
+		least = took < least ? took : least;
+	}
+	return least / 1000;
+}
+
+/* Many may be due, and no thread but that of a busy session there. */
+static void
+test_patient_only_while_none_is_due(void **state)
+{
+	struct fixture *x = *state;
+	enum { PATIENT = 45, NOT = 25 };
+	assert_false(ready(x->fd, POLLIN));
+	assert_true(patience(x) >= PATIENT);
+	int mta = mta_connect(x), fd = wire_accept(x->listener, NULL, NULL);
+	assert_true(patience(x) < NOT);
+	assert_false(ready(fd, POLLIN));
+	assert_true(patience(x) >= PATIENT);
+	struct pollfd both[2] = { { .fd = fd, .events = POLLIN }, { .fd = x->fd, .events = POLLIN } };
+	assert_int_equal(send(mta, "A", 1, 0), 1);
+	assert_int_equal(wire_poll(both, 2, 1000), 1);
+	assert_true(patience(x) < NOT);
+	assert_int_equal(wire_close(fd), 0);
+	assert_true(patience(x) >= PATIENT);
+	close(mta);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(test_ahead),	      T(test_patience), T(test_long),	   T(test_end),
-		T(test_number_again), T(test_cork),	T(test_cork_long), T(test_mta_gone),
-		T(test_mta_stuck),    T(test_checked),	T(test_others),	   T(test_unknown_is_not_the_last),
+		T(test_ahead),
+		T(test_long),
+		T(test_end),
+		T(test_number_again),
+		T(test_cork),
+		T(test_cork_long),
+		T(test_mta_gone),
+		T(test_mta_stuck),
+		T(test_checked),
+		T(test_others),
+		T(test_unknown_is_not_the_last),
+		T(test_patient_only_while_none_is_due),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
