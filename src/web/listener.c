@@ -52,8 +52,10 @@ listen_tcp(const struct conf_endpoint *at, struct err *e)
 		return err_set(e, ERR_CONFIG, "cannot listen on %s: %s", at->text, gai_strerror(rc));
 	for (struct addrinfo *i = list; i != NULL && fd < 0; i = i->ai_next) {
 		fd = socket(i->ai_family, i->ai_socktype | SOCK_CLOEXEC, i->ai_protocol);
-		if (fd < 0)
+		if (fd < 0) {
+			why = errno;
 			continue;
+		}
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (bind(fd, i->ai_addr, i->ai_addrlen) != 0) {

@@ -7,9 +7,11 @@
  *
  * It also wrote to a descriptor for each request that was resumed. Here that is done once for all of them.
  */
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -126,9 +128,11 @@ loop_start(struct loop *l, struct err *e)
 	    l->daemon != NULL ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	l->events = i != NULL ? i->epoll_fd : -1;
 	const size_t n = atomic_load(&l->web->nloops);
-	if (l->wake < 0 || l->events < 0 || pthread_create(&l->thread, NULL, loop_main, l) != 0) {
+	const bool made = l->wake >= 0 && l->events >= 0;
+	const int rc = made ? pthread_create(&l->thread, NULL, loop_main, l) : errno;
+	if (!made || rc != 0) {
 		loop_free(l);
-		return err_set(e, ERR_TEMP, "cannot start the HTTP server");
+		return err_set(e, ERR_TEMP, "cannot start the HTTP server: %s", strerror(rc));
 	}
 	l->web->loops[n] = l;
 	atomic_store(&l->web->nloops, n + 1);

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { join } from "node:path";
-import { World, sleep, slow, until } from "./harness.mjs";
+import { World, build, sleep, slow, until } from "./harness.mjs";
 import { field, links, pixels } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -504,6 +505,17 @@ await test("whose click is in the log is answered, when it is stopped just then,
     await trackd.start();
   }
   await restartWith(before);
+});
+
+await test("a start for which there are too few descriptors says so", async () => {
+  await trackd.stop();
+  const program = join(build, "bin/mailtailor-trackd");
+  for (let n = 8; n <= 14; n++) {
+    const { status, stderr } = spawnSync("bash", ["-c", `ulimit -n ${n}; exec "${program}" -c "${world.conf}"`], { encoding: "utf8", timeout: 2000 * slow });
+    if (status === 0) break; // it served, until it was told to stop
+    assert.match(stderr, /error: track: cannot [^\n]*: Too many open files\n/, `with ${n}`);
+  }
+  await trackd.start();
 });
 
 await test("a limit per client, told by the proxy; 429 says when to come again", async () => {
