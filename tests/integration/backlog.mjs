@@ -112,9 +112,12 @@ await test("while the event log is full, who leaves has left at once; so has who
     const line = JSON.stringify({ at: new Date().toISOString(), type: "viewed", details: { x: "x".repeat(bytes) } });
     return spawnSync(join(root, "build/bin/mailtailor"), ["events", "import", "-", "-c", world.conf], { input: `${line}\n`.repeat(n) }).status === 0;
   };
-  for (const [n, bytes] of [[100, 10000], [10, 10000], [1, 10000], [1, 1]]) while (fill(n, bytes));
-  assert.equal((await trackd.request(one.clicks[0], { headers: BROWSER })).status, 302);
-  assert.ok(statSync(queue).size > 0, "it is full");
+  // Pages that a commit frees can be used soon after: what was full a moment ago may take some more.
+  await until("a full log", async () => {
+    for (const [n, bytes] of [[100, 10000], [10, 10000], [1, 10000], [1, 1]]) while (fill(n, bytes));
+    assert.equal((await trackd.request(one.clicks[0], { headers: BROWSER })).status, 302);
+    return statSync(queue).size > 0;
+  });
   assert.equal((await trackd.request(two.unsubscribe, ONE_CLICK)).status, 200);
   assert.ok(suppressed("ida@full.example"));
   const event = { at: Date.now(), type: "opened", class: "human", recipient: "07".repeat(16), campaign: "spring" };
