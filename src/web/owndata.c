@@ -12,7 +12,6 @@
 #define TRIES_OF_ONE 5	   /* at once, and in an hour */
 #define TRIES_FROM_NEAR 20 /* from a /24 of IPv4 or a /48 of IPv6 */
 
-#define MOVE_MAX 1000 /* events */
 /* Who clicks his own link all day makes a million of them; an administrator can hand out all. */
 #define EVENTS_MAX 10000
 
@@ -106,7 +105,7 @@ hand_out(struct request *rq)
 	}
 	/* What happened a moment ago may wait to be moved into the log; it is the mover's own trouble if not.
 	 */
-	event_move(s, MOVE_MAX, &e);
+	event_settle(s, &e);
 	struct worker *w = engine_worker_get(ep);
 	const struct recipient_source src = {
 		.store = s, .keys = ep->keys, .sealer = w->sealer, .conf = ep->conf

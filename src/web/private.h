@@ -52,7 +52,7 @@ struct loop {
 	struct web *web;
 	struct MHD_Daemon *daemon;
 	int events, wake; /* descriptors: libmicrohttpd's, and what others write to */
-	bool again; /* there is more to do at once; of its own thread alone */
+	bool again;	  /* there is more to do at once; of its own thread alone */
 	atomic_bool resumed, stopping;
 	pthread_t thread;
 };
@@ -67,6 +67,7 @@ struct request {
 	struct arena *arena;
 	struct route route;
 	bool waiting;	   /* handed to the recorder */
+	bool refused;	   /* which takes no more */
 	size_t body;	   /* bytes so far */
 	struct form *form; /* of a POST by a recipient */
 	struct buf raw;	   /* body of a POST by a shop */

@@ -84,6 +84,9 @@ static enum MHD_Result
 finish(struct request *rq)
 {
 	struct metrics *m = &rq->web->metrics;
+	/* At a stop: what is not recorded is not answered; a browser asks again. */
+	if (rq->refused && !rq->must_record)
+		return MHD_NO;
 	if (rq->response == NULL || (rq->waiting && rq->must_record && !rq->recorded))
 		respond_unavailable(rq);
 	if (rq->route.kind != ROUTE_NONE && !rq->route.allowed)
@@ -153,8 +156,10 @@ answer(struct request *rq)
 	reaper_touch(rq->connection, INT64_MAX);
 	/* First: the recorder may be done before recorder_add returns. */
 	MHD_suspend_connection(rq->connection);
-	if (!recorder_add(rq->web->recorder, rq))
+	if (!recorder_add(rq->web->recorder, rq)) {
+		rq->refused = true;
 		loop_resume_here(rq->loop, rq->connection);
+	}
 	return MHD_YES;
 }
 
