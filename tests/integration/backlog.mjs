@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { World, root, until } from "./harness.mjs";
+import { World, build, until } from "./harness.mjs";
 import { field, links } from "./mail.mjs";
 import { done, test } from "./tap.mjs";
 
@@ -110,7 +110,7 @@ await test("while the event log is full, who leaves has left at once; so has who
   const [one, two, three] = [await copyFor("hans@full.example"), await copyFor("ida@full.example"), await copyFor("kurt@full.example")];
   const fill = (n, bytes) => {
     const line = JSON.stringify({ at: new Date().toISOString(), type: "viewed", details: { x: "x".repeat(bytes) } });
-    return spawnSync(join(root, "build/bin/mailtailor"), ["events", "import", "-", "-c", world.conf], { input: `${line}\n`.repeat(n) }).status === 0;
+    return spawnSync(join(build, "bin/mailtailor"), ["events", "import", "-", "-c", world.conf], { input: `${line}\n`.repeat(n) }).status === 0;
   };
   // Pages that a commit frees can be used soon after: what was full a moment ago may take some more.
   await until("a full log", async () => {
