@@ -14,11 +14,10 @@
 #include "base/log.h"
 
 #define MOVE_MAX 4096
-#define MOVE_EVERY_MS 1000
+#define EVERY_MS 1000
 /* Giving way: after each full step so many times what it took, and for so long in one go. */
 #define REST_TIMES 3
 #define GIVE_WAY_US INT64_C(60000000)
-#define SWEEP_EVERY_MS 1000
 #define SWEEP_MAX 1000
 /* After a failure; said again so often only. */
 #define TROUBLE_MS 5000
@@ -91,14 +90,11 @@ move_all(void)
 static void *
 mover_main(void *arg)
 {
-	int64_t swept_us = 0, pause = 0;
+	int64_t pause = 0;
 	(void)arg;
 	while (sleep_ms(pause)) {
-		pause = move_all() ? MOVE_EVERY_MS : TROUBLE_MS;
-		if (clock_mono_us() - swept_us < SWEEP_EVERY_MS * 1000)
-			continue;
+		pause = move_all() ? EVERY_MS : TROUBLE_MS;
 		sweep();
-		swept_us = clock_mono_us();
 	}
 	move_all();
 	return NULL;

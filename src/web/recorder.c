@@ -259,9 +259,9 @@ resume_all(struct web *w, struct request *list)
 static void
 gather(struct recorder *r, size_t half)
 {
-	const struct timespec until = clock_mono_timespec(clock_mono_us() + GATHER_US);
 	if (r->nwaiting >= half || half < GATHER_FROM)
 		return;
+	const struct timespec until = clock_mono_timespec(clock_mono_us() + GATHER_US);
 	r->wanted = half;
 	while (r->nwaiting < half && !r->stopping && !r->refusing &&
 	       pthread_cond_timedwait(&r->work, &r->lock, &until) != ETIMEDOUT)

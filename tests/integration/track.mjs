@@ -74,6 +74,9 @@ async function restartWith(track) {
   await trackd.start();
 }
 
+/** A request as it is on the wire. */
+const get = (path) => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`;
+
 /** A connection to trackd. */
 async function connected() {
   const socket = net.connect({ host: "127.0.0.1", port: trackd.listen }).on("error", () => {});
@@ -451,7 +454,7 @@ await test("however many ask at the same moment, they are answered", async () =>
     await sleep(300 * slow); // accepted, and idle
     const answers = Promise.all(sockets.map((socket) => once(socket, "data")));
     trackd.child.kill("SIGSTOP");
-    for (const socket of sockets) socket.write("GET /robots.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+    for (const socket of sockets) socket.write(get("/robots.txt"));
     await sleep(100);
     trackd.child.kill("SIGCONT");
     assert.notEqual(await Promise.race([answers, sleep(5000 * slow)]), undefined, `${n} requests wait`);
@@ -464,7 +467,7 @@ await test("when all connections were taken and end at the same moment, who come
   const before = world.track;
   await restartWith(`${before} threads = 2 connections = 16`);
   const asked = async (socket) => {
-    socket.write("GET /robots.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+    socket.write(get("/robots.txt"));
     return String(await Promise.race([once(socket, "data"), sleep(5000 * slow)]));
   };
   const all = await Promise.all(Array.from({ length: 16 }, connected));
@@ -484,7 +487,6 @@ await test("whose click is in the log is answered, and nobody else, when it is s
   const copy = await copyFor("olga@stop.example");
   const before = world.track;
   await restartWith(`${before} threads = 1`);
-  const get = (path) => `GET ${path} HTTP/1.1\r\nHost: t\r\n\r\n`;
   for (let ms = 1; ms <= 8; ms++) {
     const clicked = events("clicked").length;
     let answer = "";
